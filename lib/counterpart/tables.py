@@ -1,0 +1,362 @@
+"""The declared tables: name, grain, key, columns, small-cell columns; and `conform`, which holds a frame to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from counterpart.errors import ContractError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+@dataclass(frozen=True)
+class Table:
+    """A contract. `grain` completes the sentence "one row per"; `columns` maps names to Spark DDL types, in order.
+
+    `partitioned_by` are physical partitions; tables of results are partitioned by `result_key`, which `store` adds.
+    `small_cells` names the columns whose values from 1 to 10 may not leave the site.
+    """
+
+    name: str
+    grain: str
+    key: tuple[str, ...]
+    columns: dict[str, str]
+    partitioned_by: tuple[str, ...] = ()
+    is_result: bool = True
+    small_cells: tuple[str, ...] = ()
+
+    @property
+    def ddl(self) -> str:
+        """The schema as Spark DDL."""
+        return ", ".join(f"`{name}` {kind}" for name, kind in self.columns.items())
+
+
+_LINE_LAYOUT = ("service_month", "member_bucket")
+
+MEMBERS = Table(
+    name="members",
+    grain="member",
+    key=("member_key",),
+    columns={
+        "member_key": "bigint",
+        "person_id": "string",
+        "birth_date": "date",
+        "sex": "string",
+        "death_date": "date",
+        "residences": "array<struct<from_date:date,state:string>>",
+    },
+    is_result=False,
+)
+
+ENROLLMENT = Table(
+    name="enrollment",
+    grain="member, benefit and span of continuous cover",
+    key=("member_key", "benefit", "start_date"),
+    columns={"member_key": "bigint", "benefit": "string", "start_date": "date", "end_date": "date"},
+    is_result=False,
+)
+
+MEDICAL = Table(
+    name="medical",
+    grain="final claim line",
+    key=("member_key", "claim_id", "line_number"),
+    columns={
+        "member_key": "bigint",
+        "claim_key": "bigint",
+        "claim_id": "string",
+        "line_number": "int",
+        "claim_type": "string",
+        "service_date": "date",
+        "service_end_date": "date",
+        "procedure": "bigint",
+        "modifiers": "array<string>",
+        "revenue": "bigint",
+        "place": "string",
+        "bill_type": "string",
+        "specialty": "string",
+        "diagnoses": "array<bigint>",
+        "allowed_cents": "bigint",
+        "paid_cents": "bigint",
+        "version_hash": "bigint",
+        "service_month": "int",
+        "member_bucket": "int",
+    },
+    partitioned_by=_LINE_LAYOUT,
+    is_result=False,
+)
+
+PHARMACY = Table(
+    name="pharmacy",
+    grain="final fill",
+    key=("member_key", "claim_id", "line_number"),
+    columns={
+        "member_key": "bigint",
+        "claim_id": "string",
+        "line_number": "int",
+        "dispensing_date": "date",
+        "ndc": "bigint",
+        "days_supply": "int",
+        "quantity": "decimal(12,3)",
+        "allowed_cents": "bigint",
+        "paid_cents": "bigint",
+        "version_hash": "bigint",
+        "service_month": "int",
+        "member_bucket": "int",
+    },
+    partitioned_by=_LINE_LAYOUT,
+    is_result=False,
+)
+
+PROGRAM = Table(
+    name="program",
+    grain="member and program, at the first enrolment",
+    key=("member_key", "program"),
+    columns={"member_key": "bigint", "program": "string", "enrolled_on": "date", "left_on": "date"},
+    is_result=False,
+)
+
+QUARANTINE = Table(
+    name="quarantine",
+    grain="rejected source row",
+    key=(),
+    columns={"source": "string", "reason": "string", "row_json": "string", "delivery": "string"},
+    is_result=False,
+)
+
+INTAKE = Table(
+    name="intake",
+    grain="source, fate (kept, merged, quarantined) and rule of one delivery",
+    key=("delivery", "source", "fate", "rule"),
+    columns={"delivery": "string", "source": "string", "fate": "string", "rule": "string", "n_rows": "bigint"},
+    is_result=False,
+    small_cells=("n_rows",),
+)
+
+COHORT = Table(
+    name="cohort",
+    grain="candidate person-date (unit)",
+    key=("unit_id",),
+    columns={
+        "unit_id": "bigint",
+        "member_key": "bigint",
+        "arm": "string",
+        "index_date": "date",
+        "index_month": "int",
+        "age": "int",
+        "sex": "string",
+        "age_band": "string",
+        "region": "string",
+        "state": "string",
+        "excluded_by": "string",
+    },
+)
+
+ATTRITION = Table(
+    name="attrition",
+    grain="arm and criterion, in order",
+    key=("arm", "step"),
+    columns={
+        "arm": "string",
+        "step": "int",
+        "criterion": "string",
+        "n_excluded": "bigint",
+        "n_remaining": "bigint",
+        "n_members_remaining": "bigint",
+    },
+    small_cells=("n_excluded", "n_remaining", "n_members_remaining"),
+)
+
+COVARIATES = Table(
+    name="covariates",
+    grain="unit and covariate, only values that are not zero",
+    key=("unit_id", "covariate_id"),
+    columns={"unit_id": "bigint", "covariate_id": "int", "value": "bigint"},
+)
+
+COVARIATE_DICTIONARY = Table(
+    name="covariate_dictionary",
+    grain="covariate",
+    key=("covariate_id",),
+    columns={
+        "covariate_id": "int",
+        "name": "string",
+        "label": "string",
+        "kind": "string",
+        "window_start": "int",
+        "window_end": "int",
+    },
+)
+
+SCORES = Table(
+    name="scores",
+    grain="unit",
+    key=("unit_id",),
+    columns={"unit_id": "bigint", "propensity": "double", "logit_fixed": "bigint", "preference": "double"},
+)
+
+MATCHES = Table(
+    name="matches",
+    grain="pair",
+    key=("treated_unit", "comparator_unit"),
+    columns={
+        "set_id": "bigint",
+        "treated_unit": "bigint",
+        "comparator_unit": "bigint",
+        "distance_fixed": "bigint",
+    },
+)
+
+UNMATCHED = Table(
+    name="unmatched",
+    grain="treated unit without a counterpart",
+    key=("unit_id",),
+    columns={"unit_id": "bigint", "reason": "string"},
+)
+
+FOLLOW_UP = Table(
+    name="follow_up",
+    grain="unit",
+    key=("unit_id",),
+    columns={"unit_id": "bigint", "end_date": "date", "censored_by": "string", "days": "int"},
+)
+
+OUTCOMES = Table(
+    name="outcomes",
+    grain="unit, outcome and horizon",
+    key=("unit_id", "outcome", "horizon"),
+    columns={
+        "unit_id": "bigint",
+        "outcome": "string",
+        "horizon": "int",
+        "n_events": "int",
+        "first_event_day": "int",
+        "days_at_risk": "int",
+    },
+)
+
+OUTCOME_WEEKS = Table(
+    name="outcome_weeks",
+    grain="unit and week with an event of the primary outcome",
+    key=("unit_id", "week"),
+    columns={"unit_id": "bigint", "week": "int", "n_events": "int"},
+)
+
+BALANCE = Table(
+    name="balance",
+    grain="covariate and phase (before, after)",
+    key=("covariate_id", "phase"),
+    columns={
+        "covariate_id": "int",
+        "name": "string",
+        "phase": "string",
+        "n_treated": "bigint",
+        "n_comparator": "bigint",
+        "n_nonzero_treated": "bigint",
+        "n_nonzero_comparator": "bigint",
+        "mean_treated": "double",
+        "mean_comparator": "double",
+        "smd": "double",
+        "variance_ratio": "double",
+    },
+    small_cells=("n_nonzero_treated", "n_nonzero_comparator"),
+)
+
+EFFECTS = Table(
+    name="effects",
+    grain="outcome, horizon and phase (crude, matched)",
+    key=("outcome", "horizon", "phase"),
+    columns={
+        "outcome": "string",
+        "horizon": "int",
+        "phase": "string",
+        "role": "string",
+        "n_treated": "bigint",
+        "n_comparator": "bigint",
+        "n_complete_treated": "bigint",
+        "n_complete_comparator": "bigint",
+        "n_with_event_treated": "bigint",
+        "n_with_event_comparator": "bigint",
+        "events_treated": "bigint",
+        "events_comparator": "bigint",
+        "days_treated": "bigint",
+        "days_comparator": "bigint",
+        "rate_treated": "double",
+        "rate_treated_lower": "double",
+        "rate_treated_upper": "double",
+        "rate_comparator": "double",
+        "rate_comparator_lower": "double",
+        "rate_comparator_upper": "double",
+        "rate_ratio": "double",
+        "rate_ratio_lower": "double",
+        "rate_ratio_upper": "double",
+        "se_log_rate_ratio": "double",
+        "rate_difference": "double",
+        "rate_difference_lower": "double",
+        "rate_difference_upper": "double",
+    },
+    small_cells=(
+        "n_treated",
+        "n_comparator",
+        "n_complete_treated",
+        "n_complete_comparator",
+        "n_with_event_treated",
+        "n_with_event_comparator",
+        "events_treated",
+        "events_comparator",
+    ),
+)
+
+EVENT_TIME = Table(
+    name="event_time",
+    grain="arm and week around the index date, matched units",
+    key=("arm", "week"),
+    columns={"arm": "string", "week": "int", "n_events": "bigint", "days_at_risk": "bigint"},
+    small_cells=("n_events",),
+)
+
+SCORE_HISTOGRAM = Table(
+    name="score_histogram",
+    grain="phase, arm and bin of the preference score (20 bins of 0.05)",
+    key=("phase", "arm", "bin"),
+    columns={"phase": "string", "arm": "string", "bin": "int", "n_units": "bigint"},
+    small_cells=("n_units",),
+)
+
+RESULTS = Table(
+    name="results",
+    grain="finished stage of a study run",
+    key=(),
+    columns={
+        "stage": "string",
+        "study": "string",
+        "result_key": "string",
+        "protocol_hash": "string",
+        "code_version": "string",
+        "inputs_json": "string",
+        "metrics_json": "string",
+        "finished_at": "timestamp",
+    },
+    is_result=False,
+)
+
+CLAIMS_TABLES = (MEMBERS, ENROLLMENT, MEDICAL, PHARMACY, PROGRAM)
+
+
+def conform(frame: DataFrame, table: Table) -> DataFrame:
+    """Select the contract's columns in the contract's order; all missing columns and wrong types in one error.
+
+    Costs no Spark job.
+    """
+    found = {field.name: field.dataType.simpleString() for field in frame.schema.fields}
+    problems = [
+        f"{name} is missing"
+        if name not in found
+        else f"{name} is {found[name]}, it must be {kind}"
+        for name, kind in table.columns.items()
+        if found.get(name) != kind
+    ]
+    if problems:
+        raise ContractError(f"table {table.name}: {'; '.join(problems)}")
+    return frame.select(*table.columns)
