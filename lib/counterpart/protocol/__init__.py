@@ -1,0 +1,53 @@
+"""The study document and the site document: YAML in, frozen and checked models out. No Spark here."""
+
+from counterpart.protocol.document import content_hash, load_site, load_study
+from counterpart.protocol.site import Site, Source, SparkSettings
+from counterpart.protocol.study import (
+    Age,
+    ClaimsIndex,
+    Clause,
+    Cohort,
+    ComparatorArm,
+    Covariates,
+    DataWindow,
+    EnrollmentRule,
+    EventFlag,
+    Exclusion,
+    History,
+    Matching,
+    Outcome,
+    Outcomes,
+    RosterIndex,
+    Scoring,
+    Study,
+    TreatedArm,
+    Window,
+)
+
+__all__ = [
+    "Age",
+    "ClaimsIndex",
+    "Clause",
+    "Cohort",
+    "ComparatorArm",
+    "Covariates",
+    "DataWindow",
+    "EnrollmentRule",
+    "EventFlag",
+    "Exclusion",
+    "History",
+    "Matching",
+    "Outcome",
+    "Outcomes",
+    "RosterIndex",
+    "Scoring",
+    "Site",
+    "Source",
+    "SparkSettings",
+    "Study",
+    "TreatedArm",
+    "Window",
+    "content_hash",
+    "load_site",
+    "load_study",
+]
