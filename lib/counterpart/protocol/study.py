@@ -6,9 +6,9 @@ Days are relative to the index date (day 0) and inclusive at both ends. Defaults
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 CALIPER_SCALES = ("pooled", "overall")
 STRATUM_COLUMNS = ("sex", "age_band", "region", "state", "index_month")
@@ -82,11 +82,24 @@ class ClaimsIndex(Section):
     take: Literal["first", "each"] = "each"
 
 
+def _kind_of_index(index: Any) -> str:
+    """Which of the two kinds an index section means: problems are then reported for that kind only."""
+    if isinstance(index, Section):
+        return type(index).__name__
+    return "ClaimsIndex" if isinstance(index, dict) and {"event", "take"} & set(index) else "RosterIndex"
+
+
+AnyIndex = Annotated[
+    Annotated[RosterIndex, Tag("RosterIndex")] | Annotated[ClaimsIndex, Tag("ClaimsIndex")],
+    Discriminator(_kind_of_index),
+]
+
+
 class TreatedArm(Section):
     """Who got the program or treatment under study."""
 
     label: str
-    index: RosterIndex | ClaimsIndex
+    index: AnyIndex
 
 
 class ComparatorArm(Section):
