@@ -1,0 +1,150 @@
+"""Eligibility: each criterion is a named Column that must hold; `excluded_by` is the first that does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import Window as W
+from pyspark.sql import functions as F
+
+from counterpart.cohort.demographics import age_band_of, age_on, region_of, state_on
+from counterpart.events import EventPlan
+from counterpart.protocol import Cohort, EnrollmentRule, Exclusion, History, Study
+from counterpart.spans import bridge_spans
+from counterpart.tables import COHORT, conform
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+ONE_DATE_PER_MONTH = "one_date_per_month"
+
+
+def clinical_events(study: Study) -> tuple[str, ...]:
+    """The events that history and exclusions ask for."""
+    return tuple(rule.event for rule in (*study.cohort.history, *study.cohort.exclusions))
+
+
+def lookback_of(study: Study) -> int:
+    """Days before the index date that the clinical criteria reach back."""
+    return -min((rule.window[0] for rule in (*study.cohort.history, *study.cohort.exclusions)), default=0)
+
+
+def criteria_names(study: Study) -> tuple[str, ...]:
+    """The criteria in the order they are judged."""
+    return (*_criteria(study), ONE_DATE_PER_MONTH)
+
+
+def label_candidates(
+    candidates: DataFrame,
+    members: DataFrame,
+    enrollment: DataFrame,
+    member_days: DataFrame,
+    plan: EventPlan,
+    study: Study,
+) -> DataFrame:
+    """Candidates -> the cohort table: the same units, none lost, each with its strata and the first criterion it fails."""
+    units = (
+        candidates.join(members, "member_key", "left")
+        .join(_count_cover(candidates, enrollment, study.cohort.enrollment), "unit_id", "left")
+        .join(_count_clinical(candidates, member_days, plan, study.cohort), "unit_id", "left")
+    )
+    units = _add_demographics(units, study.cohort)
+    failed = [
+        F.when(~F.coalesce(rule, F.lit(False)), F.lit(name)) for name, rule in _criteria(study).items()
+    ]
+    labelled = units.withColumn("excluded_by", F.coalesce(*failed))
+    return conform(_keep_one_date_per_month(labelled), COHORT)
+
+
+def _criteria(study: Study) -> dict[str, Column]:
+    cohort = study.cohort
+    n_benefits = len(cohort.enrollment.benefits)
+    in_window = F.col("index_date").between(F.lit(cohort.index_start), F.lit(cohort.index_end))
+    is_treated = F.col("arm") == "treated"
+    treated_before = F.coalesce(F.col("first_treated_on") <= F.col("index_date"), F.lit(False))
+    rules = {
+        "index_date_in_window": in_window,
+        "not_treated_by_index_date": is_treated | ~treated_before,
+        "known_member": F.col("birth_date").isNotNull(),
+        "alive_on_index_date": F.col("death_date").isNull() | (F.col("death_date") >= F.col("index_date")),
+        "age": F.col("age").between(cohort.age.min, cohort.age.max),
+        "enrolled_on_index_date": F.col("n_covering") >= n_benefits,
+        "enrolled_in_lookback": F.col("n_reaching_back") >= n_benefits,
+    }
+    rules |= {rule.name: _has_history(rule, f"rule_{i}") for i, rule in enumerate(cohort.history)}
+    first = len(cohort.history)
+    rules |= {rule.name: _has_none(f"rule_{first + i}") for i, rule in enumerate(cohort.exclusions)}
+    return rules
+
+
+def _has_history(rule: History, column: str) -> Column:
+    found = F.col(column)
+    return (found["n_days"] >= rule.min_days) & (found["span_days"] >= rule.min_span_days)
+
+
+def _has_none(column: str) -> Column:
+    return F.coalesce(F.col(column)["n_days"], F.lit(0)) == 0
+
+
+def _count_cover(candidates: DataFrame, enrollment: DataFrame, rule: EnrollmentRule) -> DataFrame:
+    """(unit_id, n_covering, n_reaching_back): benefits in force on the index date, and since the start of the look-back.
+
+    Only a span that is running on the index date counts, and only gaps before it are bridged.
+    """
+    people = candidates.select("member_key").distinct()
+    spans = enrollment.filter(F.col("benefit").isin(*rule.benefits)).join(people, "member_key", "inner")
+    bridged = bridge_spans(spans, ["member_key", "benefit"], rule.allowed_gap_days)
+    is_running = F.col("index_date").between(F.col("start_date"), F.col("end_date"))
+    reaches_back = F.col("bridged_start_date") <= F.date_sub("index_date", rule.lookback_days)
+    return (
+        candidates.select("unit_id", "member_key", "index_date")
+        .join(bridged, "member_key", "inner")
+        .filter(is_running)
+        .groupBy("unit_id")
+        .agg(
+            F.countDistinct("benefit").alias("n_covering"),
+            F.countDistinct(F.when(reaches_back, F.col("benefit"))).alias("n_reaching_back"),
+        )
+    )
+
+
+def _count_clinical(candidates: DataFrame, member_days: DataFrame, plan: EventPlan, cohort: Cohort) -> DataFrame:
+    """(unit_id, rule_0, rule_1, ...): per rule the days with its event in its window, and how far apart first and last are."""
+    day = F.datediff("event_date", "index_date")
+    counts = []
+    rules: tuple[History | Exclusion, ...] = (*cohort.history, *cohort.exclusions)
+    for number, rule in enumerate(rules):
+        applies = (F.col("event_id") == plan.event_id(rule.event)) & day.between(*rule.window)
+        shown_on = F.when(applies, F.col("event_date"))
+        n_days = F.count(shown_on).alias("n_days")
+        span_days = F.datediff(F.max(shown_on), F.min(shown_on)).alias("span_days")
+        counts.append(F.struct(n_days, span_days).alias(f"rule_{number}"))
+    near = candidates.select("unit_id", "member_key", "index_date").join(member_days, "member_key", "inner")
+    return near.groupBy("unit_id").agg(F.lit(True).alias("has_claims"), *counts)
+
+
+def _add_demographics(units: DataFrame, cohort: Cohort) -> DataFrame:
+    index_date = F.col("index_date")
+    units = units.withColumn("age", age_on(F.col("birth_date"), index_date))
+    units = units.withColumn("state", state_on(F.col("residences"), index_date))
+    region = region_of(F.col("state")) if cohort.region == "census_region" else F.col("state")
+    return units.withColumns(
+        {
+            "region": region,
+            "age_band": age_band_of(F.col("age"), cohort.age.bands),
+            "index_month": F.year(index_date) * 100 + F.month(index_date),
+        }
+    )
+
+
+def _keep_one_date_per_month(units: DataFrame) -> DataFrame:
+    """Of a member's eligible candidate dates in a calendar month, the earliest stays.
+
+    A choice by hash among the month's dates would read the future: whether 3 May is taken would depend on a visit on 20 May.
+    """
+    is_eligible = F.col("excluded_by").isNull()
+    earliest_first = W.partitionBy("arm", "member_key", "index_month", is_eligible).orderBy("index_date", "unit_id")
+    is_later = is_eligible & (F.row_number().over(earliest_first) > 1)
+    return units.withColumn(
+        "excluded_by", F.when(is_later, F.lit(ONE_DATE_PER_MONTH)).otherwise(F.col("excluded_by"))
+    )

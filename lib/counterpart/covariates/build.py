@@ -1,0 +1,102 @@
+"""Covariates from demographics and from member-days: windows are cut around every index date in one aggregation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pyspark.sql import functions as F
+
+from counterpart.covariates.dictionary import CHARLSON_INDEX, Covariate
+from counterpart.events import EventPlan
+from counterpart.numerics.comorbidity import CONDITIONS, charlson
+from counterpart.tables import COVARIATES, conform
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+_OF_MANY = 0
+
+
+def covariate_events(covariates: tuple[Covariate, ...]) -> tuple[str, ...]:
+    """The events the covariates are read from."""
+    return tuple(covariate.event for covariate in covariates if covariate.event)
+
+
+def covariate_reach(covariates: tuple[Covariate, ...]) -> tuple[int, int]:
+    """First and last day relative to the index date that any covariate looks at."""
+    windows = [covariate.window for covariate in covariates if covariate.event]
+    return min((w[0] for w in windows), default=0), max((w[1] for w in windows), default=0)
+
+
+def build_covariates(
+    units: DataFrame, member_days: DataFrame, plan: EventPlan, covariates: tuple[Covariate, ...]
+) -> DataFrame:
+    """Eligible units -> one row per unit and covariate that is not zero."""
+    from_claims = _from_claims(units, member_days, plan, covariates)
+    parts = _from_demographics(units, covariates).unionByName(from_claims)
+    index = next((c for c in covariates if c.name == CHARLSON_INDEX), None)
+    return conform(parts if index is None else parts, COVARIATES)
+
+
+def _from_demographics(units: DataFrame, covariates: tuple[Covariate, ...]) -> DataFrame:
+    values = [
+        F.struct(F.lit(c.covariate_id).alias("covariate_id"), _demographic_value(c).alias("value"))
+        for c in covariates
+        if c.column
+    ]
+    rows = units.select("unit_id", F.inline(F.array(*values)))
+    return rows.filter(F.col("value") != 0)
+
+
+def _demographic_value(covariate: Covariate) -> Column:
+    column = F.col(str(covariate.column))
+    if covariate.kind == "years":
+        return column.cast("bigint")
+    return (column.cast("string") == covariate.level).cast("bigint")
+
+
+def _from_claims(
+    units: DataFrame, member_days: DataFrame, plan: EventPlan, covariates: tuple[Covariate, ...]
+) -> DataFrame:
+    spark = units.sparkSession
+    asked = [
+        (plan.event_id(c.event), c.covariate_id, c.kind, *c.window) for c in covariates if c.event is not None
+    ]
+    windows = spark.createDataFrame(asked, "event_id int, covariate_id int, kind string, first_day int, last_day int")
+    near = units.select("unit_id", "member_key", "index_date").join(member_days, "member_key", "inner")
+    inside = F.datediff("event_date", "index_date").between(F.col("first_day"), F.col("last_day"))
+    value = (
+        F.when(F.col("kind") == "flag", F.lit(1).cast("bigint"))
+        .when(F.col("kind") == "count", F.col("n_days"))
+        .otherwise(F.greatest("cents", F.lit(0)))
+    )
+    counted = (
+        near.join(F.broadcast(windows), "event_id", "inner")
+        .filter(inside)
+        .groupBy("unit_id", "covariate_id", "kind")
+        .agg(F.count("*").alias("n_days"), F.sum("allowed_cents").alias("cents"))
+        .select("unit_id", "covariate_id", value.alias("value"))
+        .filter(F.col("value") != 0)
+    )
+    return _add_charlson_index(counted, covariates)
+
+
+def _add_charlson_index(counted: DataFrame, covariates: tuple[Covariate, ...]) -> DataFrame:
+    """Adds a row with the index for every unit with a condition, and keeps the flags: one more pass over the grouped rows.
+
+    The flags of a unit fit an int (17 bits), and the index of every combination a table of 2^17 bytes: the rule of
+    hierarchy and weights stays in one place, `numerics.comorbidity`.
+    """
+    index = next((c for c in covariates if c.name == CHARLSON_INDEX), None)
+    if index is None:
+        return counted
+    first = next(c.covariate_id for c in covariates if c.name == f"charlson_{CONDITIONS[0]}")
+    is_flag = F.col("covariate_id").between(first, first + len(CONDITIONS) - 1)
+    bit = F.expr(f"shiftleft(1, covariate_id - {first})")
+    flags = counted.filter(is_flag).groupBy("unit_id").agg(F.bit_or(bit).alias("flags"))
+    weights = _index_rows(flags)
+    scored = flags.join(weights, "flags", "inner").select(
+        "unit_id", F.lit(index.covariate_id).alias("covariate_id"), F.col("index").alias("value")
+    )
+    return counted.unionByName(scored.filter(F.col("value") != 0))

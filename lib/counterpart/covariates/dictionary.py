@@ -1,0 +1,86 @@
+"""The dictionary: every covariate a study asks for, with its number, name, kind and window. It depends on the protocol alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+from counterpart.numerics.comorbidity import CONDITIONS
+from counterpart.protocol import EventFlag, Study
+from counterpart.tables import COVARIATE_DICTIONARY
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+CHARLSON_INDEX = "charlson_index"
+
+
+@dataclass(frozen=True)
+class Covariate:
+    """One covariate. `event` and `kind` say how it is read from claims; demographic ones have `column` and `level`.
+
+    kind: flag (0/1), count (days), cents, years, category (0/1, one of several levels that exclude each other).
+    """
+
+    name: str
+    label: str
+    kind: str
+    window: tuple[int, int]
+    event: str | None = None
+    column: str | None = None
+    level: str | None = None
+    covariate_id: int = -1
+
+
+def describe_covariates(study: Study, levels: dict[str, tuple[str, ...]]) -> tuple[Covariate, ...]:
+    """All covariates in order; `covariate_id` is the position, from 1.
+
+    `levels` are the values the categories can take (region, from the reference table of states).
+    """
+    found = [*_demographics(study, levels), *_charlson(study), *(_from_event(flag) for flag in study.covariates.events)]
+    return tuple(replace(covariate, covariate_id=number) for number, covariate in enumerate(found, start=1))
+
+
+def dictionary_frame(spark: SparkSession, covariates: tuple[Covariate, ...]) -> DataFrame:
+    """The dictionary as a table."""
+    rows = [(c.covariate_id, c.name, c.label, c.kind, *c.window) for c in covariates]
+    return spark.createDataFrame(rows, COVARIATE_DICTIONARY.ddl)
+
+
+def _demographics(study: Study, levels: dict[str, tuple[str, ...]]) -> Iterator[Covariate]:
+    yield Covariate("age", "Age, years", "years", (0, 0), column="age")
+    for level in ("F", "M", "U"):
+        yield _category("sex", level, {"F": "Female", "M": "Male", "U": "Sex unknown"}[level])
+    for level in levels["region"]:
+        yield _category("region", level, f"Region: {level}")
+    for month in _months(study.cohort.index_start, study.cohort.index_end):
+        yield _category("index_month", str(month), f"Index month {month // 100}-{month % 100:02d}")
+
+
+def _category(column: str, level: str, label: str) -> Covariate:
+    return Covariate(f"{column}={level}", label, "category", (0, 0), column=column, level=level)
+
+
+def _months(start: date, end: date) -> list[int]:
+    first, last = start.year * 12 + start.month - 1, end.year * 12 + end.month - 1
+    return [month // 12 * 100 + month % 12 + 1 for month in range(first, last + 1)]
+
+
+def _charlson(study: Study) -> Iterator[Covariate]:
+    if not study.covariates.charlson:
+        return
+    window = study.covariates.charlson_window
+    for condition in CONDITIONS:
+        yield Covariate(f"charlson_{condition}", f"Charlson: {condition}", "flag", window, event=f"charlson_{condition}")
+    yield Covariate(CHARLSON_INDEX, "Charlson index (Quan 2011 weights)", "count", window)
+
+
+def _from_event(flag: EventFlag) -> Covariate:
+    start, end = flag.window
+    days = f"{-start}" if end == -1 else f"{-start}_{-end}"
+    name = flag.name or f"{flag.event}_{flag.kind}_{days}"
+    what = {"flag": "any", "count": "days with", "cents": "allowed cents of"}[flag.kind]
+    label = flag.label or f"{flag.event.replace('_', ' ').capitalize()}: {what}, days {start} to {end}"
+    return Covariate(name, label, flag.kind, flag.window, event=flag.event)

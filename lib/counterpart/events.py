@@ -1,0 +1,261 @@
+"""Clinical events: which days of a member show what the study's event definitions name.
+
+One pass over the claim lines answers for every event at once: the codes of a line are exploded, joined to ONE broadcast
+table of code ranges, and folded into bit masks per claim and day, on which the clauses of the events are evaluated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import and_, or_
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from counterpart.codes import SYSTEMS, CodeLibrary, CodeSet, code_rows, encode_column, is_in
+from counterpart.protocol import Clause, Study
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from pyspark.sql import Column, DataFrame
+
+MEDICAL_CLAIM = "medical_claim"
+"""The event every claim line shows: with kind `cents` it is total allowed cost, with `count` days of care."""
+
+TELEHEALTH_PLACES = ("02", "10")
+TELEHEALTH_MODIFIER = "95"
+THERAPY_MODIFIER = "GP"
+THERAPIST_SPECIALTIES = ("65", "225100000X", "2251X0800X")
+
+_BITS_PER_WORD = 62
+_DIAGNOSIS_SYSTEMS = frozenset({"icd10cm", "icd9cm"})
+_MAP_DDL = "bucket bigint, low bigint, high bigint, valid_from date, valid_to date, signal int"
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What one code of one line can show: a code set, under a condition on the line."""
+
+    codes: str
+    in_person: bool = False
+    therapist: bool = False
+
+
+@dataclass(frozen=True)
+class EventPlan:
+    """Everything the Spark side needs to know of some events; built once on the driver, bounded by the code sets.
+
+    `names[i]` is the event with `event_id` i.
+    """
+
+    names: tuple[str, ...]
+    clauses: tuple[tuple[Clause, ...], ...]
+    signals: tuple[Signal, ...]
+    code_sets: dict[str, CodeSet]
+
+    def event_id(self, name: str) -> int:
+        """Position of an event in `names`."""
+        return self.names.index(name)
+
+    @property
+    def systems(self) -> frozenset[int]:
+        """Numbers of the code systems that any code set of the plan uses."""
+        return frozenset(
+            code_range.low >> 56 for code_set in self.code_sets.values() for code_range in code_set.ranges
+        )
+
+    def uses(self, *systems: str) -> bool:
+        """Does any code set of the plan hold codes of one of the systems?"""
+        return any(SYSTEMS[system] in self.systems for system in systems)
+
+
+def plan_events(study: Study, library: CodeLibrary, names: Iterable[str]) -> EventPlan:
+    """Resolve event names to clauses, signals and code sets. An unknown code set is a CodeSetError."""
+    distinct = tuple(dict.fromkeys(names))
+    clauses = tuple(() if name == MEDICAL_CLAIM else study.clauses_of(name) for name in distinct)
+    signals: dict[Signal, None] = {}
+    for clause in (clause for group in clauses for clause in group):
+        signals[Signal(clause.codes, clause.in_person, clause.therapist)] = None
+        if clause.diagnosis:
+            signals[Signal(clause.diagnosis)] = None
+    code_sets = {signal.codes: library[signal.codes] for signal in signals}
+    return EventPlan(distinct, clauses, tuple(signals), code_sets)
+
+
+def build_member_days(medical: DataFrame, pharmacy: DataFrame, plan: EventPlan, people: DataFrame | None) -> DataFrame:
+    """Claim lines and fills -> one row per (member_key, event_date, event_id), with `allowed_cents` of the claims that showed it.
+
+    `people` (member_key, from_date, to_date; one row a member) limits members and dates and should be small enough
+    to broadcast; None takes everybody. Dates must already be pruned to the months that matter.
+    """
+    parts = [_days_of_claims(medical, plan, people)]
+    if plan.uses("ndc"):
+        parts.append(_days_of_fills(pharmacy, plan, people))
+    return (
+        reduce(lambda left, right: left.unionByName(right), parts)
+        .groupBy("member_key", "event_date", "event_id")
+        .agg(F.sum("allowed_cents").alias("allowed_cents"))
+    )
+
+
+def _days_of_claims(medical: DataFrame, plan: EventPlan, people: DataFrame | None) -> DataFrame:
+    lines = medical.withColumnRenamed("service_date", "event_date")
+    if people is not None:
+        lines = _restrict(lines, people)
+    elif MEDICAL_CLAIM not in plan.names:
+        lines = lines.filter(_may_show(plan))
+    claim_days = _add_masks(lines, plan)
+    shown = [
+        F.when(_shows(clauses, plan), F.lit(event_id))
+        if plan.names[event_id] != MEDICAL_CLAIM
+        else F.lit(event_id)
+        for event_id, clauses in enumerate(plan.clauses)
+    ]
+    return claim_days.select(
+        "member_key",
+        "event_date",
+        F.explode(F.array_compact(F.array(*shown))).alias("event_id"),
+        "allowed_cents",
+    )
+
+
+def _days_of_fills(pharmacy: DataFrame, plan: EventPlan, people: DataFrame | None) -> DataFrame:
+    fills = pharmacy.withColumnRenamed("dispensing_date", "event_date")
+    if people is not None:
+        fills = _restrict(fills, people)
+    shown_by = _signals_by_code(fills, plan)
+    events_of = {
+        signal: [i for i, clauses in enumerate(plan.clauses) if any(Signal(clause.codes) == signal for clause in clauses)]
+        for signal in plan.signals
+    }
+    matched = _match_codes(fills, F.col("ndc"), shown_by)
+    pairs = [(number, event) for number, signal in enumerate(plan.signals) for event in events_of[signal]]
+    names = matched.sparkSession.createDataFrame(pairs, "signal int, event_id int")
+    return matched.join(F.broadcast(names), "signal", "inner").select(
+        "member_key", "event_date", "event_id", "allowed_cents"
+    )
+
+
+def _restrict(rows: DataFrame, people: DataFrame) -> DataFrame:
+    inside = F.col("event_date").between(F.col("from_date"), F.col("to_date"))
+    return rows.join(people.select("member_key", "from_date", "to_date"), "member_key", "inner").filter(inside)
+
+
+def _may_show(plan: EventPlan) -> Column:
+    """A cheap test before anything is exploded: could this line show any of the plan's events?
+
+    True for every line as soon as an event rests on diagnoses alone.
+    """
+    needed = {clause.codes for clauses in plan.clauses for clause in clauses}
+    if any(_systems_of(plan.code_sets[name]) & _DIAGNOSIS_SYSTEMS for name in needed):
+        return F.lit(True)
+    tests = []
+    for name in sorted(needed):
+        systems = _systems_of(plan.code_sets[name])
+        for system, column in _line_codes():
+            if system in systems:
+                tests.append(F.coalesce(is_in(plan.code_sets[name], column, F.col("event_date")), F.lit(False)))
+    return reduce(or_, tests, F.lit(False))
+
+
+def _systems_of(code_set: CodeSet) -> frozenset[str]:
+    names = {number: name for name, number in SYSTEMS.items()}
+    return frozenset(names[code_range.low >> 56] for code_range in code_set.ranges)
+
+
+def _line_codes() -> list[tuple[str, Column]]:
+    """The single-code columns of a claim line, by system."""
+    return [
+        ("hcpcs", F.col("procedure")),
+        ("revenue", F.col("revenue")),
+        ("place", encode_column("place", F.col("place"))),
+    ]
+
+
+def _add_masks(lines: DataFrame, plan: EventPlan) -> DataFrame:
+    """Claim lines -> (member_key, event_date, claim_key, allowed_cents, mask_0..): the signals of a claim's day.
+
+    A first pseudo code (0) stands for the line itself: it carries the amount, so that exploding counts it once.
+    """
+    codes = [column for system, column in _line_codes() if plan.uses(system)]
+    diagnoses = [F.coalesce("diagnoses", F.array().cast("array<bigint>"))] if plan.uses(*_DIAGNOSIS_SYSTEMS) else []
+    is_telehealth = F.coalesce(F.col("place").isin(*TELEHEALTH_PLACES), F.lit(False)) | _has_modifier(TELEHEALTH_MODIFIER)
+    is_therapist = F.coalesce(F.col("specialty").isin(*THERAPIST_SPECIALTIES), F.lit(False)) | _has_modifier(THERAPY_MODIFIER)
+    exploded = lines.select(
+        "member_key",
+        "event_date",
+        "claim_key",
+        "allowed_cents",
+        is_telehealth.alias("is_telehealth"),
+        is_therapist.alias("is_therapist"),
+        F.explode(F.concat(F.array(F.lit(0).cast("bigint"), *codes), *diagnoses)).alias("code"),
+    )
+    matched = _match_codes(exploded, F.col("code"), _signals_by_code(lines, plan))
+    masks = [
+        F.coalesce(F.bit_or(F.when(_in_word(word), F.expr(_BIT_OF_SIGNAL.format(first=word * _BITS_PER_WORD)))), F.lit(0))
+        .cast("bigint")
+        .alias(f"mask_{word}")
+        for word in range(_n_words(plan))
+    ]
+    amount = F.sum(F.when(F.col("code") == 0, F.col("allowed_cents")).otherwise(0)).alias("allowed_cents")
+    return matched.filter(_condition_holds(plan)).groupBy("member_key", "event_date", "claim_key").agg(amount, *masks)
+
+
+_BIT_OF_SIGNAL = "shiftleft(1L, signal - {first})"
+
+
+def _in_word(word: int) -> Column:
+    return F.col("signal").between(word * _BITS_PER_WORD, (word + 1) * _BITS_PER_WORD - 1)
+
+
+def _n_words(plan: EventPlan) -> int:
+    return max(1, -(-len(plan.signals) // _BITS_PER_WORD))
+
+
+def _has_modifier(modifier: str) -> Column:
+    return F.coalesce(F.array_contains("modifiers", modifier), F.lit(False))
+
+
+def _condition_holds(plan: EventPlan) -> Column:
+    """Is the condition on the line met that the matched signal asks for?"""
+    in_person = [number for number, signal in enumerate(plan.signals) if signal.in_person]
+    therapist = [number for number, signal in enumerate(plan.signals) if signal.therapist]
+    signal = F.col("signal")
+    return (~signal.isin(*in_person) | ~F.col("is_telehealth")) & (~signal.isin(*therapist) | F.col("is_therapist"))
+
+
+def _signals_by_code(rows: DataFrame, plan: EventPlan) -> DataFrame:
+    """The code ranges of the plan with the number of their signal, one row per join bucket. Some thousand rows."""
+    sets = {number: plan.code_sets[signal.codes] for number, signal in enumerate(plan.signals)}
+    everything: list[tuple[int, int, int, date | None, date | None, int]] = [(0, 0, 0, None, None, -1)]
+    return rows.sparkSession.createDataFrame([*everything, *code_rows(sets)], _MAP_DDL)
+
+
+def _match_codes(rows: DataFrame, code: Column, signals: DataFrame) -> DataFrame:
+    """Rows x signals their code shows on their date: an equi-join on the code's bucket, then the range and the dates."""
+    rows = rows.withColumn("bucket", F.shiftright(code, 32))
+    in_range = code.between(F.col("low"), F.col("high"))
+    is_valid = (F.col("valid_from").isNull() | (F.col("event_date") >= F.col("valid_from"))) & (
+        F.col("valid_to").isNull() | (F.col("event_date") <= F.col("valid_to"))
+    )
+    return rows.join(F.broadcast(signals), "bucket", "inner").filter(in_range & is_valid)
+
+
+def _shows(clauses: Sequence[Clause], plan: EventPlan) -> Column:
+    """Does a claim's day show the event: any clause, with its code set and its diagnosis?"""
+    number = {signal: i for i, signal in enumerate(plan.signals)}
+    ways = []
+    for clause in clauses:
+        needed = [Signal(clause.codes, clause.in_person, clause.therapist)]
+        if clause.diagnosis:
+            needed.append(Signal(clause.diagnosis))
+        ways.append(reduce(and_, [_has_signal(number[signal]) for signal in needed]))
+    return reduce(or_, ways)
+
+
+def _has_signal(number: int) -> Column:
+    word, bit = divmod(number, _BITS_PER_WORD)
+    return F.col(f"mask_{word}").bitwiseAND(F.lit(1 << bit)) != 0
