@@ -292,6 +292,7 @@ EFFECTS = Table(
         "rate_ratio_lower": "double",
         "rate_ratio_upper": "double",
         "se_log_rate_ratio": "double",
+        "clustered_by": "string",
         "rate_difference": "double",
         "rate_difference_lower": "double",
         "rate_difference_upper": "double",
@@ -351,9 +352,7 @@ def conform(frame: DataFrame, table: Table) -> DataFrame:
     """
     found = {field.name: field.dataType.simpleString() for field in frame.schema.fields}
     problems = [
-        f"{name} is missing"
-        if name not in found
-        else f"{name} is {found[name]}, it must be {kind}"
+        f"{name} is missing" if name not in found else f"{name} is {found[name]}, it must be {kind}"
         for name, kind in table.columns.items()
         if found.get(name) != kind
     ]
