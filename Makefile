@@ -1,0 +1,59 @@
+# counterpart: `make run` and `make test` need Python 3.10-3.12 (with venv), Java 17 or newer, and nothing else.
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-unit check bench clean
+
+VENV    ?= .venv
+MEMBERS ?= 100000
+BIN     := $(VENV)/bin
+
+# The environment made here is the one used here, whatever the shell has of Spark's and Python's.
+unexport SPARK_HOME SPARK_CONF_DIR PYSPARK_PYTHON PYSPARK_DRIVER_PYTHON PYSPARK_SUBMIT_ARGS PYTHONPATH PYTHONHOME
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+setup: $(VENV)/.delta  ## environment, packages and Delta jars in .venv; the only step that needs the network
+
+run: setup  ## claims with a planted effect, the whole study, a summary (MEMBERS=100000)
+	@$(BIN)/counterpart demo --members $(MEMBERS)
+
+test: setup  ## all tests but the benchmarks
+	@$(BIN)/pytest -m "not bench and not scale"
+
+test-unit: setup  ## the tests that need no Spark
+	@$(BIN)/pytest tests/unit -m "not packaging"
+
+check: setup  ## format, lint, types, layering
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/pytest -q tests/unit/test_layering.py
+
+bench: setup  ## time, memory, bias and coverage over many seeds (an hour or more)
+	@$(BIN)/pytest tests/bench -m "bench or scale" -s
+
+clean:  ## all that was made here: environment, caches, builds, demo
+	rm -rf $(VENV) demo build dist lib/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An interpreter counts if it runs (version managers leave shims that fail), is 3.10 to 3.12 and can make environments.
+USABLE := import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))
+
+$(VENV)/.packages: setup.py
+	@python=; for name in $(PYTHON) python3.11 python3.12 python3.10 python3; do \
+	  if "$$name" -c '$(USABLE)' >/dev/null 2>&1; then python=$$name; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "Python 3.10, 3.11 or 3.12 with its venv module is needed (Debian, Ubuntu: apt install python3 python3-venv)." >&2; \
+	  echo "Found: $$(python3 --version 2>&1 || true). One elsewhere can be named: make setup PYTHON=/path/to/python3.11" >&2; \
+	  exit 1; \
+	fi; \
+	PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=lib "$$python" -m counterpart.local_spark java || exit 1; \
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || "$$python" -m venv --clear $(VENV)
+	@echo "Installing counterpart and what it needs into $(VENV) (some 2 minutes, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,dev]'
+	@touch $@
+
+$(VENV)/.delta: $(VENV)/.packages lib/counterpart/local_spark.py
+	@$(BIN)/python -m counterpart.local_spark install
+	@touch $@

@@ -1,0 +1,100 @@
+"""The Spark session: built here for one machine, taken as it is where a platform brings its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyspark import SparkContext
+from pyspark.sql import SparkSession
+
+from counterpart.errors import EnvironmentProblem
+from counterpart.local_spark import require_delta, require_java
+
+if TYPE_CHECKING:
+    from counterpart.protocol import Site
+    from counterpart.protocol.site import SparkSettings
+
+logger = logging.getLogger(__name__)
+
+# What results depend on, so set on every session: arithmetic that overflows is an error, and a day begins at midnight UTC.
+SEMANTICS = {"spark.sql.ansi.enabled": "true", "spark.sql.session.timeZone": "UTC"}
+
+LOCAL = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    # Spark's messages quote the rows they stumble over. Errors reach us as exceptions all the same.
+    "spark.log.level": "OFF",
+    # A host name that does not resolve must not matter, and nobody outside needs to reach this driver.
+    "spark.driver.host": "localhost",
+    "spark.driver.bindAddress": "127.0.0.1",
+    # Tables are found by path: no Hive metastore, so no Derby files in the working directory.
+    "spark.sql.catalogImplementation": "in-memory",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # Delta reads a table's state in 50 tasks by default: seconds per table on two cores.
+    "spark.databricks.delta.snapshotPartitions": "2",
+}
+
+
+def build_session(site: Site) -> SparkSession:
+    """The session for a site: the active one if there is one, else one made from the site's settings.
+
+    Of a session that was there before, only ANSI mode and the time zone are set. EnvironmentProblem without Java or Delta.
+    """
+    spark = SparkSession.getActiveSession() or start_session(site.spark)
+    for name, value in SEMANTICS.items():
+        spark.conf.set(name, value)
+    require_delta_in(spark)
+    return spark
+
+
+def start_session(settings: SparkSettings) -> SparkSession:
+    """A new session: local mode with everything it needs, or the cluster that spark-submit or the platform names."""
+    is_local = settings.master is not None and settings.master.startswith("local")
+    if is_local and starts_java():
+        require_java()
+        require_delta()
+    wanted = {**SEMANTICS, "spark.sql.shuffle.partitions": str(settings.shuffle_partitions)}
+    if is_local:
+        wanted |= local_settings(settings)
+    builder = SparkSession.builder.appName("counterpart")
+    if settings.master is not None:
+        builder = builder.master(settings.master)
+    for name, value in {**wanted, **settings.conf}.items():
+        builder = builder.config(name, value)
+    return builder.getOrCreate()
+
+
+def starts_java() -> bool:
+    """Will the session start its own JVM? Not under spark-submit, in a platform's driver or over Spark Connect."""
+    is_given = "PYSPARK_GATEWAY_PORT" in os.environ or "SPARK_REMOTE" in os.environ
+    return not is_given and SparkContext._gateway is None
+
+
+def local_settings(settings: SparkSettings) -> dict[str, str]:
+    """The settings of local mode, which site settings may override. Python workers run this interpreter."""
+    # Without it, workers start the first python3 on PATH, which has no pandas.
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    local = {**LOCAL, "spark.sql.warehouse.dir": str(Path(tempfile.gettempdir()) / "counterpart-spark-warehouse")}
+    if starts_java():
+        local["spark.driver.memory"] = settings.driver_memory
+    else:
+        # A heap cannot grow once Java runs: saying what holds is better than a setting that is ignored.
+        logger.info("spark.driver_memory of the site is not used: this driver is running already (--driver-memory)")
+    return local
+
+
+def require_delta_in(spark: SparkSession) -> None:
+    """EnvironmentProblem if the session cannot read Delta tables. Databricks has its own Delta, under other names."""
+    extensions = spark.conf.get("spark.sql.extensions", "") or ""
+    if "DATABRICKS_RUNTIME_VERSION" in os.environ or "DeltaSparkSessionExtension" in extensions:
+        return
+    raise EnvironmentProblem(
+        f"this Spark session ({spark.version}) has no Delta Lake: start it with --packages io.delta:delta-spark_... and "
+        "--conf spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension "
+        "--conf spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog"
+    )

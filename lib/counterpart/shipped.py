@@ -1,0 +1,12 @@
+"""Where the documents that counterpart ships lie: studies, code sets and sites."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def shipped_conf() -> Path:
+    """The folder with `studies/`, `codesets/` and `sites/`: inside the installed package, else the checkout's `conf`."""
+    package = Path(__file__).resolve().parent
+    in_wheel = package / "conf"
+    return in_wheel if in_wheel.is_dir() else package.parents[1] / "conf"

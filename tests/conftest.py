@@ -1,0 +1,105 @@
+"""What tests share: one Spark session, tables written as text, the public claims beside the checkout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+ROOT = Path(__file__).resolve().parents[1]
+PUBLIC_CLAIMS = ROOT.parent / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what reads the public claims where these are not."""
+    if PUBLIC_CLAIMS.is_dir():
+        return
+    absent = pytest.mark.skip(reason="the public claims are not beside the checkout (../shared/data)")
+    for item in items:
+        if "realdata" in item.keywords:
+            item.add_marker(absent)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def public_claims() -> Path:
+    """The folder of public claims; for tests marked realdata."""
+    return PUBLIC_CLAIMS
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The one session of all tests: two cores, two partitions, Delta."""
+    from counterpart.session import build_session
+
+    folder = tmp_path_factory.mktemp("spark")
+    settings = SimpleNamespace(
+        master="local[2]",
+        driver_memory="2g",
+        # Two: with 200 partitions the smallest test takes minutes.
+        shuffle_partitions=2,
+        conf={
+            "spark.default.parallelism": "2",
+            "spark.sql.warehouse.dir": str(folder / "warehouse"),
+            "spark.local.dir": str(folder / "scratch"),
+        },
+    )
+    session = build_session(SimpleNamespace(spark=settings))
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def frame(spark: SparkSession) -> Callable[[str, str], DataFrame]:
+    """Rows written as an ASCII table -> DataFrame with a DDL schema.
+
+    The first line names the columns, cells are divided by `|`, an empty cell is null; arrays, maps and structs are JSON.
+    Columns of the schema that the text leaves out are null.
+
+    frame('''member_key | start_date
+             1          | 2020-01-01''', "member_key bigint, start_date date, end_date date")
+    """
+
+    def build(text: str, ddl: str) -> DataFrame:
+        return parse_table(spark, text, ddl)
+
+    return build
+
+
+def parse_table(spark: SparkSession, text: str, ddl: str) -> DataFrame:
+    """The work of the fixture `frame`."""
+    from pyspark.sql import functions as F
+    from pyspark.sql import types as T
+
+    schema = T.StructType.fromDDL(ddl)
+    lines = [line for line in text.splitlines() if line.strip() and not set(line) <= set("-+| ")]
+    is_framed = lines[0].strip().startswith("|")
+    bare = [line.strip()[1:-1] if is_framed else line for line in lines]
+    header, *rows = [[cell.strip() for cell in line.split("|")] for line in bare]
+    unknown = sorted(set(header) - set(schema.names))
+    uneven = [row for row in rows if len(row) != len(header)]
+    if unknown or uneven:
+        raise ValueError(f"columns not in the schema: {unknown}; rows of another length than the header: {uneven}")
+    cells = [tuple(cell or None for cell in row) for row in rows]
+    strings = spark.createDataFrame(cells, T.StructType([T.StructField(name, T.StringType()) for name in header]))
+    nested = (T.ArrayType, T.MapType, T.StructType)
+
+    def column(field: T.StructField):
+        if field.name not in header:
+            return F.lit(None).cast(field.dataType).alias(field.name)
+        if isinstance(field.dataType, nested):
+            return F.from_json(field.name, field.dataType).alias(field.name)
+        return F.col(field.name).cast(field.dataType).alias(field.name)
+
+    return strings.select(*(column(field) for field in schema))
