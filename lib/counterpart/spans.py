@@ -1,0 +1,57 @@
+"""Date spans: both ends inclusive, days are whole, one span per row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import Window as W
+from pyspark.sql import functions as F
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyspark.sql import Column, DataFrame, WindowSpec
+
+
+def label_runs(
+    spans: DataFrame, keys: Sequence[str], max_gap_days: int = 0, ties: Sequence[str | Column] = ()
+) -> DataFrame:
+    """Add `covered_to`, the last day any earlier span of the keys reaches, and `run_start_date`.
+
+    Span -> span. A run is a chain of spans in date order in which each starts at most `max_gap_days` uncovered days after
+    the days before it: 0 joins overlapping and adjacent spans. Both columns look at earlier spans only, never at
+    what follows. `ties` orders spans that start and end on the same days, where a caller must tell them apart.
+    """
+    in_order: WindowSpec = W.partitionBy(*keys).orderBy("start_date", "end_date", *ties)
+    before = in_order.rowsBetween(W.unboundedPreceding, -1)
+    so_far = in_order.rowsBetween(W.unboundedPreceding, W.currentRow)
+    gap_days = F.datediff("start_date", "covered_to") - 1
+    begins_run = F.col("covered_to").isNull() | (gap_days > max_gap_days)
+    return (
+        spans.withColumn("covered_to", F.max("end_date").over(before))
+        .withColumn("run_start_date", F.when(begins_run, F.col("start_date")))
+        .withColumn("run_start_date", F.max("run_start_date").over(so_far))
+    )
+
+
+def merge_spans(spans: DataFrame, keys: Sequence[str], max_gap_days: int = 0) -> DataFrame:
+    """The days covered, as few spans as possible: span -> run of spans (`keys`, `start_date`, `end_date`).
+
+    Gaps of at most `max_gap_days` uncovered days are filled.
+    """
+    runs = label_runs(spans, keys, max_gap_days)
+    return (
+        runs.groupBy(*keys, "run_start_date")
+        .agg(F.max("end_date").alias("end_date"))
+        .select(*keys, F.col("run_start_date").alias("start_date"), "end_date")
+    )
+
+
+def bridge_spans(spans: DataFrame, keys: Sequence[str], allowed_gap_days: int) -> DataFrame:
+    """Add `bridged_start_date`: since when the keys are covered up to this span, gaps of `allowed_gap_days` forgiven.
+
+    Span -> span. Cover on a day, with a look-back to an earlier day, is then one comparison: the day is inside the
+    span, and `bridged_start_date` is not after the earlier day. Reads earlier spans only.
+    """
+    runs = label_runs(spans, keys, allowed_gap_days)
+    return runs.withColumnRenamed("run_start_date", "bridged_start_date").drop("covered_to")
