@@ -1,4 +1,7 @@
-"""Claims tables -> candidate person-dates with the criterion that excludes them, and attrition: `spark-submit jobs/cohort.py --study conf/studies/X.yaml --site conf/sites/Y.yaml`."""
+"""Claims tables -> candidate person-dates with the criterion that excludes them, and attrition.
+
+spark-submit jobs/cohort.py --study conf/studies/X.yaml --site conf/sites/Y.yaml
+"""
 
 import sys
 

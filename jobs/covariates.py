@@ -1,4 +1,7 @@
-"""Cohort and claims tables -> covariates before the index date: `spark-submit jobs/covariates.py --study conf/studies/X.yaml --site conf/sites/Y.yaml`."""
+"""Cohort and claims tables -> covariates before the index date.
+
+spark-submit jobs/covariates.py --study conf/studies/X.yaml --site conf/sites/Y.yaml
+"""
 
 import sys
 

@@ -1,4 +1,7 @@
-"""Outcomes -> balance and effects: `spark-submit jobs/estimate.py --study conf/studies/X.yaml --site conf/sites/Y.yaml`."""
+"""Outcomes -> balance and effects.
+
+spark-submit jobs/estimate.py --study conf/studies/X.yaml --site conf/sites/Y.yaml
+"""
 
 import sys
 

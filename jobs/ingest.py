@@ -1,4 +1,7 @@
-"""Raw claims -> claims tables: `spark-submit jobs/ingest.py --study conf/studies/X.yaml --site conf/sites/Y.yaml`."""
+"""Raw claims -> claims tables.
+
+spark-submit jobs/ingest.py --study conf/studies/X.yaml --site conf/sites/Y.yaml
+"""
 
 import sys
 

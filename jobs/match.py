@@ -1,4 +1,7 @@
-"""Scores -> matched pairs, and a reason for each treated unit without one: `spark-submit jobs/match.py --study conf/studies/X.yaml --site conf/sites/Y.yaml`."""
+"""Scores -> matched pairs, and a reason for each treated unit without one.
+
+spark-submit jobs/match.py --study conf/studies/X.yaml --site conf/sites/Y.yaml
+"""
 
 import sys
 

@@ -1,4 +1,7 @@
-"""Matches and claims tables -> follow-up and outcomes after the index date: `spark-submit jobs/outcomes.py --study conf/studies/X.yaml --site conf/sites/Y.yaml`."""
+"""Matches and claims tables -> follow-up and outcomes after the index date.
+
+spark-submit jobs/outcomes.py --study conf/studies/X.yaml --site conf/sites/Y.yaml
+"""
 
 import sys
 

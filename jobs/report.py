@@ -1,4 +1,7 @@
-"""All results -> one HTML file: `spark-submit jobs/report.py --study conf/studies/X.yaml --site conf/sites/Y.yaml`."""
+"""All results -> one HTML file.
+
+spark-submit jobs/report.py --study conf/studies/X.yaml --site conf/sites/Y.yaml
+"""
 
 import sys
 

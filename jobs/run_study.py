@@ -1,4 +1,7 @@
-"""All stages of a study, in order: `spark-submit jobs/run_study.py --study conf/studies/X.yaml --site conf/sites/Y.yaml`."""
+"""All stages of a study, in order.
+
+spark-submit jobs/run_study.py --study conf/studies/X.yaml --site conf/sites/Y.yaml
+"""
 
 import sys
 

@@ -1,4 +1,7 @@
-"""Covariates -> propensity scores and the model behind them: `spark-submit jobs/score.py --study conf/studies/X.yaml --site conf/sites/Y.yaml`."""
+"""Covariates -> propensity scores and the model behind them.
+
+spark-submit jobs/score.py --study conf/studies/X.yaml --site conf/sites/Y.yaml
+"""
 
 import sys
 

@@ -64,7 +64,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 def frame(spark: SparkSession) -> Callable[[str, str], DataFrame]:
     """Rows written as an ASCII table -> DataFrame with a DDL schema.
 
-    The first line names the columns, cells are divided by `|`, an empty cell is null; arrays, maps and structs are JSON.
+    The first line names the columns, `|` divides cells, an empty cell is null; arrays, maps and structs are JSON.
     Columns of the schema that the text leaves out are null.
 
     frame('''member_key | start_date

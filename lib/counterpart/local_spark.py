@@ -1,9 +1,9 @@
 """Spark on one machine: the Java it needs, the Delta jars beside it and the settings with which both are found.
 
-`python -m counterpart.local_spark java` says whether Java will do; it needs nothing but Python, so that set-up can ask before
-it downloads anything. `... install` fetches the Delta jars once into the Spark of this environment and writes its
-`conf/spark-defaults.conf`: from then on `counterpart` and a plain `spark-submit` find Delta with no network and no flags.
-`... check` says whether all that is still in place. A Spark that came from elsewhere (SPARK_HOME, Databricks) is left alone.
+`python -m counterpart.local_spark java` says whether Java will do; it needs nothing but Python, so that set-up can ask
+before it downloads anything. `... install` fetches the Delta jars once into the Spark of this environment and writes
+its `conf/spark-defaults.conf`: from then on `counterpart` and a plain `spark-submit` find Delta with no network and no
+flags. `... check` says whether all is in place. A Spark from elsewhere (SPARK_HOME, Databricks) is left alone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from counterpart.errors import EnvironmentProblem, StudyError
 OLDEST_JAVA = 17
 SCALA = "2.13"
 
-# Delta's own dependencies besides Delta and Unity Catalog are in Spark already, mostly newer: 26 of 33 files, 74 of 87 MB.
+# Of the 33 files (87 MB) that Delta asks for, Spark has 26 (74 MB) already and mostly newer: they stay where they are.
 SHIPPED_BY_SPARK = (
     "com.fasterxml.*",
     "com.github.luben",
@@ -40,7 +40,7 @@ SHIPPED_BY_SPARK = (
 )
 
 DEFAULTS = """\
-# Written by counterpart's set-up (python -m counterpart.local_spark install). Every session of this Spark finds Delta here.
+# Written by counterpart's set-up (python -m counterpart.local_spark install): every session of this Spark finds Delta.
 spark.jars                       {jars}
 spark.sql.extensions             io.delta.sql.DeltaSparkSessionExtension
 spark.sql.catalog.spark_catalog  org.apache.spark.sql.delta.catalog.DeltaCatalog
@@ -49,10 +49,14 @@ spark.driver.memory              4g
 """
 
 LOG4J = """\
-# Written by counterpart's set-up. Spark's messages quote the rows they stumble over, and rows are people: nothing is printed.
+# Written by counterpart's set-up. Spark's messages quote the rows they stumble over, and rows are people: none appears.
 # What fails reaches counterpart as an exception. To see Spark's log on made-up claims, point SPARK_CONF_DIR elsewhere.
 status = off
+# Without an appender Spark would take its own defaults.
+appender.nowhere.type = Null
+appender.nowhere.name = nowhere
 rootLogger.level = off
+rootLogger.appenderRef.nowhere.ref = nowhere
 """
 
 
@@ -136,7 +140,7 @@ def require_delta() -> None:
     if problem:
         raise EnvironmentProblem(
             f"Delta Lake is not set up: {problem}. Run `make setup` in a checkout, else "
-            f"`{sys.executable} -m counterpart.local_spark install` (needs the network once, or --from a folder of jars)"
+            f"`{sys.executable} -m counterpart.local_spark install` (needs the network, or --from a folder of jars)"
         )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# What results depend on, so set on every session: arithmetic that overflows is an error, and a day begins at midnight UTC.
+# What results depend on, so set on every session: an overflow is an error, and a day begins at midnight UTC.
 SEMANTICS = {"spark.sql.ansi.enabled": "true", "spark.sql.session.timeZone": "UTC"}
 
 LOCAL = {
@@ -43,7 +43,7 @@ LOCAL = {
 def build_session(site: Site) -> SparkSession:
     """The session for a site: the active one if there is one, else one made from the site's settings.
 
-    Of a session that was there before, only ANSI mode and the time zone are set. EnvironmentProblem without Java or Delta.
+    Of an active one only ANSI mode and the time zone are set. EnvironmentProblem without Java or Delta.
     """
     spark = SparkSession.getActiveSession() or start_session(site.spark)
     for name, value in SEMANTICS.items():
@@ -94,7 +94,7 @@ def require_delta_in(spark: SparkSession) -> None:
     if "DATABRICKS_RUNTIME_VERSION" in os.environ or "DeltaSparkSessionExtension" in extensions:
         return
     raise EnvironmentProblem(
-        f"this Spark session ({spark.version}) has no Delta Lake: start it with --packages io.delta:delta-spark_... and "
+        f"this Spark {spark.version} session has no Delta Lake: start it with --packages io.delta:delta-spark_... and "
         "--conf spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension "
         "--conf spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog"
     )
