@@ -7,8 +7,10 @@ interrupted run leaves nothing that is ever read.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 RESULT_KEY = "result_key"
 _ATTEMPTS = 5
+_ENDINGS = (".parquet", ".csv", ".csv.gz")
 Answer = TypeVar("Answer")
 
 
@@ -39,6 +42,14 @@ class StageResult:
     inputs: Mapping[str, Any]
     metrics: Mapping[str, Any]
     finished_at: datetime
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Raw claims as they lie in a folder: frames by source table, and a fingerprint of the files (names, sizes, times)."""
+
+    tables: Mapping[str, DataFrame]
+    fingerprint: str
 
 
 class Store:
@@ -102,6 +113,90 @@ class Store:
             writer = writer.partitionBy(*table.partitioned_by)
         _retrying(lambda: writer.save(self.path(table)))
 
+    def replace_where(self, table: Table, rows: DataFrame, column: str, value: str) -> None:
+        """Replace the rows whose column has the value, in one commit."""
+        self.create_if_missing(table)
+        writer = conform(rows, table).write.format("delta").mode("overwrite")
+        _retrying(lambda: writer.option("replaceWhere", f"{column} = '{value}'").save(self.path(table)))
+
+    def properties(self, table: Table) -> dict[str, str]:
+        """The properties kept with a table."""
+        detail = DeltaTable.forPath(self.spark, self.path(table)).detail().select("properties")
+        return dict(detail.collect()[0][0])
+
+    def holds_the_same(self, table: Table, rows: DataFrame) -> bool:
+        """Does the table hold exactly these rows?"""
+        here, there = self.read(table), conform(rows, table)
+        return here.exceptAll(there).isEmpty() and there.exceptAll(here).isEmpty()
+
+    def change_lines(self, table: Table, added: DataFrame, retired: DataFrame | None, properties: Mapping[str, str]) -> None:
+        """Take out the retired lines and add the new ones in one commit; no commit where there is nothing to change.
+
+        Lines lie sorted by member and date inside the files of a month and member bucket.
+        """
+        is_new = not self.exists(table)
+        if is_new:
+            self._create(table, properties)
+        if retired is not None and not is_new and not retired.isEmpty():
+            self._merge_lines(table, added, retired)
+        elif is_new or not added.isEmpty():
+            self.append(table, _laid_out(added, table))
+
+    def _create(self, table: Table, properties: Mapping[str, str]) -> None:
+        builder = DeltaTable.createIfNotExists(self.spark).location(self.path(table)).partitionedBy(*table.partitioned_by)
+        builder = builder.addColumns(self.spark.createDataFrame([], table.ddl).schema)
+        for name, value in properties.items():
+            builder = builder.property(name, value)
+        builder.execute()
+
+    def _merge_lines(self, table: Table, added: DataFrame, retired: DataFrame) -> None:
+        key = list(table.key)
+        gone = retired.select(*key, F.col("service_month").alias("old_month"))
+        changes = conform(added, table).join(gone, key, "full")
+        months = [row[0] for row in gone.select("old_month").distinct().orderBy("old_month").collect()]
+        same_line = " AND ".join(f"line.{column} = change.{column}" for column in key)
+        in_months = f"line.service_month IN ({', '.join(map(str, months))})"
+        merge = DeltaTable.forPath(self.spark, self.path(table)).alias("line").merge(
+            changes.alias("change"), f"{in_months} AND {same_line} AND change.old_month = line.service_month"
+        )
+        values = {column: f"change.{column}" for column in table.columns}
+        (
+            merge.whenMatchedDelete("change.version_hash IS NULL")
+            .whenMatchedUpdate(set=values)
+            .whenNotMatchedInsert("change.version_hash IS NOT NULL", values=values)
+            .execute()
+        )
+
+    @contextmanager
+    def staging(self, name: str) -> Iterator[Callable[[str, DataFrame], DataFrame]]:
+        """A place for frames that are read more than once: written, read back, and gone at the end of the block."""
+        folder = f"{self.warehouse}/_staging/{name}"
+
+        def stage(part: str, rows: DataFrame) -> DataFrame:
+            rows.write.mode("overwrite").parquet(f"{folder}/{part}")
+            return self.spark.read.schema(rows.schema).parquet(f"{folder}/{part}")
+
+        try:
+            yield stage
+        finally:
+            _delete(self.spark, folder)
+
+    def read_delivery(self, folder: str, wanted: Mapping[str, bool]) -> Delivery:
+        """The raw tables of a folder: `<table>/` or `<table>.parquet|csv|csv.gz`; `wanted` says which must be there.
+
+        CSV comes as text, as it is. DataError if the folder or a table is missing, or a file cannot be read.
+        """
+        files = {table: _files_of(self.spark, folder, table) for table in wanted}
+        missing = [table for table, is_required in wanted.items() if is_required and not files[table]]
+        if missing:
+            raise DataError(
+                f"{folder} lacks {', '.join(missing)}; each must be a folder of Parquet or CSV files or one file "
+                f"(<table>.parquet, .csv, .csv.gz)"
+            )
+        found = {table: listed for table, listed in files.items() if listed}
+        fingerprint = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
+        return Delivery({table: _read_files(self.spark, table, listed) for table, listed in found.items()}, fingerprint)
+
     def create_if_missing(self, table: Table) -> None:
         """An empty table, so that a study finds every table it may read."""
         if not self.exists(table):
@@ -150,6 +245,54 @@ def _result_of(row: Any) -> StageResult:
         json.loads(row["metrics_json"]),
         finished_at,
     )
+
+
+def _laid_out(lines: DataFrame, table: Table) -> DataFrame:
+    """One file per month and bucket, sorted so that a member's lines of a month lie together, in time."""
+    day = "service_date" if "service_date" in table.columns else "dispensing_date"
+    order = (*table.partitioned_by, "member_key", day, "claim_id", "line_number")
+    return lines.repartition(*table.partitioned_by).sortWithinPartitions(*order)
+
+
+def _file_system(spark: SparkSession, folder: str) -> tuple[Any, Any]:
+    """Hadoop's file system and path: the same for a disk and an object store."""
+    path = spark._jvm.org.apache.hadoop.fs.Path(folder)
+    return path.getFileSystem(spark._jsc.hadoopConfiguration()), path
+
+
+def _delete(spark: SparkSession, folder: str) -> None:
+    system, path = _file_system(spark, folder)
+    system.delete(path, True)
+
+
+def _files_of(spark: SparkSession, folder: str, table: str) -> list[tuple[str, int, int]]:
+    """(address, bytes, modified at) of the files of a raw table, sorted; none if it is not there."""
+    candidates = (f"{folder}/{table}", *(f"{folder}/{table}{ending}" for ending in _ENDINGS))
+    for candidate in candidates:
+        system, path = _file_system(spark, candidate)
+        if system.exists(path):
+            listed = []
+            files = system.listFiles(path, True)
+            while files.hasNext():
+                status = files.next()
+                if not status.getPath().getName().startswith(("_", ".")):
+                    listed.append((str(status.getPath()), int(status.getLen()), int(status.getModificationTime())))
+            return sorted(listed)
+    return []
+
+
+def _read_files(spark: SparkSession, table: str, files: list[tuple[str, int, int]]) -> DataFrame:
+    addresses = [address for address, _, _ in files]
+    is_parquet = all(address.endswith(".parquet") for address in addresses)
+    is_csv = all(address.endswith((".csv", ".csv.gz")) for address in addresses)
+    if not (is_parquet or is_csv):
+        raise DataError(f"source table {table} has files that are neither all .parquet nor all .csv or .csv.gz")
+    try:
+        if is_parquet:
+            return spark.read.parquet(*addresses)
+        return spark.read.option("header", True).option("escape", '"').option("multiLine", False).csv(addresses)
+    except AnalysisException as problem:
+        raise DataError(f"source table {table} cannot be read: {problem.getCondition()}") from None
 
 
 def _retrying(write: Callable[[], Answer]) -> Answer:

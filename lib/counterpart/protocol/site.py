@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -43,3 +44,11 @@ class Site(Section):
     max_quarantined: float = Field(0.05, ge=0, le=1)
     target_lines_per_file: int = Field(8_000_000, ge=1_000)
     spark: SparkSettings = SparkSettings()
+
+    def tracking_uri(self) -> str:
+        """MLflow's tracking address: the site's own, else a SQLite file beside the warehouse."""
+        if self.mlflow is not None:
+            return self.mlflow
+        folder = Path(self.warehouse).absolute().parent
+        folder.mkdir(parents=True, exist_ok=True)
+        return f"sqlite:///{folder / 'mlflow.db'}"

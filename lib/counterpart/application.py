@@ -1,0 +1,111 @@
+"""One command at work: documents, session, store and ledger opened in order, closed again, and what a scheduler is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from counterpart.codes import CodeLibrary
+from counterpart.disclosure import release_intake
+from counterpart.ledger import Ledger
+from counterpart.progress import TerminalProgress, say
+from counterpart.protocol import Site, Study, content_hash, load_site, load_study
+from counterpart.report import summarise
+from counterpart.session import build_session
+from counterpart.shipped import shipped_conf
+from counterpart.stages import STAGES, Context, Published, ingest, prepare, publish, run_stages
+from counterpart.store import Store
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class Application:
+    """A site, and for most commands a study on it. A context manager: a session it started is stopped."""
+
+    def __init__(self, site: Path, study: Path | None) -> None:
+        self.site: Site = load_site(site)
+        self.study: Study | None = load_study(study) if study else None
+        folders = [study.parent.parent / "codesets"] if study else []
+        self.library = CodeLibrary.load([*folders, shipped_conf() / "codesets"])
+        self.progress = TerminalProgress()
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        self.progress.note(f"site {self.site.name}" + (f", study {self.study.name}" if self.study else ""))
+        self.spark, is_ours = build_session(self.site)
+        if is_ours:
+            self._open.callback(self.spark.stop)
+        self.progress.watch(self.spark)
+        self.store = Store(self.spark, self.site.warehouse)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._open.close()
+
+    def ingest(self, received_on: date | None) -> dict[str, Any]:
+        """Bring the claims tables up to date; print what became of every source row."""
+        received = received_on or datetime.now(UTC).date()
+        done = ingest(self.store, self.site, self.progress, received)
+        released = release_intake(done.intake)
+        for line in released["lines"]:
+            say(line)
+        return {"delivery": {"key": done.delivery, "reused": done.is_reused}, "intake": released["rows"]}
+
+    def run_stages(self, names: Sequence[str]) -> dict[str, Any]:
+        """Run single stages of the study, each after those it needs."""
+        context, ledger = self._context(), self._ledger()
+        with ledger.study_run(f"{context.study.name}: {', '.join(names)}", self._tags()) as run_id:
+            runs = run_stages(context, ledger, run_id, names)
+        return self._told(context, run_id) | {"stages": {run.stage: run.as_told() for run in runs}}
+
+    def run_study(self) -> dict[str, Any]:
+        """All stages and the report, as one parent run."""
+        context, ledger = self._context(), self._ledger()
+        with ledger.study_run(context.study.name, self._tags()) as run_id:
+            ledger.log_params(run_id, {"protocol": context.study.model_dump(mode="json"), "seed": context.study.seed})
+            runs = run_stages(context, ledger, run_id, list(STAGES))
+            published = publish(context, ledger, run_id, runs, self.site)
+        return self._present(context, run_id, published) | {"stages": {run.stage: run.as_told() for run in runs}}
+
+    def publish_finished(self) -> dict[str, Any]:
+        """The report of a study whose stages are all finished."""
+        context, ledger = self._context(), self._ledger()
+        with ledger.study_run(f"{context.study.name}: report", self._tags()) as run_id:
+            published = publish(context, ledger, run_id, [], self.site)
+        return self._present(context, run_id, published)
+
+    def _context(self) -> Context:
+        if self.study is None:
+            raise ValueError("this command was opened without a study")
+        context = Context(self.spark, self.site, self.study, self.library, self.store, self.progress)
+        prepare(context)
+        return context
+
+    def _ledger(self) -> Ledger:
+        name = self.study.name if self.study else "counterpart"
+        return Ledger(self.site.tracking_uri(), self.site.mlflow_experiment or name)
+
+    def _tags(self) -> dict[str, str]:
+        study = self.study
+        return {"counterpart.study": study.name, "counterpart.protocol_hash": content_hash(study)} if study else {}
+
+    def _told(self, context: Context, run_id: str) -> dict[str, Any]:
+        return {
+            "study": context.study.name,
+            "protocol_hash": content_hash(context.study),
+            "run_id": run_id,
+            "mlflow": self.site.tracking_uri(),
+            "table_versions": dict(context.versions),
+            "result_keys": dict(context.keys),
+        }
+
+    def _present(self, context: Context, run_id: str, published: Published) -> dict[str, Any]:
+        say(summarise(published.document))
+        say(f"Report:  {published.report}")
+        say(f"MLflow:  mlflow ui --backend-store-uri {self.site.tracking_uri()}   (run {run_id})")
+        paths = {"report": str(published.report), "results": str(published.results)}
+        return self._told(context, run_id) | {"results": published.document, "paths": paths}

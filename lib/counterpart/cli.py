@@ -1,0 +1,195 @@
+"""The command line: arguments, session, user errors, exit codes.
+
+Exit codes: 0 done; 1 a failure nobody foresaw; 2 wrong arguments; 10 study or site document; 11 code set; 12 table contract;
+13 data; 14 settings; 15 environment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from counterpart import __version__
+from counterpart.errors import StudyError
+from counterpart.progress import TerminalProgress, say
+
+STAGE_NAMES = ("cohort", "covariates", "score", "match", "outcomes", "estimate")
+DEBUG = "COUNTERPART_DEBUG"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code. User errors print one message, nothing prints a row or an id."""
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").setLevel(logging.ERROR)
+    chosen = _parser().parse_args(arguments)
+    document: dict[str, Any] = {"command": chosen.command, "version": __version__}
+    try:
+        command: Callable[[argparse.Namespace], dict[str, Any]] = chosen.run
+        document |= {"status": "done", "exit_code": 0, **command(chosen)}
+    except StudyError as problem:
+        document |= _failed(str(problem), type(problem).__name__, problem.exit_code)
+    except KeyboardInterrupt:
+        document |= _failed("interrupted", "KeyboardInterrupt", 130)
+    except Exception as problem:
+        if os.environ.get(DEBUG):
+            traceback.print_exc()
+        document |= _failed(_unforeseen(problem), type(problem).__name__, 1)
+    _write_json(getattr(chosen, "json", None), document)
+    return int(document["exit_code"])
+
+
+def _failed(message: str, kind: str, exit_code: int) -> dict[str, Any]:
+    print(f"counterpart: {message}", file=sys.stderr)
+    return {"status": "failed", "error": {"kind": kind, "message": message}, "exit_code": exit_code}
+
+
+def _unforeseen(problem: Exception) -> str:
+    from counterpart.disclosure import safe_text
+
+    what = f"{type(problem).__name__}: {safe_text(str(problem))}"
+    return f"an unforeseen failure, which is ours to mend: {what}\n(set {DEBUG}=1 for the traceback; it may quote rows)"
+
+
+def _write_json(path: Path | None, document: dict[str, Any]) -> None:
+    if path is None:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(document, indent=2, sort_keys=True, default=str) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="counterpart", description="Matched-cohort studies on insurance claims.", epilog=__doc__.split("\n\n", 1)[1]
+    )
+    parser.add_argument("--version", action="version", version=f"counterpart {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = _study_command(commands, "run", "ingest, every stage of a study, and the report", _run)
+    run.add_argument("--no-ingest", action="store_true", help="take the claims tables as they are")
+    _study_command(commands, "ingest", "bring the claims tables up to date with the site's source", _ingest, needs_study=False)
+    for name in STAGE_NAMES:
+        _study_command(commands, name, f"the stage {name} of a study", _one_stage)
+    _study_command(commands, "report", "release the results of a study and write its report", _report)
+    _add_synth(commands)
+    _add_demo(commands)
+    return parser
+
+
+def _study_command(
+    commands: Any, name: str, about: str, run: Callable[..., Any], needs_study: bool = True
+) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=about, description=about)
+    command.set_defaults(run=run)
+    if needs_study:
+        command.add_argument("--study", type=Path, required=True, help="the study document (YAML)")
+    else:
+        command.add_argument("--study", type=Path, help="not used; accepted so that all jobs take the same arguments")
+    command.add_argument("--site", type=Path, required=True, help="the site document (YAML)")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write what a scheduler needs")
+    command.add_argument("--received-on", type=_day, default=None, help="date of the delivery; later service dates are impossible")
+    return command
+
+
+def _add_synth(commands: Any) -> None:
+    synth = commands.add_parser("synth", help="write made-up claims with a planted effect")
+    synth.set_defaults(run=_synth)
+    _add_synth_options(synth)
+    synth.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    synth.add_argument("--start", type=_day, default=date(2016, 1, 1))
+    synth.add_argument("--end", type=_day, default=date(2021, 9, 30))
+    synth.add_argument("--hidden-confounding", type=float, default=0.0, metavar="X", help="strength of a cause no claim shows")
+    synth.add_argument("--workers", type=int, default=None, help="processes (default: one per core)")
+    synth.add_argument("--json", type=Path, metavar="FILE")
+
+
+def _add_synth_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--members", type=int, default=100_000)
+    command.add_argument("--seed", type=int, default=1)
+    command.add_argument("--rate-ratio", type=float, default=0.40, help="planted ratio of imaging rates")
+    command.add_argument("--dirt", choices=("none", "typical"), default="typical")
+
+
+def _add_demo(commands: Any) -> None:
+    demo = commands.add_parser("demo", help="made-up claims, the whole study, and what was planted")
+    demo.set_defaults(run=_demo)
+    _add_synth_options(demo)
+    demo.add_argument("--folder", type=Path, default=Path("demo"), help="where claims, tables, reports and MLflow go")
+    demo.add_argument("--json", type=Path, metavar="FILE")
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date like 2021-09-30") from None
+
+
+# The commands. Spark, MLflow and the stages are imported when a command needs them: `--help` and a wrong argument answer at once.
+
+
+def _synth(chosen: argparse.Namespace) -> dict[str, Any]:
+    from counterpart.synthetic import SynthSettings, synthesise
+
+    settings = SynthSettings(
+        members=chosen.members,
+        seed=chosen.seed,
+        rate_ratio=chosen.rate_ratio,
+        dirt=chosen.dirt,
+        hidden_confounding=chosen.hidden_confounding,
+        start=chosen.start,
+        end=chosen.end,
+        workers=chosen.workers,
+    )
+    progress = TerminalProgress()
+    with progress.stage("synth"):
+        report = synthesise(settings, chosen.out, progress.steps("synth: blocks of members"))
+    say(f"{report.n_medical_lines:,} claim lines of {chosen.members:,} made-up members in {chosen.out}")
+    return {"out": str(chosen.out)}
+
+
+def _ingest(chosen: argparse.Namespace) -> dict[str, Any]:
+    from counterpart.application import Application
+
+    with Application(chosen.site, None) as application:
+        return application.ingest(chosen.received_on)
+
+
+def _one_stage(chosen: argparse.Namespace) -> dict[str, Any]:
+    from counterpart.application import Application
+
+    with Application(chosen.site, chosen.study) as application:
+        return application.run_stages([chosen.command])
+
+
+def _report(chosen: argparse.Namespace) -> dict[str, Any]:
+    from counterpart.application import Application
+
+    with Application(chosen.site, chosen.study) as application:
+        return application.publish_finished()
+
+
+def _run(chosen: argparse.Namespace) -> dict[str, Any]:
+    from counterpart.application import Application
+
+    with Application(chosen.site, chosen.study) as application:
+        ingested = {} if chosen.no_ingest else application.ingest(chosen.received_on)
+        return {**ingested, **application.run_study()}
+
+
+def _demo(chosen: argparse.Namespace) -> dict[str, Any]:
+    from counterpart.demo import run_demo
+
+    return run_demo(chosen.folder, chosen.members, chosen.seed, chosen.rate_ratio, chosen.dirt)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

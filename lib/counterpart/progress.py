@@ -1,0 +1,80 @@
+"""What a person sees while Spark works: stage, tasks done, elapsed time. Live on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_POLL_SECONDS = 0.5
+_PLAIN_LINE_SECONDS = 30.0
+
+
+class TerminalProgress:
+    """Progress on standard error, so that standard output holds results only."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        self.started = time.monotonic()
+        self.spark: SparkSession | None = None
+        self.seconds: dict[str, float] = {}
+
+    def watch(self, spark: SparkSession) -> None:
+        """Follow the tasks of this session."""
+        self.spark = spark
+
+    def note(self, text: str) -> None:
+        """One line with the time since the start."""
+        self.console.print(f"[dim]{time.monotonic() - self.started:7.1f} s[/dim]  {text}", soft_wrap=True)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Show a stage while it runs; say how long it took."""
+        started = time.monotonic()
+        done = threading.Event()
+        show = self._show_live if self.console.is_terminal else self._show_plain
+        watcher = threading.Thread(target=show, args=(name, done), daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
+        self.seconds[name] = time.monotonic() - started
+        self.note(f"{name}: done in {self.seconds[name]:.1f} s")
+
+    def _tasks(self) -> tuple[int, int]:
+        """Tasks done and tasks known of the Spark stages that run now."""
+        if self.spark is None:
+            return 0, 0
+        tracker = self.spark.sparkContext.statusTracker()
+        stages = [tracker.getStageInfo(number) for number in tracker.getActiveStageIds()]
+        known = [stage for stage in stages if stage is not None]
+        return sum(stage.numCompletedTasks for stage in known), sum(stage.numTasks for stage in known)
+
+    def _show_live(self, name: str, done: threading.Event) -> None:
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[tasks]}"))
+        with Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True) as bar:
+            task: TaskID = bar.add_task(name, total=None, tasks="")
+            while not done.wait(_POLL_SECONDS):
+                n_done, n_known = self._tasks()
+                bar.update(task, completed=n_done, total=n_known or None, tasks=f"{n_done}/{n_known} tasks" if n_known else "")
+
+    def _show_plain(self, name: str, done: threading.Event) -> None:
+        while not done.wait(_PLAIN_LINE_SECONDS):
+            n_done, n_known = self._tasks()
+            self.note(f"{name}: {n_done} of {n_known} tasks")
+
+
+def say(text: str) -> None:
+    """A result, on standard output."""
+    print(text, file=sys.stdout, flush=True)

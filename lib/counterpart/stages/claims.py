@@ -1,0 +1,121 @@
+"""The ingest stage: a delivery of raw claims -> the claims tables, every source row accounted for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from counterpart.errors import DataError, ProtocolError
+from counterpart.protocol import Site, content_hash
+from counterpart.sources import ClaimsDelivery, IngestContext, build_claims, source_tables
+from counterpart.stages.context import Progress, code_version
+from counterpart.store import Delivery, StageResult, Store
+from counterpart.tables import ENROLLMENT, INTAKE, MEDICAL, MEMBERS, PHARMACY, PROGRAM, QUARANTINE, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pyspark.sql import DataFrame
+
+BUCKETS_PROPERTY = "counterpart.member_buckets"
+_ROOMS = ("sources", "stages/claims.py")
+_MONTHS_ASSUMED = 60
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What became of a delivery. `intake` has the contract INTAKE: a few dozen rows."""
+
+    delivery: str
+    is_reused: bool
+    intake: pd.DataFrame
+
+
+def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> IngestReport:
+    """Read the site's source and bring the claims tables up to date. A delivery seen before changes nothing.
+
+    Quarantine and intake are written before the claims, and a delivery is finished only when all is written: an
+    interrupted ingest is repeated from its first half and gives the same tables.
+    """
+    source = site.source
+    if source is None:
+        raise ProtocolError("the site document has no section `source`; it names the layout and the folder of the claims")
+    delivered = store.read_delivery(source.path, source_tables(source.layout))
+    delivery = content_hash({"files": delivered.fingerprint, "layout": source.layout, "code": code_version(_ROOMS)})
+    if delivery in store.finished([delivery]):
+        progress.note(f"ingest: reused, this delivery is in the tables already (key {delivery})")
+        return IngestReport(delivery, True, _read_intake(store, delivery))
+    with progress.stage("ingest"), store.staging(delivery) as stage:
+        context = IngestContext(
+            delivery=delivery,
+            received_on=received_on,
+            member_buckets=_member_buckets(store, site, delivered),
+            existing={table.name: store.read(table) for table in _CLAIMS if store.exists(table)},
+            stage=stage,
+        )
+        claims = build_claims(source.layout, delivered.tables, context)
+        intake = _account(store, claims, delivery, site)
+        _write_claims(store, claims, context)
+        _record(store, delivery, delivered)
+    return IngestReport(delivery, False, intake)
+
+
+_CLAIMS = (MEMBERS, ENROLLMENT, MEDICAL, PHARMACY, PROGRAM)
+
+
+def _member_buckets(store: Store, site: Site, delivered: Delivery) -> int:
+    """Buckets of a month: a property of the table, chosen once so that a file holds about `target_lines_per_file` lines."""
+    if store.exists(MEDICAL):
+        return int(store.properties(MEDICAL).get(BUCKETS_PROPERTY, 1))
+    n_lines = max((frame.count() for frame in delivered.tables.values()), default=0)
+    return max(1, math.ceil(n_lines / _MONTHS_ASSUMED / site.target_lines_per_file))
+
+
+def _account(store: Store, claims: ClaimsDelivery, delivery: str, site: Site) -> pd.DataFrame:
+    """Write quarantine and intake unless an interrupted ingest of this delivery did; stop if too much was rejected."""
+    earlier = _read_intake(store, delivery)
+    if not earlier.empty:
+        return earlier
+    intake = claims.intake.toPandas()
+    _hold_to_threshold(intake, site.max_quarantined)
+    store.replace_where(QUARANTINE, claims.quarantine, "delivery", delivery)
+    store.replace_where(INTAKE, store.spark.createDataFrame(intake, INTAKE.ddl), "delivery", delivery)
+    return intake
+
+
+def _read_intake(store: Store, delivery: str) -> pd.DataFrame:
+    store.create_if_missing(INTAKE)
+    return store.read(INTAKE).filter(F.col("delivery") == delivery).toPandas()
+
+
+def _hold_to_threshold(intake: pd.DataFrame, limit: float) -> None:
+    for name, rows in intake.groupby("source"):
+        n_rows = int(rows["n_rows"].sum())
+        rejected = rows[rows["fate"] == "quarantined"]
+        share = rejected["n_rows"].sum() / n_rows if n_rows else 0.0
+        if share > limit:
+            reasons = ", ".join(sorted(rejected["rule"]))
+            raise DataError(
+                f"source table {name}: {share:.1%} of the rows would be quarantined ({reasons}); the site allows "
+                f"{limit:.1%} (max_quarantined). Nothing was written"
+            )
+
+
+def _write_claims(store: Store, claims: ClaimsDelivery, context: IngestContext) -> None:
+    for table, rows in ((MEMBERS, claims.members), (ENROLLMENT, claims.enrollment), (PROGRAM, claims.program)):
+        if not (store.exists(table) and store.holds_the_same(table, rows)):
+            store.replace(table, rows)
+    properties = {BUCKETS_PROPERTY: str(context.member_buckets)}
+    store.change_lines(MEDICAL, claims.medical, claims.medical_retired, properties)
+    store.change_lines(PHARMACY, claims.pharmacy, claims.pharmacy_retired, properties)
+
+
+def _record(store: Store, delivery: str, delivered: Delivery) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    inputs: dict[str, Any] = {"fingerprint": delivered.fingerprint}
+    store.record(StageResult("ingest", "", delivery, inputs, {}, now), "", code_version(_ROOMS))
+
+

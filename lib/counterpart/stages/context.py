@@ -1,0 +1,82 @@
+"""What a stage is given, and the content key that says whether its work is already done."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pyspark import StorageLevel
+
+from counterpart.codes import CodeLibrary
+from counterpart.protocol import Site, Study
+from counterpart.store import Store
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+PACKAGE = Path(__file__).resolve().parent.parent
+
+# What every stage's rows rest on, beside the stage's own folder.
+_FOUNDATION = ("tables.py", "codes", "spans.py", "ordering.py", "events.py", "numerics")
+
+
+class Progress(Protocol):
+    """Says what is going on. Given by the command line; texts carry no ids."""
+
+    def note(self, text: str) -> None:
+        """One line."""
+
+    def stage(self, name: str) -> Any:
+        """A context manager around the work of one stage."""
+
+
+@dataclass
+class Context:
+    """One run of one study on one site."""
+
+    spark: SparkSession
+    site: Site
+    study: Study
+    library: CodeLibrary
+    store: Store
+    progress: Progress
+    versions: Mapping[str, int] = field(default_factory=dict)
+    """Delta versions of the claims tables, taken once at the start: the whole run reads one state."""
+
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Content key by stage."""
+
+
+@cache
+def code_version(rooms: tuple[str, ...]) -> str:
+    """SHA-256 (first 12 digits) of the source files that make a stage's rows.
+
+    Git is not asked: an installed wheel has none, and a work tree may differ from its commit.
+    """
+    digest = hashlib.sha256()
+    for room in sorted((*_FOUNDATION, *rooms)):
+        path = PACKAGE / room
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            if file.exists():
+                digest.update(file.relative_to(PACKAGE).as_posix().encode())
+                digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@contextmanager
+def kept(frame: DataFrame) -> Iterator[DataFrame]:
+    """The frame computed once and held (memory, then disk) for the length of the block.
+
+    It is filled at once, so that Spark knows its true size when it plans the joins that follow.
+    """
+    held = frame.persist(StorageLevel.MEMORY_AND_DISK)
+    held.count()
+    try:
+        yield held
+    finally:
+        held.unpersist()

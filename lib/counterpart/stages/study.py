@@ -1,0 +1,285 @@
+"""The stages of a study: each reads its tables, transforms, writes its own, and says in a few numbers what it made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from counterpart import cohort as cohorts
+from counterpart import covariates as covs
+from counterpart import effects, outcomes, scores
+from counterpart.cohort.demographics import CENSUS_REGIONS, STATES, UNKNOWN
+from counterpart.covariates import Covariate
+from counterpart.events import EventPlan, build_member_days, plan_events
+from counterpart.matching import match_nearest
+from counterpart.protocol import Study, content_hash
+from counterpart.stages.context import Context, kept
+from counterpart.tables import (
+    ATTRITION,
+    BALANCE,
+    COHORT,
+    COVARIATE_DICTIONARY,
+    COVARIATES,
+    EFFECTS,
+    ENROLLMENT,
+    EVENT_TIME,
+    FOLLOW_UP,
+    MATCHES,
+    MEDICAL,
+    MEMBERS,
+    OUTCOME_WEEKS,
+    OUTCOMES,
+    PHARMACY,
+    PROGRAM,
+    SCORE_HISTOGRAM,
+    SCORES,
+    UNMATCHED,
+    Table,
+)
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+Metrics = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of a study: what its key is made of and what it does.
+
+    `section` is the part of the protocol (and the code sets) its rows depend on; `claims` the claims tables it reads,
+    `after` the stages whose results it reads.
+    """
+
+    name: str
+    rooms: tuple[str, ...]
+    section: Callable[[Study], Any]
+    events: Callable[[Study], tuple[str, ...]]
+    claims: tuple[Table, ...]
+    after: tuple[str, ...]
+    compute: Callable[[Context], Metrics]
+
+
+def covariates_of(study: Study) -> tuple[Covariate, ...]:
+    """The study's covariates, with the levels the region column can take."""
+    regions = tuple(CENSUS_REGIONS) if study.cohort.region == "census_region" else STATES
+    return covs.describe_covariates(study, {"region": (*regions, UNKNOWN)})
+
+
+def run_cohort(context: Context) -> Metrics:
+    """Claims -> cohort, attrition."""
+    study = context.study
+    plan = plan_events(study, context.library, cohorts.index_events(study))
+    members, enrollment, program = (_claims(context, table) for table in (MEMBERS, ENROLLMENT, PROGRAM))
+    first, last = cohorts.index_scan(study)
+    found = build_member_days(_months(context, MEDICAL, first, last), _months(context, PHARMACY, first, last), plan, None)
+    with (
+        kept(found.filter(F.col("event_date").between(F.lit(first), F.lit(last)))) as index_days,
+        kept(cohorts.build_candidates(study, program, index_days, plan)) as candidates,
+    ):
+        reach = (-cohorts.lookback_of(study), 0)
+        clinical = plan_events(study, context.library, cohorts.clinical_events(study))
+        member_days = _member_days(context, candidates, clinical, reach)
+        cohort = cohorts.label_candidates(candidates, members, enrollment, member_days, clinical, study)
+        _write(context, "cohort", COHORT, cohort)
+    cohort = _result(context, "cohort", COHORT)
+    _write(context, "cohort", ATTRITION, cohorts.summarise_attrition(cohort, study))
+    return _count_arms(_result(context, "cohort", ATTRITION))
+
+
+def run_covariates(context: Context) -> Metrics:
+    """Cohort, claims -> covariates, covariate_dictionary."""
+    covariates = covariates_of(context.study)
+    plan = plan_events(context.study, context.library, covs.covariate_events(covariates))
+    with kept(_eligible(context)) as units:
+        member_days = _member_days(context, units, plan, covs.covariate_reach(covariates))
+        _write(context, "covariates", COVARIATES, covs.build_covariates(units, member_days, plan, covariates))
+    dictionary = covs.dictionary_frame(context.spark, covariates)
+    _write(context, "covariates", COVARIATE_DICTIONARY, dictionary.coalesce(1))
+    return {"n_covariates": len(covariates)}
+
+
+def run_score(context: Context) -> Metrics:
+    """Cohort, covariates -> scores and the propensity model."""
+    units = _result(context, "cohort", COHORT)
+    covariates = _result(context, "covariates", COVARIATES)
+    dictionary = _result(context, "covariates", COVARIATE_DICTIONARY)
+    model = scores.fit_scores(units, covariates, dictionary, context.study.scoring, context.study.seed)
+    _write(context, "score", SCORES, scores.apply_scores(units, covariates, model))
+    return {"model": model.as_document(), "diagnostics": model.diagnostics.as_document()}
+
+
+def run_match(context: Context) -> Metrics:
+    """Cohort, scores -> matches, unmatched."""
+    units = _eligible(context).join(_result(context, "score", SCORES), "unit_id", "inner")
+    with kept(units) as scored:
+        result = match_nearest(scored, context.study.matching, context.study.seed)
+        _write(context, "match", MATCHES, result.pairs)
+        _write(context, "match", UNMATCHED, result.unmatched)
+        return dict(result.summary)
+
+
+def run_outcomes(context: Context) -> Metrics:
+    """Cohort, claims -> follow_up, outcomes, outcome_weeks."""
+    study = context.study
+    plan = plan_events(study, context.library, outcomes.outcome_events(study))
+    members, enrollment, program = (_claims(context, table) for table in (MEMBERS, ENROLLMENT, PROGRAM))
+    with (
+        kept(_eligible(context)) as units,
+        kept(_member_days(context, units, plan, outcomes.reach_of(study))) as member_days,
+    ):
+        treatments = cohorts.treatment_dates(study, program, member_days, plan)
+        follow_up = outcomes.build_follow_up(units, treatments, members, enrollment, study)
+        _write(context, "outcomes", FOLLOW_UP, follow_up)
+        follow_up = _result(context, "outcomes", FOLLOW_UP)
+        _write(context, "outcomes", OUTCOMES, outcomes.build_outcomes(units, follow_up, member_days, plan, study))
+        _write(context, "outcomes", OUTCOME_WEEKS, outcomes.build_weeks(units, follow_up, member_days, plan, study))
+    return {"n_outcomes": len(study.outcomes.outcomes)}
+
+
+def run_estimate(context: Context) -> Metrics:
+    """Everything before -> effects, balance, event_time, score_histogram."""
+    cohort = _result(context, "cohort", COHORT)
+    matches = _result(context, "match", MATCHES)
+    follow_up = _result(context, "outcomes", FOLLOW_UP)
+    counted = _result(context, "outcomes", OUTCOMES)
+    weeks = _result(context, "outcomes", OUTCOME_WEEKS)
+    covariates = _result(context, "covariates", COVARIATES)
+    dictionary = _result(context, "covariates", COVARIATE_DICTIONARY)
+    tables = {
+        EFFECTS: effects.estimate_effects(cohort, matches, counted, follow_up, context.study.outcomes),
+        BALANCE: effects.summarise_balance(cohort, covariates, dictionary, matches),
+        EVENT_TIME: effects.summarise_event_time(matches, follow_up, weeks),
+        SCORE_HISTOGRAM: effects.summarise_scores(cohort, _result(context, "score", SCORES), matches),
+    }
+    for table, rows in tables.items():
+        _write(context, "estimate", table, rows)
+    return {"n_effects": len(tables)}
+
+
+STAGES: Mapping[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage(
+            "cohort",
+            ("cohort",),
+            lambda study: [study.data, study.cohort],
+            lambda study: (*cohorts.index_events(study), *cohorts.clinical_events(study)),
+            (MEMBERS, ENROLLMENT, MEDICAL, PHARMACY, PROGRAM),
+            (),
+            run_cohort,
+        ),
+        Stage(
+            "covariates",
+            ("covariates", "cohort/demographics.py"),
+            lambda study: [study.covariates],
+            lambda study: covs.covariate_events(covariates_of(study)),
+            (MEDICAL, PHARMACY),
+            ("cohort",),
+            run_covariates,
+        ),
+        Stage(
+            "score",
+            ("scores",),
+            lambda study: [study.scoring, study.seed],
+            lambda study: (),
+            (),
+            ("cohort", "covariates"),
+            run_score,
+        ),
+        Stage(
+            "match",
+            ("matching",),
+            lambda study: [study.matching, study.seed],
+            lambda study: (),
+            (),
+            ("cohort", "score"),
+            run_match,
+        ),
+        Stage(
+            "outcomes",
+            ("outcomes", "cohort/candidates.py"),
+            lambda study: [study.outcomes.outcomes],
+            outcomes.outcome_events,
+            (MEMBERS, ENROLLMENT, MEDICAL, PHARMACY, PROGRAM),
+            ("cohort",),
+            run_outcomes,
+        ),
+        Stage(
+            "estimate",
+            ("effects",),
+            lambda study: [study.outcomes],
+            lambda study: (),
+            (),
+            ("cohort", "covariates", "score", "match", "outcomes"),
+            run_estimate,
+        ),
+    )
+}
+
+
+def stage_inputs(stage: Stage, context: Context) -> dict[str, Any]:
+    """All that decides a stage's rows, apart from its code: protocol section, code sets, table versions, upstream keys."""
+    plan = plan_events(context.study, context.library, stage.events(context.study))
+    return {
+        "section": content_hash(_plain(stage.section(context.study))),
+        "events": content_hash(_plain_plan(plan)),
+        "tables": {table.name: context.versions[table.name] for table in stage.claims},
+        "stages": {name: context.keys[name] for name in stage.after},
+    }
+
+
+def _plain(sections: list[Any]) -> list[Any]:
+    flat = [list(section) if isinstance(section, tuple) else [section] for section in sections]
+    return [part.model_dump(mode="json") if hasattr(part, "model_dump") else part for parts in flat for part in parts]
+
+
+def _plain_plan(plan: EventPlan) -> list[Any]:
+    clauses = [[clause.model_dump(mode="json") for clause in group] for group in plan.clauses]
+    return [list(plan.names), clauses, {name: code_set.content_hash for name, code_set in plan.code_sets.items()}]
+
+
+def _claims(context: Context, table: Table) -> DataFrame:
+    return context.store.read(table, context.versions[table.name])
+
+
+def _months(context: Context, table: Table, first: date, last: date) -> DataFrame:
+    """The months of a claims table that hold the dates: whole months, so that only their files are opened."""
+    months = F.col("service_month").between(first.year * 100 + first.month, last.year * 100 + last.month)
+    return _claims(context, table).filter(months)
+
+
+def _member_days(context: Context, units: DataFrame, plan: EventPlan, reach: tuple[int, int]) -> DataFrame:
+    """Member-days of the units' members, from the first to the last day any of their windows reaches."""
+    first, last = reach
+    people = units.groupBy("member_key").agg(
+        F.date_add(F.min("index_date"), first).alias("from_date"),
+        F.date_add(F.max("index_date"), last).alias("to_date"),
+    )
+    study = context.study
+    start = max(study.data.start, study.cohort.index_start + timedelta(days=first))
+    end = min(study.data.end, study.cohort.index_end + timedelta(days=last))
+    medical, pharmacy = (_months(context, table, start, end) for table in (MEDICAL, PHARMACY))
+    return build_member_days(medical, pharmacy, plan, people)
+
+
+def _eligible(context: Context) -> DataFrame:
+    return _result(context, "cohort", COHORT).filter(F.col("excluded_by").isNull())
+
+
+def _result(context: Context, stage: str, table: Table) -> DataFrame:
+    return context.store.read_result(table, context.keys[stage])
+
+
+def _write(context: Context, stage: str, table: Table, rows: DataFrame) -> None:
+    context.store.write_result(table, rows, context.keys[stage])
+
+
+def _count_arms(attrition: DataFrame) -> Metrics:
+    """Eligible units by arm: two rows."""
+    last = attrition.groupBy("arm").agg(F.min_by("n_remaining", -F.col("step")).alias("n")).collect()
+    return {f"n_eligible_{row['arm']}": row["n"] for row in last}
