@@ -1,0 +1,45 @@
+"""Words that leave the site: foreign messages are redacted, labels are refused when they look like an id."""
+
+from __future__ import annotations
+
+import re
+
+HIDDEN = "…"
+
+# What an exception of somebody else's may carry: quoted values, fields of a printed row, mail addresses, numbers of any length
+# (a lone "7" may be a count of people, "2020-03-14" one person's date, "P00314" a member).
+_QUOTED = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`|‘[^’\n]*’|“[^”\n]*”")
+_FIELD = re.compile(r"(?<=[\w\]])\s*[=:]\s*[^\s,;)\]}]+")
+_MAIL = re.compile(r"\S+@\S+")
+_NUMBERED = re.compile(r"\S*\d\S*")
+_HEX = re.compile(r"\b[0-9a-fA-F]{8,}\b")
+_RUNS = re.compile(rf"{HIDDEN}(?:[\s,;.:]*{HIDDEN})+")
+_MAX_TEXT = 300
+
+# A long run of digits, a long hexadecimal run with a digit in it, a UUID: no label of a covariate or criterion has these.
+_LIKE_AN_ID = re.compile(r"\d{7,}|\b(?=[a-f]*\d)[0-9a-f]{12,}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-", re.IGNORECASE)
+_LIKE_A_DAY = re.compile(r"\b(?:19|20)\d\d-\d\d-\d\d\b")
+
+
+def safe_text(message: str) -> str:
+    """A foreign message without quoted values, field values, numbers, dates or addresses: one line, at most 300 characters.
+
+    What is left tells an engineer where to look; the rest is on the site's own disks.
+    """
+    lines = [line.strip() for line in str(message).splitlines() if line.strip()]
+    text = lines[0] if lines else ""
+    for pattern in (_QUOTED, _MAIL, _NUMBERED, _HEX):
+        text = pattern.sub(HIDDEN, text)
+    text = _FIELD.sub(lambda found: found[0] if HIDDEN in found[0] else _keep_words(found[0]), text)
+    text = _RUNS.sub(HIDDEN, text)
+    return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1].rstrip() + HIDDEN
+
+
+def _keep_words(field: str) -> str:
+    """`: message` is a sentence and stays; `name=value` is a field of a row and loses its value."""
+    return field if field.lstrip().startswith(":") and " " in field else f"={HIDDEN}" if "=" in field else field
+
+
+def is_label(text: str) -> bool:
+    """Can this be the name of a covariate, criterion or rule, rather than an id or a person's date?"""
+    return not _LIKE_AN_ID.search(text) and not _LIKE_A_DAY.search(text)
