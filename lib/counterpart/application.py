@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import UTC, date, datetime
+from datetime import date, datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import SparkSession
+from typing_extensions import Self
 
 from counterpart.codes import CodeLibrary
 from counterpart.disclosure import release_intake
@@ -36,8 +39,9 @@ class Application:
 
     def __enter__(self) -> Self:
         self.progress.note(f"site {self.site.name}" + (f", study {self.study.name}" if self.study else ""))
-        self.spark, is_ours = build_session(self.site)
-        if is_ours:
+        is_given = SparkSession.getActiveSession() is not None
+        self.spark = build_session(self.site)
+        if not is_given:
             self._open.callback(self.spark.stop)
         self.progress.watch(self.spark)
         self.store = Store(self.spark, self.site.warehouse)
@@ -48,7 +52,7 @@ class Application:
 
     def ingest(self, received_on: date | None) -> dict[str, Any]:
         """Bring the claims tables up to date; print what became of every source row."""
-        received = received_on or datetime.now(UTC).date()
+        received = received_on or datetime.now(timezone.utc).date()
         done = ingest(self.store, self.site, self.progress, received)
         released = release_intake(done.intake)
         for line in released["lines"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -51,6 +51,19 @@ class TerminalProgress:
             watcher.join()
         self.seconds[name] = time.monotonic() - started
         self.note(f"{name}: done in {self.seconds[name]:.1f} s")
+
+    def steps(self, name: str) -> Callable[[int, int], None]:
+        """A callback for work outside Spark that knows how far it is: a line for every tenth."""
+        said = 0
+
+        def step(n_done: int, n_all: int) -> None:
+            nonlocal said
+            tenth = 10 * n_done // max(n_all, 1)
+            if tenth > said:
+                said = tenth
+                self.note(f"{name}, {n_done:,} of {n_all:,}")
+
+        return step
 
     def _tasks(self) -> tuple[int, int]:
         """Tasks done and tasks known of the Spark stages that run now."""

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from delta.exceptions import DeltaConcurrentModificationException
@@ -236,7 +236,7 @@ class Store:
 
 
 def _result_of(row: Any) -> StageResult:
-    finished_at = row["finished_at"].replace(tzinfo=UTC)
+    finished_at = row["finished_at"].replace(tzinfo=timezone.utc)
     return StageResult(
         row["stage"],
         row["study"],

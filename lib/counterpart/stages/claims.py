@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
@@ -114,7 +114,7 @@ def _write_claims(store: Store, claims: ClaimsDelivery, context: IngestContext) 
 
 
 def _record(store: Store, delivery: str, delivered: Delivery) -> None:
-    now = datetime.now(UTC).replace(microsecond=0)
+    now = datetime.now(timezone.utc).replace(microsecond=0)
     inputs: dict[str, Any] = {"fingerprint": delivered.fingerprint}
     store.record(StageResult("ingest", "", delivery, inputs, {}, now), "", code_version(_ROOMS))
 

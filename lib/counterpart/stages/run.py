@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from counterpart.errors import DataError
@@ -27,6 +27,10 @@ class StageRun:
     seconds: float
     run_id: str
     metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_told(self) -> dict[str, Any]:
+        """What a scheduler may know."""
+        return {"key": self.result_key, "reused": self.is_reused, "seconds": round(self.seconds, 3), "run_id": self.run_id}
 
 
 def prepare(context: Context) -> None:
@@ -77,7 +81,7 @@ def _run_stage(
 def _record(context: Context, stage: Stage, metrics: Mapping[str, Any]) -> StageResult:
     inputs = stage_inputs(stage, context)
     result = StageResult(
-        stage.name, context.study.name, context.keys[stage.name], inputs, metrics, datetime.now(UTC).replace(microsecond=0)
+        stage.name, context.study.name, context.keys[stage.name], inputs, metrics, datetime.now(timezone.utc).replace(microsecond=0)
     )
     context.store.record(result, content_hash(context.study), code_version(stage.rooms))
     return result

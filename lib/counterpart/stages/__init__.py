@@ -1,0 +1,19 @@
+"""One function per job: read, transform, write, log. `run_stages` reuses what its content key says is done."""
+
+from counterpart.stages.claims import IngestReport, ingest
+from counterpart.stages.context import Context
+from counterpart.stages.publish import Published, publish
+from counterpart.stages.run import StageRun, prepare, run_stages
+from counterpart.stages.study import STAGES
+
+__all__ = [
+    "STAGES",
+    "Context",
+    "IngestReport",
+    "Published",
+    "StageRun",
+    "ingest",
+    "prepare",
+    "publish",
+    "run_stages",
+]

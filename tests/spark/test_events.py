@@ -1,0 +1,162 @@
+"""Events: which days show what, on literal claim lines."""
+
+from __future__ import annotations
+
+import pytest
+from pyspark.sql import functions as F
+from pyspark.testing import assertDataFrameEqual
+
+from counterpart.codes import CodeLibrary, encode, encode_column
+from counterpart.events import MEDICAL_CLAIM, build_member_days, plan_events
+from counterpart.protocol import Clause, Study
+from counterpart.tables import MEDICAL, PHARMACY
+
+CODE_SETS = {
+    "back_pain": "system,code,valid_from,valid_to,source\nicd10cm,M54.5,,2021-09-30,t\nicd10cm,M54.50,2021-10-01,,t\n",
+    "therapy": "system,code,valid_from,valid_to,source\nhcpcs,97110,,,t\nrevenue,0420,,,t\n",
+    "shared_therapy": "system,code,valid_from,valid_to,source\nhcpcs,97140,,,t\n",
+    "mri": "system,code,valid_from,valid_to,source\nhcpcs,72148,,,t\n",
+    "opioids": "system,code,valid_from,valid_to,source\nndc,00406051201,,,t\n",
+    "emergency_place": "system,code,valid_from,valid_to,source\nplace,23,,,t\n",
+    "cancer": "system,code,valid_from,valid_to,source\nicd10cm,C00*-C96*,,,t\n",
+}
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("codesets")
+    for name, text in CODE_SETS.items():
+        (folder / f"{name}.csv").write_text(text)
+    return CodeLibrary.load([folder])
+
+
+@pytest.fixture(scope="module")
+def study():
+    therapy = (
+        Clause(codes="therapy", diagnosis="back_pain", in_person=True),
+        Clause(codes="shared_therapy", diagnosis="back_pain", in_person=True, therapist=True),
+    )
+    return Study.model_construct(events={"pt_visit": therapy})
+
+
+LINES = """
+case             | claim | service_date | procedure | revenue | place | modifiers | diagnoses     | cents
+pt               | 1     | 2020-03-01   | 97110     |         | 11    |           | I10,M545      | 100
+no diagnosis     | 2     | 2020-03-02   | 97110     |         | 11    |           | I10           | 100
+telehealth place | 3     | 2020-03-03   | 97110     |         | 02    |           | M545          | 100
+telehealth mod   | 4     | 2020-03-04   | 97110     |         | 11    | 95        | M545          | 100
+shared alone     | 5     | 2020-03-05   | 97140     |         | 11    |           | M545          | 100
+shared with GP   | 6     | 2020-03-06   | 97140     |         | 11    | GP        | M545          | 100
+revenue          | 7     | 2020-03-07   |           | 0420    |       |           | M545          | 100
+old code late    | 8     | 2021-10-01   | 97110     |         | 11    |           | M545          | 100
+new code late    | 9     | 2021-10-02   | 97110     |         | 11    |           | M5450         | 100
+two lines        | 10    | 2020-03-10   | 97110     |         | 11    |           | M545          | 100
+two lines        | 10    | 2020-03-10   | 72148     |         | 11    | TC        | M545          | 250
+two claims       | 11    | 2020-03-11   | 72148     |         | 11    | TC        | M545          | 300
+two claims       | 12    | 2020-03-11   | 72148     |         | 11    | 26        | M545          | 50
+place            | 13    | 2020-03-13   | 99999     |         | 23    |           |               | 70
+nothing          | 14    | 2020-03-14   |           |         |       |           |               | 5
+cancer           | 15    | 2020-03-15   |           |         |       |           | C509,C960,D00 | 5
+"""
+
+
+def medical_lines(frame, text=LINES):
+    raw = frame(
+        text,
+        "case string, claim bigint, service_date date, procedure string, revenue string, place string, "
+        "modifiers string, diagnoses string, cents bigint",
+    )
+    codes = F.transform(F.split("diagnoses", ","), lambda code: encode_column("icd10cm", code))
+    known = {
+        "member_key": F.lit(1).cast("bigint"),
+        "claim_key": F.col("claim"),
+        "service_date": F.col("service_date"),
+        "procedure": encode_column("hcpcs", F.col("procedure")),
+        "revenue": encode_column("revenue", F.col("revenue")),
+        "place": F.col("place"),
+        "modifiers": F.split("modifiers", ","),
+        "diagnoses": codes,
+        "allowed_cents": F.col("cents"),
+    }
+    columns = [
+        known.get(name, F.lit(None)).cast(kind).alias(name) for name, kind in MEDICAL.columns.items()
+    ]
+    return raw.select(*columns)
+
+
+def fills(frame):
+    table = frame(
+        "member_key | dispensing_date | allowed_cents\n 1 | 2020-03-20 | 900\n 1 | 2020-03-21 | 40", PHARMACY.ddl
+    )
+    ndc = F.when(F.col("allowed_cents") == 900, F.lit(encode("ndc", "00406051201"))).otherwise(F.lit(encode("ndc", "11111111111")))
+    return table.withColumn("ndc", ndc)
+
+
+def days(member_days, plan):
+    names = F.create_map(*[part for i, name in enumerate(plan.names) for part in (F.lit(i), F.lit(name))])
+    return member_days.select(
+        F.date_format("event_date", "yyyy-MM-dd").alias("day"), names[F.col("event_id")].alias("event"), "allowed_cents"
+    )
+
+
+EXPECTED = """
+day        | event           | allowed_cents
+2020-03-01 | pt_visit        | 100
+2020-03-06 | pt_visit        | 100
+2020-03-07 | pt_visit        | 100
+2021-10-02 | pt_visit        | 100
+2020-03-10 | pt_visit        | 350
+2020-03-10 | mri             | 350
+2020-03-11 | mri             | 350
+2020-03-13 | emergency_place | 70
+2020-03-15 | cancer          | 5
+2020-03-20 | opioids         | 900
+"""
+
+
+def test_events_follow_their_clauses_and_amounts_are_counted_once(frame, library, study):
+    plan = plan_events(study, library, ["pt_visit", "mri", "emergency_place", "cancer", "opioids"])
+    found = build_member_days(medical_lines(frame), fills(frame), plan, None)
+    assertDataFrameEqual(days(found, plan), frame(EXPECTED, "day string, event string, allowed_cents bigint"))
+
+
+def test_people_limit_members_and_dates_inclusively(frame, library, study):
+    people = frame(
+        "member_key | from_date | to_date\n 1 | 2020-03-07 | 2020-03-10\n 2 | 2020-01-01 | 2021-01-01",
+        "member_key bigint, from_date date, to_date date",
+    )
+    plan = plan_events(study, library, ["pt_visit"])
+    found = build_member_days(medical_lines(frame), fills(frame), plan, people)
+    expected = "day | event | allowed_cents\n2020-03-07 | pt_visit | 100\n2020-03-10 | pt_visit | 350"
+    assertDataFrameEqual(days(found, plan), frame(expected, "day string, event string, allowed_cents bigint"))
+
+
+def test_every_claim_line_is_a_medical_claim_and_costs_add_up(frame, library, study):
+    plan = plan_events(study, library, [MEDICAL_CLAIM, "mri"])
+    found = build_member_days(medical_lines(frame), fills(frame), plan, None).filter(F.col("event_id") == 0)
+    total = found.agg(F.sum("allowed_cents").alias("cents"), F.count("*").alias("days"))
+    assertDataFrameEqual(total, frame("cents | days\n 1680 | 14", "cents bigint, days bigint"))
+
+
+def test_no_lines_no_days(frame, library, study):
+    plan = plan_events(study, library, ["pt_visit", "opioids", MEDICAL_CLAIM])
+    nothing = build_member_days(medical_lines(frame).limit(0), fills(frame).limit(0), plan, None)
+    assert nothing.isEmpty()
+
+
+def test_more_signals_than_one_mask_holds(frame, library, tmp_path, study):
+    for number in range(130):
+        (tmp_path / f"set_{number}.csv").write_text(f"system,code,valid_from,valid_to,source\nicd10cm,A{number:03d},,,t\n")
+    plan = plan_events(study, CodeLibrary.load([tmp_path]), [f"set_{number}" for number in range(130)])
+    lines = medical_lines(
+        frame,
+        "case | claim | service_date | diagnoses | cents\n a | 1 | 2020-01-01 | A000,A061,A062,A129 | 1\n b | 2 | 2020-01-02 | A124 | 1",
+    )
+    expected = """day | event | allowed_cents
+        2020-01-01 | set_0   | 1
+        2020-01-01 | set_61  | 1
+        2020-01-01 | set_62  | 1
+        2020-01-01 | set_129 | 1
+        2020-01-02 | set_124 | 1"""
+    found = build_member_days(lines, fills(frame), plan, None)
+    assertDataFrameEqual(days(found, plan), frame(expected, "day string, event string, allowed_cents bigint"))
