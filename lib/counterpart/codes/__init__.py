@@ -1,0 +1,23 @@
+"""Codes as integers, code sets as files, and the question "is this code in that set on that day?"."""
+
+from counterpart.codes.encoding import SYSTEMS, decode, encode, encode_column, ndc_column, normalise
+from counterpart.codes.lookup import CODE_ROWS_DDL, CodeRow, bucket_column, code_rows, is_in
+from counterpart.codes.sets import CodeLibrary, CodeRange, CodeSet, load_code_set
+
+__all__ = [
+    "CODE_ROWS_DDL",
+    "SYSTEMS",
+    "CodeLibrary",
+    "CodeRange",
+    "CodeRow",
+    "CodeSet",
+    "bucket_column",
+    "code_rows",
+    "decode",
+    "encode",
+    "encode_column",
+    "is_in",
+    "load_code_set",
+    "ndc_column",
+    "normalise",
+]

@@ -1,0 +1,119 @@
+"""Code sets as Spark needs them: rows for one equi-join over many sets, a predicate for one small set."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import cache, reduce
+from itertools import groupby
+from typing import NamedTuple
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from counterpart.codes.encoding import BUCKET_SHIFT, NUMERIC, SYSTEM_SHIFT, SYSTEMS, decode
+from counterpart.codes.sets import CodeRange, CodeSet
+from counterpart.errors import CodeSetError
+
+# 36 + 36^2 + 36^3 beginnings of up to three letters and digits exist; no range of a sensible number code needs more.
+MAX_BUCKETS = 47_988
+_LOW_BITS = (1 << BUCKET_SHIFT) - 1
+_ALPHANUMERIC = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_NUMERIC_SYSTEMS = frozenset(SYSTEMS[name] for name in NUMERIC)
+
+
+class CodeRow(NamedTuple):
+    """One line of the join table: codes of `bucket` from `low` to `high` mean `concept_id` on the inclusive dates."""
+
+    bucket: int
+    low: int
+    high: int
+    valid_from: date | None
+    valid_to: date | None
+    concept_id: int
+
+
+CODE_ROWS_DDL = "bucket bigint, low bigint, high bigint, valid_from date, valid_to date, concept_id int"
+
+
+def bucket_column(code: Column) -> Column:
+    """The join key of an encoded code: its system and first three characters."""
+    return F.shiftright(code, BUCKET_SHIFT)
+
+
+def code_rows(sets: Mapping[int, CodeSet]) -> list[CodeRow]:
+    """Every range cut at bucket borders: one row per (bucket, range, concept).
+
+    Join on `bucket`, keep `low <= code <= high` and the dates: a code meets a concept at most once per date.
+    CodeSetError names a set with a range too wide to enumerate.
+    """
+    return [row for concept_id, code_set in sorted(sets.items()) for row in _rows_of(concept_id, code_set)]
+
+
+def _rows_of(concept_id: int, code_set: CodeSet) -> list[CodeRow]:
+    rows = []
+    for r in code_set.ranges:
+        buckets = _buckets(r)
+        if len(buckets) > MAX_BUCKETS:
+            ends = " to ".join(decode(end)[1] for end in (r.low, r.high))
+            raise CodeSetError(
+                f"code set {code_set.name}: the range {ends} spans {len(buckets):,} buckets of codes; "
+                f"at most {MAX_BUCKETS:,} are allowed, use longer prefixes"
+            )
+        for bucket in buckets:
+            floor = bucket << BUCKET_SHIFT
+            rows.append(
+                CodeRow(bucket, max(r.low, floor), min(r.high, floor | _LOW_BITS), r.valid_from, r.valid_to, concept_id)
+            )
+    return rows
+
+
+def _buckets(r: CodeRange) -> Sequence[int]:
+    """Buckets of a range that codes can fall into, ascending."""
+    system = r.low >> SYSTEM_SHIFT
+    first, last = r.low >> BUCKET_SHIFT, r.high >> BUCKET_SHIFT
+    if system in _NUMERIC_SYSTEMS:
+        return range(first, last + 1)
+    offset = system << (SYSTEM_SHIFT - BUCKET_SHIFT)
+    beginnings = _beginnings()
+    inside = beginnings[bisect_left(beginnings, first - offset) : bisect_right(beginnings, last - offset)]
+    return [offset + beginning for beginning in inside]
+
+
+@cache
+def _beginnings() -> list[int]:
+    """All beginnings of codes, as numbers: one to three letters and digits, left-aligned in three bytes."""
+    ones = [bytes([a]) for a in _ALPHANUMERIC]
+    twos = [a + b for a in ones for b in ones]
+    threes = [ab + c for ab in twos for c in ones]
+    return sorted(int.from_bytes(text.ljust(3, b"\0"), "big") for text in (*ones, *twos, *threes))
+
+
+def is_in(code_set: CodeSet, code: Column, on: Column) -> Column:
+    """Is `code` in the set on the date `on`? True or false, never null.
+
+    For one small set; many sets at once join `code_rows`.
+    """
+    by_period = sorted(code_set.ranges, key=_period)
+    tests = [_is_current(period, on) & _is_among(list(same), code) for period, same in groupby(by_period, key=_period)]
+    return F.coalesce(reduce(Column.__or__, tests, F.lit(False)), F.lit(False))
+
+
+def _period(r: CodeRange) -> tuple[date, date]:
+    return r.valid_from or date.min, r.valid_to or date.max
+
+
+def _is_current(period: tuple[date, date], on: Column) -> Column:
+    start, end = period
+    since = F.lit(True) if start == date.min else on >= F.lit(start)
+    until = F.lit(True) if end == date.max else on <= F.lit(end)
+    return since & until
+
+
+def _is_among(ranges: Sequence[CodeRange], code: Column) -> Column:
+    # Single codes go into one IN, which Spark turns into a hash lookup; ranges stay BETWEEN.
+    exact = [r.low for r in ranges if r.low == r.high]
+    tests = [code.isin(exact)] if exact else []
+    tests += [code.between(r.low, r.high) for r in ranges if r.low < r.high]
+    return reduce(Column.__or__, tests)
