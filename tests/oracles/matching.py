@@ -1,0 +1,84 @@
+"""What any match must keep, and the same answer by a slow and obvious way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A unit as the oracle sees it: `key` breaks ties, `member` is the person."""
+
+    unit: int
+    member: int
+    stratum: object
+    score: int
+    key: int
+    is_treated: bool
+
+
+def pair_slowly(candidates: list[Candidate], caliper: int | None) -> tuple[dict[int, int], dict[int, str]]:
+    """Sort all allowed pairs by (distance, treated key, comparator key) and take what is still free.
+
+    ({treated unit: comparator unit}, {unmatched treated unit: reason}).
+    """
+    treated = [unit for unit in candidates if unit.is_treated]
+    comparators = [unit for unit in candidates if not unit.is_treated]
+    same_stratum = [
+        (abs(t.score - c.score), t.key, c.key, t, c)
+        for t, c in product(treated, comparators)
+        if t.stratum == c.stratum and t.member != c.member
+    ]
+    reachable = [pair for pair in same_stratum if caliper is None or pair[0] <= caliper]
+    pairs: dict[int, int] = {}
+    used: set[int] = set()
+    for *_, t, c in sorted(reachable, key=lambda pair: pair[:3]):
+        if t.unit not in pairs and c.member not in used:
+            pairs[t.unit] = c.unit
+            used.add(c.member)
+    with_stratum = {t.unit for *_, t, _ in same_stratum}
+    with_reach = {t.unit for *_, t, _ in reachable}
+    reasons = {
+        t.unit: "pool_exhausted"
+        if t.unit in with_reach
+        else "outside_caliper"
+        if t.unit in with_stratum
+        else "no_exact_stratum"
+        for t in treated
+        if t.unit not in pairs
+    }
+    return pairs, reasons
+
+
+def assert_good_match(
+    candidates: list[Candidate], pairs: list[tuple[int, int, int]], unmatched: dict[int, str], caliper: int | None
+) -> None:
+    """The invariants of a one-to-one match; `pairs` are (treated unit, comparator unit, distance)."""
+    by_unit = {unit.unit: unit for unit in candidates}
+    treated = {unit.unit for unit in candidates if unit.is_treated}
+    assert {t for t, _, _ in pairs} | set(unmatched) == treated, "each treated unit is paired or has a reason"
+    assert not {t for t, _, _ in pairs} & set(unmatched), "nobody is both paired and unmatched"
+    assert len({t for t, _, _ in pairs}) == len(pairs), "a treated unit is in one pair"
+    served = [by_unit[c].member for _, c, _ in pairs]
+    assert len(set(served)) == len(served), "a person serves once as comparator"
+    for t, c, distance in pairs:
+        assert by_unit[t].is_treated and not by_unit[c].is_treated, "a pair has one unit of each arm"
+        assert by_unit[t].member != by_unit[c].member, "nobody is paired with themselves"
+        assert by_unit[t].stratum == by_unit[c].stratum, "a pair lies in one stratum"
+        assert distance == abs(by_unit[t].score - by_unit[c].score), "the distance is the score difference"
+        assert caliper is None or distance <= caliper, "a pair lies inside the caliper"
+    _assert_nothing_left(by_unit, {t: (c, d) for t, c, d in pairs}, set(served), caliper)
+    assert set(unmatched.values()) <= {"no_exact_stratum", "outside_caliper", "pool_exhausted"}
+
+
+def _assert_nothing_left(
+    by_unit: dict[int, Candidate], pairs: dict[int, tuple[int, int]], served: set[int], caliper: int | None
+) -> None:
+    """No unmatched treated unit could still have been paired with somebody unused."""
+    idle = [unit for unit in by_unit.values() if not unit.is_treated and unit.member not in served]
+    for unit in by_unit.values():
+        if unit.is_treated and unit.unit not in pairs:
+            for other in idle:
+                if other.stratum == unit.stratum and other.member != unit.member:
+                    assert caliper is not None and abs(other.score - unit.score) > caliper, "a free comparator was left"
