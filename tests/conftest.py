@@ -55,7 +55,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             "spark.local.dir": str(folder / "scratch"),
         },
     )
-    session = build_session(SimpleNamespace(spark=settings))
+    session, _ = build_session(SimpleNamespace(spark=settings))
     yield session
     session.stop()
 

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,16 +41,18 @@ LOCAL = {
 }
 
 
-def build_session(site: Site) -> SparkSession:
-    """The session for a site: the active one if there is one, else one made from the site's settings.
+def build_session(site: Site) -> tuple[SparkSession, bool]:
+    """The session for a site, and whether it was started here (and so is ours to stop).
 
-    Of an active one only ANSI mode and the time zone are set. EnvironmentProblem without Java or Delta.
+    An active session is taken as it is but for ANSI mode and time zone. EnvironmentProblem without Java or Delta.
     """
-    spark = SparkSession.getActiveSession() or start_session(site.spark)
+    silence_row_quotes()
+    active = SparkSession.getActiveSession()
+    spark = active or start_session(site.spark)
     for name, value in SEMANTICS.items():
         spark.conf.set(name, value)
     require_delta_in(spark)
-    return spark
+    return spark, active is None
 
 
 def start_session(settings: SparkSettings) -> SparkSession:
@@ -86,6 +89,15 @@ def local_settings(settings: SparkSettings) -> dict[str, str]:
         # A heap cannot grow once Java runs: saying what holds is better than a setting that is ignored.
         logger.info("spark.driver_memory of the site is not used: this driver is running already (--driver-memory)")
     return local
+
+
+def silence_row_quotes() -> None:
+    """Stop pyspark 4 from printing the message of every exception it raises: it quotes the value that failed."""
+    with suppress(ImportError):  # before 4.0 it prints nothing
+        from pyspark.logger import PySparkLogger
+
+        for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+            PySparkLogger.getLogger(name).disabled = True
 
 
 def require_delta_in(spark: SparkSession) -> None:

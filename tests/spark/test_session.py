@@ -1,0 +1,112 @@
+"""The session: what every study relies on, and what it keeps to itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+from pyspark.sql import Row
+
+import counterpart
+from counterpart.errors import EnvironmentProblem
+from counterpart.session import build_session, require_delta_in
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+pytestmark = pytest.mark.spark
+
+
+def test_delta_tables_are_written_read_merged_and_travelled(spark: SparkSession, tmp_path: Path) -> None:
+    """With only Delta's own jars beside Spark's: all that the store asks of them."""
+    from delta.tables import DeltaTable
+
+    place = str(tmp_path / "counts")
+    spark.createDataFrame([(1, 10), (2, 20)], "k int, n int").write.format("delta").partitionBy("k").save(place)
+    table = DeltaTable.forPath(spark, place)
+    changes = spark.createDataFrame([(2, 22), (3, 33)], "k int, n int")
+    merge = table.alias("t").merge(changes.alias("c"), "t.k = c.k")
+    merge.whenMatchedUpdate(set={"n": "c.n"}).whenNotMatchedInsertAll().execute()
+    assert sorted(spark.read.format("delta").load(place).collect()) == [Row(1, 10), Row(2, 22), Row(3, 33)]
+    assert sorted(spark.read.format("delta").option("versionAsOf", 0).load(place).collect()) == [Row(1, 10), Row(2, 20)]
+
+
+def test_an_active_session_is_taken_and_stays_its_owners(spark: SparkSession) -> None:
+    taken, is_ours = build_session(SimpleNamespace(spark=None))
+    assert taken is spark
+    assert not is_ours
+    assert spark.conf.get("spark.sql.ansi.enabled") == "true"
+    assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
+
+
+def test_a_session_without_delta_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = SimpleNamespace(version="4.2.0", conf=SimpleNamespace(get=lambda name, default: default))
+    with pytest.raises(EnvironmentProblem, match="has no Delta Lake: start it with --packages"):
+        require_delta_in(bare)
+    monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "18.0")
+    require_delta_in(bare)
+
+
+def test_tables_written_as_text(frame: Callable[[str, str], DataFrame]) -> None:
+    rows = frame(
+        """
+        | member_key | start_date | codes      |
+        |------------|------------|------------|
+        | 1          | 2020-02-29 | ["A","B"]  |
+        | 2          |            |            |
+        """,
+        "member_key bigint, start_date date, codes array<string>, paid_cents bigint",
+    )
+    told = [(row.member_key, str(row.start_date), row.codes, row.paid_cents) for row in rows.collect()]
+    assert told == [(1, "2020-02-29", ["A", "B"], None), (2, "None", None, None)]
+
+
+FAILING = """
+import sys
+from types import SimpleNamespace
+from pyspark.errors import PySparkException
+from counterpart.session import build_session
+settings = SimpleNamespace(master="local[1]", driver_memory="1g", shuffle_partitions=1, conf={})
+spark, is_ours = build_session(SimpleNamespace(spark=settings))
+rows = spark.createDataFrame([("CANARY-4711",)], "person_id string")
+
+def refuse(batches):
+    for batch in batches:
+        raise ValueError(batch.person_id[0])
+
+for failing in (
+    rows.selectExpr("cast(person_id as date)"),
+    rows.select(rows.person_id.cast("int")),
+    rows.mapInPandas(refuse, "person_id string"),
+):
+    try:
+        failing.collect()
+    except PySparkException as error:
+        print(error.getCondition())
+print(is_ours, spark.conf.get("spark.driver.memory"), sys.argv[1:])
+spark.stop()
+"""
+
+
+@pytest.mark.parametrize("through", ["python", "spark-submit"])
+def test_a_failing_task_prints_no_row(through: str, tmp_path: Path) -> None:
+    """A new process, as a command and as a job: no flags, nothing of the row on stdout or stderr, no files left."""
+    script = tmp_path / "failing.py"
+    script.write_text(FAILING)
+    command = [str(Path(sys.executable).parent / through)] if through == "spark-submit" else [sys.executable]
+    environment = {**os.environ, "PYTHONPATH": str(Path(counterpart.__file__).parents[1])}
+    told = subprocess.run(
+        [*command, str(script), "x"], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stderr
+    memory = "4g" if through == "spark-submit" else "1g"
+    assert told.stdout.splitlines() == [*["CAST_INVALID_INPUT"] * 2, "PYTHON_EXCEPTION", f"True {memory} ['x']"]
+    assert "CANARY" not in told.stderr
+    assert [line for line in told.stderr.splitlines() if "incubator" not in line] == []
+    assert [path.name for path in tmp_path.iterdir()] == ["failing.py"], "no warehouse, no Derby, no metastore"
