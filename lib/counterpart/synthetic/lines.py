@@ -1,0 +1,178 @@
+"""Rows of the three claims tables as arrays: claims spread over their lines, fills, spans, all with amounts in cents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from counterpart.synthetic import catalogue as codes
+from counterpart.synthetic.billing import OFFICE, Claims
+from counterpart.synthetic.catalogue import NONE
+from counterpart.synthetic.events import STRIDE, Events, expand
+from counterpart.synthetic.members import Spans
+
+SomeRows = TypeVar("SomeRows", bound="Rows")
+NULL_DAY = np.int32(-(2**30))
+N_PROVIDERS, N_HOSPITALS = 1_500, 160
+# What contracts pay of the fee schedule, in percent: discrete, as contracts are.
+CONTRACTS = np.array([78, 85, 92, 97, 100, 108, 119, 137])
+CHARGED_PERCENT = 240
+COPAYMENT_CENTS = 2_000
+COINSURANCE_PERCENT = np.array([10, 20, 15, 30, 5])  # by plan
+DAYS_TO_PAYMENT = (14, 60)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A table as columns of equal length."""
+
+    def __len__(self) -> int:
+        return len(getattr(self, fields(self)[0].name))
+
+    def take(self: SomeRows, places: NDArray) -> SomeRows:
+        """The rows at the places given, or where a mask is true."""
+        return type(self)(*(getattr(self, field.name)[places] for field in fields(self)))
+
+    def having(self: SomeRows, **columns: NDArray | int) -> SomeRows:
+        """The same rows with some columns replaced; a scalar stands for every row."""
+        return type(self)(
+            *(
+                np.broadcast_to(np.asarray(columns[field.name], getattr(self, field.name).dtype), len(self))
+                if field.name in columns
+                else getattr(self, field.name)
+                for field in fields(self)
+            )
+        )
+
+    @classmethod
+    def joined(cls: type[SomeRows], parts: list[SomeRows]) -> SomeRows:
+        """All rows of the parts."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+
+
+@dataclass(frozen=True)
+class Paid(Rows):
+    """Columns of every claim line: who, which claim and line, when, and cents. -1 is a null person, claim or line.
+
+    `style` says how codes are written: 0 as they should be.
+    """
+
+    member: NDArray[np.int32]
+    claim: NDArray[np.int64]
+    line: NDArray[np.int32]
+    day: NDArray[np.int32]
+    paid_day: NDArray[np.int32]
+    plan: NDArray[np.int8]
+    provider: NDArray[np.int16]
+    allowed: NDArray[np.int64]
+    paid: NDArray[np.int64]
+    charge: NDArray[np.int64]
+    coinsurance: NDArray[np.int64]
+    copayment: NDArray[np.int64]
+    style: NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class MedicalLines(Paid):
+    """Medical claim lines; `diagnoses` has shape (n, 4)."""
+
+    end_day: NDArray[np.int32]
+    setting: NDArray[np.int8]
+    hospital: NDArray[np.int16]
+    drg: NDArray[np.int16]
+    surgical: NDArray[np.int16]
+    diagnoses: NDArray[np.int16]
+    procedure: NDArray[np.int16]
+    modifier_1: NDArray[np.int16]
+    modifier_2: NDArray[np.int16]
+    revenue: NDArray[np.int16]
+    units: NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class PharmacyLines(Paid):
+    """Fills."""
+
+    product: NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class EligibilityRows(Rows):
+    """Spans of cover as the insurer lists them; `NULL_DAY` is a null date, -1 a null person."""
+
+    member: NDArray[np.int32]
+    start: NDArray[np.int32]
+    end: NDArray[np.int32]
+    plan: NDArray[np.int8]
+    state: NDArray[np.int16]
+
+
+def spread_claims(rng: np.random.Generator, claims: Claims, spans: Spans) -> MedicalLines:
+    """Claims (one row each) -> their lines, numbered within the claim from 1, claims numbered in their order from 0."""
+    which, place = expand(claims.n_lines)
+    n = len(claims)
+    provider = (rng.random(n) ** 2.5 * N_PROVIDERS).astype(np.int16)
+    hospital = (rng.random(n) ** 2.0 * N_HOSPITALS).astype(np.int16)
+    plan = _plan_on(spans, claims.member, claims.day)
+    paid_day = claims.end_day + rng.integers(*DAYS_TO_PAYMENT, n)
+    fee = np.where(
+        claims.procedure == NONE,
+        codes.REVENUE_CENTER_FEES.cents[claims.revenue],
+        codes.PROCEDURE_FEES.cents[claims.procedure],
+    )
+    copays = (place == 0) & (claims.setting[which] == OFFICE)
+    cents = _amounts(fee * claims.units, provider[which], plan[which], copays)
+    return MedicalLines(
+        member=claims.member[which], claim=which, line=(place + 1).astype(np.int32), day=claims.day[which],
+        paid_day=paid_day[which].astype(np.int32), plan=plan[which], provider=provider[which], **cents,
+        style=np.zeros(len(which), dtype=np.int8), end_day=claims.end_day[which], setting=claims.setting[which],
+        hospital=hospital[which], drg=claims.drg[which], surgical=claims.surgical[which],
+        diagnoses=claims.diagnoses[which], procedure=claims.procedure, modifier_1=claims.modifier_1,
+        modifier_2=claims.modifier_2, revenue=claims.revenue, units=claims.units,
+    )  # fmt: skip
+
+
+def spread_fills(rng: np.random.Generator, fills: Events, spans: Spans) -> PharmacyLines:
+    """Fills -> claim lines, one each, by member and day."""
+    order = np.lexsort((fills.code, fills.day, fills.member))
+    member, day, product = fills.member[order], fills.day[order], fills.code[order]
+    n = len(member)
+    provider = (rng.random(n) ** 2.5 * N_PROVIDERS).astype(np.int16)
+    plan = _plan_on(spans, member, day)
+    cents = _amounts(codes.DRUG_FEES.cents[product], provider, plan, np.zeros(n, dtype=bool))
+    return PharmacyLines(
+        member=member, claim=np.arange(n), line=np.ones(n, dtype=np.int32), day=day,
+        paid_day=(day + rng.integers(*DAYS_TO_PAYMENT, n)).astype(np.int32), plan=plan, provider=provider, **cents,
+        style=np.zeros(n, dtype=np.int8), product=product,
+    )  # fmt: skip
+
+
+def list_spans(spans: Spans) -> EligibilityRows:
+    """Spans of cover -> rows of eligibility, one each."""
+    return EligibilityRows(spans.member, spans.start, spans.end, spans.plan, spans.state)
+
+
+def _plan_on(spans: Spans, member: NDArray[np.integer], day: NDArray[np.integer]) -> NDArray[np.int8]:
+    """The plan of a covered member on a day."""
+    starts = spans.member.astype(np.int64) * STRIDE + spans.start
+    here = np.searchsorted(starts, member.astype(np.int64) * STRIDE + day, side="right") - 1
+    return spans.plan[here]
+
+
+def _amounts(
+    fee: NDArray[np.integer], provider: NDArray[np.integer], plan: NDArray[np.integer], copays: NDArray[np.bool_]
+) -> dict[str, NDArray[np.int64]]:
+    """Cents of a line from its fee: whole numbers throughout, so that sums never depend on order."""
+    allowed = np.maximum(fee.astype(np.int64) * CONTRACTS[provider % len(CONTRACTS)] // 100, 1)
+    coinsurance = allowed * COINSURANCE_PERCENT[plan] // 100
+    copayment = np.where(copays, np.minimum(COPAYMENT_CENTS, allowed - coinsurance), 0)
+    return {
+        "allowed": allowed,
+        "paid": allowed - coinsurance - copayment,
+        "charge": fee.astype(np.int64) * CHARGED_PERCENT // 100,
+        "coinsurance": coinsurance,
+        "copayment": copayment,
+    }

@@ -1,0 +1,324 @@
+"""Who enrols and who goes to therapy, and what follows: the causal core of the made-up claims.
+
+At a point of choice a member with low back pain takes up the program or a course of physical therapy. The odds depend on
+what the claims of the year before show (`planted.DRIVERS`), and so do the rates of all outcomes from the next day on: they
+stay constant until the member's next decision, times the calendar's rhythm, times the planted ratio after enrolment.
+A course of therapy ends when the recorded drivers change (a new image, visit or fill, or an old one leaving the year): so
+at each of its dates the recorded past is the one that set the rates, and no candidate date knows more than another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from counterpart.synthetic import catalogue as codes
+from counterpart.synthetic import planted
+from counterpart.synthetic.backpain import BackPain, Choices, dress, plan_course
+from counterpart.synthetic.clock import Calendar, Clock
+from counterpart.synthetic.events import Events, count_before, days_of, expand, join_events
+from counterpart.synthetic.history import History
+from counterpart.synthetic.members import NEVER, Members
+from counterpart.synthetic.settings import FIRST_ENROLMENT, LAST_ENROLMENT, LOOKBACK_DAYS, SynthSettings
+
+# Courses begun this long before the first enrolment may still run into the months of the study.
+WARM_UP_DAYS = 92
+ADULT = 18
+LATER_LAG = (8, 120)
+WITHOUT_BACK_PAIN = 0.0012  # enrolments of members whose claims show no low back pain
+COURSE_STOPS = 0.08  # chance to end a course at a visit, outside the months of the study
+TELEHEALTH_SHARE = 0.03
+TELEHEALTH = 1  # the mark of a visit that was not in person
+CONDITION_DRIVERS = {
+    "diabetes": ("diabetes", "diabetes_complicated"),
+    "pulmonary": ("pulmonary",),
+    "rheumatic": ("rheumatic",),
+}
+
+
+@dataclass(frozen=True)
+class Units:
+    """Planted person-dates: enrolments, and each month's first visit of therapy in person. Shape (n,).
+
+    `log_odds` of enrolment against therapy, and imaging visits expected in days 1 to 90 without the program.
+    """
+
+    member: NDArray[np.int32]
+    day: NDArray[np.int32]
+    is_treated: NDArray[np.bool_]
+    log_odds: NDArray[np.float64]
+    expected: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Pathways:
+    """Visits of therapy (code: diagnosis, other: telehealth or none), outcome streams, first enrolments, units."""
+
+    therapy: Events
+    outcomes: dict[str, Events]
+    enrolments: Events
+    units: Units
+
+
+class Recorded:
+    """What the claims show of the past: sorted member-days by driver, ready to be counted."""
+
+    def __init__(self, members: Members, history: History, back: BackPain) -> None:
+        self._members = members
+        visits = (*history.visits, back.office)
+        self._visits = days_of(*visits)
+        self._back_visits = days_of(back.office)
+        about = join_events(*visits)
+        self._conditions = {
+            driver: days_of(about.where(_is_about(about, names))) for driver, names in CONDITION_DRIVERS.items()
+        }
+
+    def drivers(
+        self, outcomes: dict[str, Events], member: NDArray[np.integer], day: NDArray[np.integer]
+    ) -> NDArray[np.float64]:
+        """The drivers of person-dates, centred, shape (n, drivers), in the order of `planted.DRIVERS`."""
+        visits = np.union1d(self._visits, days_of(*(outcomes[name] for name in planted.NEGATIVE_CONTROLS)))
+        counted = {"office": visits, "back_office": self._back_visits} | {
+            name: days_of(outcomes[name]) for name in ("imaging", "emergency", "opioid")
+        }
+        values = {
+            "age": (np.floor(self._members.age(member, day)) - 50) / 10,
+            "female": self._members.is_female[member].astype(float),
+        }
+        values |= {
+            name: (count_before(keys, member, day, LOOKBACK_DAYS) > 0).astype(float)
+            for name, keys in self._conditions.items()
+        }
+        values |= {
+            name: np.log1p(count_before(keys, member, day, LOOKBACK_DAYS)) for name, keys in counted.items()
+        }
+        return np.column_stack([values[name] for name in planted.DRIVER_NAMES]) - planted.CENTRES
+
+
+def _is_about(visits: Events, conditions: tuple[str, ...]) -> NDArray[np.bool_]:
+    diagnoses = codes.CONDITION_DIAGNOSES[[codes.CONDITION_NAMES.index(name) for name in conditions]]
+    return np.isin(visits.code, diagnoses) | np.isin(visits.other, diagnoses)
+
+
+class Walk:
+    """Walks the members of a block through their decisions, in order of time, and keeps what has happened so far."""
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        settings: SynthSettings,
+        members: Members,
+        cover: NDArray[np.bool_],
+        calendar: Calendar,
+        recorded: Recorded,
+        outcomes: dict[str, Events],
+    ) -> None:
+        self.rng, self.settings, self.members, self.cover, self.calendar = rng, settings, members, cover, calendar
+        self.recorded, self.outcomes = recorded, outcomes
+        self.window = calendar.day(FIRST_ENROLMENT), calendar.day(LAST_ENROLMENT)
+        self.enrolled_on = np.full(len(members), NEVER, dtype=np.int32)
+        self.therapy: list[Events] = []
+        self.units: list[Units] = []
+
+    def decide(self, choices: Choices, next_day: NDArray[np.integer]) -> None:
+        """One point of choice each of some members: program or therapy, and what follows up to `next_day`."""
+        is_open = self.enrolled_on[choices.member] == NEVER
+        choices, next_day = choices.where(is_open), next_day[is_open]
+        drivers = self.recorded.drivers(self.outcomes, choices.member, choices.day)
+        log_odds = self._log_odds(choices.member, drivers)
+        enrols = self.rng.random(len(choices)) < 1 / (1 + np.exp(-log_odds))
+        enrols &= self._may_enrol(choices.member, choices.day)
+        self._follow(choices.member, choices.day, drivers, enrols)
+        self._enrol(choices.member[enrols], choices.day[enrols], drivers[enrols], log_odds[enrols])
+        stays = ~enrols
+        self._treat(choices.where(stays), drivers[stays], log_odds[stays])
+        self._enrol_later(choices.where(stays), next_day[stays])
+
+    def enrol_without_back_pain(self, has_back_pain: NDArray[np.bool_]) -> None:
+        """Some members enrol whose claims never showed low back pain."""
+        joins = (self.rng.random(len(self.members)) < WITHOUT_BACK_PAIN) & ~has_back_pain
+        member = np.flatnonzero(joins & (self.enrolled_on == NEVER)).astype(np.int32)
+        day = self.rng.integers(self.window[0], self.window[1] + 1, len(member)).astype(np.int32)
+        keep = self._may_enrol(member, day)
+        self._begin_program(member[keep], day[keep])
+
+    def _may_enrol(self, member: NDArray[np.integer], day: NDArray[np.integer]) -> NDArray[np.bool_]:
+        is_in_window = (day >= self.window[0]) & (day <= self.window[1])
+        is_covered = self.cover[member, np.clip(day, 0, self.calendar.days - 1)]
+        return is_in_window & is_covered & (self.members.age(member, day) >= ADULT)
+
+    def _log_odds(self, member: NDArray[np.integer], drivers: NDArray[np.floating]) -> NDArray[np.float64]:
+        hidden = self.settings.hidden_confounding * self.members.is_hidden[member]
+        return planted.ENROLMENT_INTERCEPT + drivers @ planted.ENROLMENT_COEFFICIENTS + hidden
+
+    def _rate(self, outcome: str, member: NDArray[np.integer], drivers: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Events per 90 days without the program."""
+        rate = planted.OUTCOMES[outcome].rate(drivers)
+        if outcome == "imaging":
+            rate = rate * np.exp(-self.settings.hidden_confounding * self.members.is_hidden[member])
+        return rate
+
+    def _clock(self, outcome: str) -> Clock:
+        return self.calendar.acute if outcome in ("emergency", "opioid") else self.calendar.elective
+
+    def _follow(
+        self,
+        member: NDArray[np.integer],
+        day: NDArray[np.integer],
+        drivers: NDArray[np.floating],
+        enrols: NDArray[np.bool_],
+    ) -> None:
+        """From the day after `day` on, replace the outcomes of these members by streams of the planted rates."""
+        until = np.full(len(self.members), NEVER, dtype=np.int32)
+        until[member] = day
+        for outcome, events in self.outcomes.items():
+            ratio = np.where(enrols, planted.rate_ratio_of(outcome, self.settings.rate_ratio), 1.0)
+            per_90_days = self._rate(outcome, member, drivers) * ratio
+            fresh = self._draw_stream(outcome, member, day, per_90_days)
+            self.outcomes[outcome] = join_events(events.until(until), fresh)
+
+    def _draw_stream(
+        self, outcome: str, member: NDArray[np.integer], day: NDArray[np.integer], per_90_days: NDArray[np.floating]
+    ) -> Events:
+        clock, last = self._clock(outcome), np.full(len(day), self.calendar.days - 1)
+        n = self.rng.poisson(per_90_days / planted.RATE_DAYS * clock.between(day, last))
+        which, _ = expand(n)
+        on = clock.draw(self.rng, day[which], last[which])
+        return dress(self.rng, outcome, member[which], on).covered(self.cover)
+
+    def _enrol(
+        self,
+        member: NDArray[np.integer],
+        day: NDArray[np.integer],
+        drivers: NDArray[np.floating],
+        log_odds: NDArray[np.floating],
+    ) -> None:
+        self.enrolled_on[member] = day
+        self.units.append(self._units(member, day, True, drivers, log_odds))
+
+    def _begin_program(self, member: NDArray[np.integer], day: NDArray[np.integer]) -> None:
+        """Enrol outside a point of choice."""
+        drivers = self.recorded.drivers(self.outcomes, member, day)
+        self._follow(member, day, drivers, np.ones(len(member), dtype=bool))
+        self._enrol(member, day, drivers, self._log_odds(member, drivers))
+
+    def _enrol_later(self, choices: Choices, next_day: NDArray[np.integer]) -> None:
+        """Some who began a course of therapy enrol weeks later; what was planned after that day does not happen."""
+        lag = self.rng.integers(LATER_LAG[0], LATER_LAG[1] + 1, len(choices))
+        chance, day = self.rng.random(len(choices)), (choices.day + lag).astype(np.int32)
+        drivers = self.recorded.drivers(self.outcomes, choices.member, day)
+        relative = self._log_odds(choices.member, drivers) - planted.ENROLMENT_INTERCEPT
+        joins = (chance < planted.LATER_ENROLMENT * np.exp(relative)) & (day < next_day)
+        joins &= self._may_enrol(choices.member, day)
+        self._begin_program(choices.member[joins], day[joins])
+
+    def _treat(self, choices: Choices, drivers: NDArray[np.floating], log_odds: NDArray[np.floating]) -> None:
+        """A course of therapy from each point of choice, up to the first visit at which the drivers have changed."""
+        visits, which = plan_course(self.rng, choices, self.calendar)
+        now = self.recorded.drivers(self.outcomes, visits.member, visits.day)
+        counted = slice(1, None)  # age passes by itself
+        has_changed = (now[:, counted] != drivers[which][:, counted]).any(axis=1)
+        is_seen = self.cover[visits.member, np.minimum(visits.day, self.calendar.days - 1)]
+        keep = ~_ever_so_far(has_changed, which) & is_seen & (visits.day < self.calendar.days)
+        self._add_course(visits.where(keep), which[keep], drivers, log_odds)
+
+    def _add_course(
+        self,
+        visits: Events,
+        which: NDArray[np.integer],
+        drivers: NDArray[np.floating],
+        log_odds: NDArray[np.floating],
+    ) -> None:
+        visits = _mark_telehealth(self.rng, visits, self.calendar)
+        self.therapy.append(visits)
+        is_candidate = (visits.other != TELEHEALTH) & (visits.day >= self.window[0]) & (visits.day <= self.window[1])
+        visits, which = visits.where(is_candidate), which[is_candidate]
+        month = visits.member.astype(np.int64) * 100_000 + self.calendar.month[visits.day]
+        _, first = np.unique(month, return_index=True)
+        adult = first[self.members.age(visits.member[first], visits.day[first]) >= ADULT]
+        unit = which[adult]
+        self.units.append(self._units(visits.member[adult], visits.day[adult], False, drivers[unit], log_odds[unit]))
+
+    def _units(
+        self,
+        member: NDArray[np.integer],
+        day: NDArray[np.integer],
+        is_treated: bool,
+        drivers: NDArray[np.floating],
+        log_odds: NDArray[np.floating],
+    ) -> Units:
+        rate = self._rate("imaging", member, drivers) / planted.RATE_DAYS
+        expected = rate * self.calendar.elective.between(day, day + planted.RATE_DAYS)
+        return Units(member, day, np.full(len(member), is_treated), log_odds, expected)
+
+
+def _ever_so_far(flag: NDArray[np.bool_], group: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Whether the flag was true in this or an earlier row of the group; rows are sorted by group."""
+    total = np.cumsum(flag)
+    before = np.searchsorted(group, group, side="left")
+    return total - total[before] + flag[before] > 0
+
+
+def _mark_telehealth(rng: np.random.Generator, visits: Events, calendar: Calendar) -> Events:
+    """Since the spring of 2020 some visits are not in person."""
+    is_remote = (rng.random(len(visits)) < TELEHEALTH_SHARE) & (visits.day >= calendar.day(FIRST_ENROLMENT) + 75)
+    return replace(visits, other=np.where(is_remote, TELEHEALTH, codes.NONE).astype(np.int16))
+
+
+def _plain_courses(rng: np.random.Generator, choices: Choices, cover: NDArray[np.bool_], calendar: Calendar) -> Events:
+    """Courses of therapy outside the months of the study: they stop at random."""
+    visits, which = plan_course(rng, choices, calendar)
+    stops = _ever_so_far(rng.random(len(visits)) < COURSE_STOPS, which)
+    is_first = np.searchsorted(which, which, side="left") == np.arange(len(which))
+    return _mark_telehealth(rng, visits.where(is_first | ~stops).covered(cover), calendar)
+
+
+def walk_pathways(
+    rng: np.random.Generator,
+    settings: SynthSettings,
+    members: Members,
+    cover: NDArray[np.bool_],
+    calendar: Calendar,
+    history: History,
+    back: BackPain,
+) -> Pathways:
+    """All decisions of a block of members, and the outcomes that follow from them."""
+    outcomes = {
+        name: join_events(*(part[name] for part in (history.outcomes, back.outcomes) if name in part)).one_a_day()
+        for name in planted.OUTCOMES
+    }
+    walk = Walk(rng, settings, members, cover, calendar, Recorded(members, history, back), outcomes)
+    warm_up, last = walk.window[0] - WARM_UP_DAYS, walk.window[1]
+    in_study = (back.choices.day >= warm_up) & (back.choices.day <= last)
+    for turn, next_day in _turns(back.choices.where(in_study)):
+        walk.decide(turn, next_day)
+    has_back_pain = np.zeros(len(members), dtype=bool)
+    has_back_pain[back.office.member] = True
+    walk.enrol_without_back_pain(has_back_pain)
+    outside = back.choices.where(~in_study)
+    outside = outside.where(walk.enrolled_on[outside.member] > outside.day)
+    therapy = join_events(*walk.therapy, _plain_courses(rng, outside, cover, calendar))
+    return _finish(walk, therapy)
+
+
+def _turns(choices: Choices) -> list[tuple[Choices, NDArray[np.int32]]]:
+    """The first point of every member, then the second, ...; each with the day of the member's next point."""
+    rank = np.arange(len(choices)) - np.searchsorted(choices.member, choices.member, side="left")
+    next_day = np.append(choices.day[1:], NEVER)
+    next_day[np.append(choices.member[1:] != choices.member[:-1], True)[: len(next_day)]] = NEVER
+    return [(choices.where(rank == turn), next_day[:len(rank)][rank == turn]) for turn in range(int(rank.max(initial=-1)) + 1)]
+
+
+def _finish(walk: Walk, therapy: Events) -> Pathways:
+    """Drop therapy and candidate dates from enrolment on: a member in the program is no comparator."""
+    therapy = therapy.where(therapy.day < walk.enrolled_on[therapy.member]).one_a_day()
+    enrolled = np.flatnonzero(walk.enrolled_on < NEVER)
+    columns = (np.concatenate([getattr(part, name) for part in walk.units]) for name in Units.__dataclass_fields__)
+    units = Units(*columns)
+    keep = units.is_treated | (units.day < walk.enrolled_on[units.member])
+    order = np.lexsort((units.is_treated, units.day, units.member))
+    order = order[keep[order]]
+    kept = Units(*(getattr(units, name)[order] for name in Units.__dataclass_fields__))
+    return Pathways(therapy, walk.outcomes, Events.of(enrolled, walk.enrolled_on[enrolled]), kept)

@@ -1,0 +1,85 @@
+"""What is planted: how the recorded past drives enrolment and outcomes, and by how much the program changes each outcome.
+
+Everything is log-linear in the same drivers, and every driver is a count of what the claims of the 365 days before an
+index date show (or age and sex): a study that adjusts for them recovers the ratios.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+PROGRAM = "digital_msk"
+OTHER_PROGRAM = "digital_diabetes"
+RATE_DAYS = 90
+HORIZONS = (30, 90, 180, 365)
+
+# Driver: coefficient in the log odds of enrolment against physical therapy, and the value at which it adds nothing.
+# Counts are log(1 + n) of distinct days (imaging: visits; opioid: fills) in the days -365..-1.
+DRIVERS: dict[str, tuple[float, float]] = {
+    "age": (-0.18, 0.0),  # (years - 50) / 10
+    "female": (0.15, 0.5),
+    "diabetes": (-0.25, 0.1),
+    "pulmonary": (0.20, 0.1),
+    "rheumatic": (0.25, 0.0),
+    "office": (0.15, 1.6),
+    "back_office": (0.75, 1.0),
+    "imaging": (0.95, 0.3),
+    "emergency": (0.45, 0.2),
+    "opioid": (0.45, 0.2),
+}
+DRIVER_NAMES = tuple(DRIVERS)
+ENROLMENT_COEFFICIENTS = np.array([coefficient for coefficient, _ in DRIVERS.values()])
+CENTRES = np.array([centre for _, centre in DRIVERS.values()])
+ENROLMENT_INTERCEPT = -2.25
+LATER_ENROLMENT = 0.030  # chance to enrol after a course of therapy was begun, at the centre of the drivers
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Events per 90 days at the centre of the drivers, the planted ratio, coefficients by driver."""
+
+    per_90_days: float
+    rate_ratio: float
+    coefficients: dict[str, float]
+
+    def rate(self, drivers: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Events per 90 days of a member outside the program; `drivers` has shape (n, drivers), centred."""
+        weights = np.array([self.coefficients.get(name, 0.0) for name in DRIVER_NAMES])
+        return self.per_90_days * np.exp(drivers @ weights)
+
+
+_CONFOUNDED = {"age": -0.05, "office": 0.25, "back_office": 0.50, "imaging": 0.50, "emergency": 0.30, "opioid": 0.20}
+OUTCOMES: dict[str, Outcome] = {
+    "imaging": Outcome(
+        0.185,
+        0.40,
+        {
+            "age": -0.04, "rheumatic": 0.20, "pulmonary": 0.10, "office": 0.10, "back_office": 0.65, "imaging": 0.70,
+            "emergency": 0.30, "opioid": 0.30,
+        },
+    ),
+    "surgery": Outcome(0.0035, 0.60, {"back_office": 0.60, "imaging": 0.80, "opioid": 0.30}),
+    "injection": Outcome(0.022, 0.70, {"age": 0.05, "back_office": 0.60, "imaging": 0.70, "opioid": 0.20}),
+    "opioid": Outcome(0.075, 0.75, {"back_office": 0.20, "emergency": 0.20, "opioid": 1.45}),
+    "emergency": Outcome(0.060, 0.85, {"age": -0.05, "pulmonary": 0.15, "office": 0.25, "emergency": 0.80, "opioid": 0.15}),
+    "impacted_cerumen": Outcome(0.030, 1.0, _CONFOUNDED),
+    "ingrowing_nail": Outcome(0.025, 1.0, _CONFOUNDED),
+    "contact_dermatitis": Outcome(0.030, 1.0, _CONFOUNDED),
+}  # fmt: skip
+NEGATIVE_CONTROLS = ("impacted_cerumen", "ingrowing_nail", "contact_dermatitis")
+# The names that studies give the outcomes.
+OUTCOME_NAMES = {
+    "imaging": "lumbar_imaging",
+    "surgery": "lumbar_surgery",
+    "injection": "spinal_injection",
+    "opioid": "opioid_fill",
+    "emergency": "emergency_visit",
+}
+
+
+def rate_ratio_of(outcome: str, imaging_ratio: float) -> float:
+    """The planted ratio of an outcome; that of imaging is a setting."""
+    return imaging_ratio if outcome == "imaging" else OUTCOMES[outcome].rate_ratio
