@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING
 
-import numpy as np
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from counterpart.covariates.dictionary import CHARLSON_INDEX, Covariate
 from counterpart.events import EventPlan
-from counterpart.numerics.comorbidity import CONDITIONS, charlson
+from counterpart.numerics.comorbidity import CONDITIONS, HIERARCHY, WEIGHTS
 from counterpart.tables import COVARIATES, conform
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
-
-_OF_MANY = 0
+    from pyspark.sql import DataFrame
 
 
 def covariate_events(covariates: tuple[Covariate, ...]) -> tuple[str, ...]:
@@ -34,9 +33,7 @@ def build_covariates(
 ) -> DataFrame:
     """Eligible units -> one row per unit and covariate that is not zero."""
     from_claims = _from_claims(units, member_days, plan, covariates)
-    parts = _from_demographics(units, covariates).unionByName(from_claims)
-    index = next((c for c in covariates if c.name == CHARLSON_INDEX), None)
-    return conform(parts if index is None else parts, COVARIATES)
+    return conform(_from_demographics(units, covariates).unionByName(from_claims), COVARIATES)
 
 
 def _from_demographics(units: DataFrame, covariates: tuple[Covariate, ...]) -> DataFrame:
@@ -83,20 +80,26 @@ def _from_claims(
 
 
 def _add_charlson_index(counted: DataFrame, covariates: tuple[Covariate, ...]) -> DataFrame:
-    """Adds a row with the index for every unit with a condition, and keeps the flags: one more pass over the grouped rows.
-
-    The flags of a unit fit an int (17 bits), and the index of every combination a table of 2^17 bytes: the rule of
-    hierarchy and weights stays in one place, `numerics.comorbidity`.
-    """
+    """Adds one row with the index for every unit with a condition: its flags are folded into 17 bits, which are weighed."""
     index = next((c for c in covariates if c.name == CHARLSON_INDEX), None)
     if index is None:
         return counted
     first = next(c.covariate_id for c in covariates if c.name == f"charlson_{CONDITIONS[0]}")
-    is_flag = F.col("covariate_id").between(first, first + len(CONDITIONS) - 1)
+    is_condition = F.col("covariate_id").between(first, first + len(CONDITIONS) - 1)
     bit = F.expr(f"shiftleft(1, covariate_id - {first})")
-    flags = counted.filter(is_flag).groupBy("unit_id").agg(F.bit_or(bit).alias("flags"))
-    weights = _index_rows(flags)
-    scored = flags.join(weights, "flags", "inner").select(
-        "unit_id", F.lit(index.covariate_id).alias("covariate_id"), F.col("index").alias("value")
-    )
+    conditions = counted.filter(is_condition).groupBy("unit_id").agg(F.bit_or(bit).alias("conditions"))
+    points = weigh_conditions(F.col("conditions")).cast("bigint").alias("value")
+    scored = conditions.select("unit_id", F.lit(index.covariate_id).alias("covariate_id"), points)
     return counted.unionByName(scored.filter(F.col("value") != 0))
+
+
+def weigh_conditions(conditions: Column) -> Column:
+    """The Charlson index (Quan 2011 weights, hierarchy on) of 17 bits in the order of CONDITIONS: `numerics.comorbidity` in Spark."""
+    graver_of = dict(HIERARCHY)
+    points = []
+    for number, (condition, weight) in enumerate(zip(CONDITIONS, WEIGHTS["quan2011"], strict=True)):
+        outranked_by = graver_of.get(condition)
+        excluded = 1 << CONDITIONS.index(outranked_by) if outranked_by else 0
+        counts = (conditions.bitwiseAND(F.lit(1 << number)) != 0) & (conditions.bitwiseAND(F.lit(excluded)) == 0)
+        points.append(F.when(counts, F.lit(weight)).otherwise(F.lit(0)))
+    return reduce(Column.__add__, points)
