@@ -152,7 +152,7 @@ def _synth(chosen: argparse.Namespace) -> dict[str, Any]:
     progress = TerminalProgress()
     with progress.stage("synth"):
         report = synthesise(settings, chosen.out, progress.steps("synth: blocks of members"))
-    say(f"{report.n_medical_lines:,} claim lines of {chosen.members:,} made-up members in {chosen.out}")
+    say(f"{report.lines:,} claim lines of {report.members:,} made-up members in {report.out}")
     return {"out": str(chosen.out)}
 
 

@@ -1,0 +1,138 @@
+"""The way out: small result tables are gathered, released through the disclosure gate, and only then reported and logged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from pyspark.sql import functions as F
+
+from counterpart import __version__
+from counterpart.disclosure import StudyResults, release
+from counterpart.errors import DataError
+from counterpart.ledger import Ledger
+from counterpart.protocol import Site, content_hash
+from counterpart.report import render_report
+from counterpart.scores import ScoreModel
+from counterpart.stages.context import Context, code_version
+from counterpart.stages.run import StageRun
+from counterpart.stages.study import STAGES
+from counterpart.store import StageResult
+from counterpart.tables import (
+    ATTRITION,
+    BALANCE,
+    COVARIATE_DICTIONARY,
+    EFFECTS,
+    EVENT_TIME,
+    INTAKE,
+    SCORE_HISTOGRAM,
+    Table,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Published:
+    """What left the site: the released document, and where it lies as report and as JSON."""
+
+    document: dict[str, Any]
+    report: Path
+    results: Path
+
+
+def publish(context: Context, ledger: Ledger, run_id: str, runs: Sequence[StageRun], site: Site) -> Published:
+    """Release the results of a finished study, write the report, log everything to the study's run."""
+    finished = context.store.finished(set(context.keys.values()))
+    missing = [name for name in STAGES if context.keys[name] not in finished]
+    if missing:
+        raise DataError(f"the study is not finished: {', '.join(missing)} not run yet; use `counterpart run`")
+    with context.progress.stage("report"):
+        score = finished[context.keys["score"]].metrics
+        document = release(_gather(context, finished, run_id), context.study)
+        folder = Path(site.reports) / context.study.name / context.keys["estimate"]
+        folder.mkdir(parents=True, exist_ok=True)
+        report = render_report(document, folder / "report.html")
+        results = folder / "results.json"
+        results.write_text(json.dumps(document, indent=2, sort_keys=True, default=str) + "\n", encoding="utf-8")
+        _log(context, ledger, run_id, document, [report, results])
+        _log_model(ledger, run_id, runs, score)
+    return Published(document, report, results)
+
+
+def _gather(context: Context, finished: Mapping[str, StageResult], run_id: str) -> StudyResults:
+    """The small tables, whole: criteria x arms, covariates x phases, outcomes x horizons x phases, weeks, bins."""
+
+    def collect(stage: str, table: Table) -> pd.DataFrame:
+        rows = context.store.read_result(table, context.keys[stage])
+        return rows.orderBy(*table.key).toPandas()
+
+    score = finished[context.keys["score"]].metrics
+    return StudyResults(
+        attrition=collect("cohort", ATTRITION),
+        matching=finished[context.keys["match"]].metrics,
+        dictionary=collect("covariates", COVARIATE_DICTIONARY),
+        balance=collect("estimate", BALANCE),
+        score_histogram=collect("estimate", SCORE_HISTOGRAM),
+        effects=collect("estimate", EFFECTS),
+        event_time=collect("estimate", EVENT_TIME),
+        intake=_intake(context),
+        score=score["diagnostics"],
+        run=_describe_run(context, finished, run_id),
+    )
+
+
+def _intake(context: Context) -> pd.DataFrame:
+    """Fates of the source rows of all deliveries together: a few dozen rows."""
+    if not context.store.exists(INTAKE):
+        return context.spark.createDataFrame([], INTAKE.ddl).toPandas()
+    rows = context.store.read(INTAKE).groupBy("source", "fate", "rule").agg(F.sum("n_rows").alias("n_rows"))
+    return rows.withColumn("delivery", F.lit("all")).select(*INTAKE.columns).orderBy("source", "fate", "rule").toPandas()
+
+
+def _describe_run(context: Context, finished: Mapping[str, StageResult], run_id: str) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "versions": {"counterpart": __version__, "spark": context.spark.version},
+        "code_version": {name: code_version(stage.rooms) for name, stage in STAGES.items()},
+        "protocol_hash": content_hash(context.study),
+        "table_versions": dict(context.versions),
+        "stages": {name: {"key": key, "finished_at": finished[key].finished_at.isoformat()} for name, key in context.keys.items()},
+    }
+
+
+def _log(context: Context, ledger: Ledger, run_id: str, document: dict[str, Any], files: Sequence[Path]) -> None:
+    tables = {name: (f"{context.store.warehouse}/{name}", version) for name, version in context.versions.items()}
+    ledger.log_inputs(run_id, tables)
+    ledger.log_metrics(run_id, _metrics(document))
+    ledger.log_text(run_id, yaml.safe_dump(context.study.model_dump(mode="json"), sort_keys=False), "protocol.yaml")
+    ledger.log_files(run_id, files, "report")
+    for name in ("attrition", "effects", "balance", "event_time"):
+        ledger.log_document(run_id, document[name], f"tables/{name}.json")
+
+
+def _metrics(document: Mapping[str, Any]) -> dict[str, float | None]:
+    """Released numbers worth comparing between runs."""
+    metrics: dict[str, float | None] = {
+        "n_pairs": document["matching"].get("n_pairs"),
+        "largest_smd_before": document["largest_smd"].get("before"),
+        "largest_smd_after": document["largest_smd"].get("after"),
+    }
+    for effect in document["effects"]:
+        name = f"{effect['outcome']}.{effect['horizon']}.{effect['phase']}"
+        for measure in ("rate_ratio", "rate_ratio_lower", "rate_ratio_upper", "rate_difference"):
+            value = effect.get(measure)
+            metrics[f"{name}.{measure}"] = value if isinstance(value, int | float) else None
+    return metrics
+
+
+def _log_model(ledger: Ledger, run_id: str, runs: Sequence[StageRun], score: Mapping[str, Any]) -> None:
+    """The propensity model goes to the score stage's run, or to the report's where that stage did not run now."""
+    target = next((run.run_id for run in runs if run.stage == "score"), run_id)
+    model = ScoreModel.from_document(score["model"])
+    ledger.log_score_model(target, model.to_sklearn(), model.example())
