@@ -63,7 +63,7 @@ def assert_good_match(
     served = [by_unit[c].member for _, c, _ in pairs]
     assert len(set(served)) == len(served), "a person serves once as comparator"
     for t, c, distance in pairs:
-        assert by_unit[t].is_treated and not by_unit[c].is_treated, "a pair has one unit of each arm"
+        assert (by_unit[t].is_treated, by_unit[c].is_treated) == (True, False), "a pair has one unit of each arm"
         assert by_unit[t].member != by_unit[c].member, "nobody is paired with themselves"
         assert by_unit[t].stratum == by_unit[c].stratum, "a pair lies in one stratum"
         assert distance == abs(by_unit[t].score - by_unit[c].score), "the distance is the score difference"
@@ -81,4 +81,5 @@ def _assert_nothing_left(
         if unit.is_treated and unit.unit not in pairs:
             for other in idle:
                 if other.stratum == unit.stratum and other.member != unit.member:
-                    assert caliper is not None and abs(other.score - unit.score) > caliper, "a free comparator was left"
+                    in_reach = caliper is None or abs(other.score - unit.score) <= caliper
+                    assert not in_reach, "a free comparator was left"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.oracles.matching import Candidate, assert_good_match, pair_slowly
 
 from counterpart.numerics.pairing import Pairing, Side, pair_nearest
-from tests.oracles.matching import Candidate, assert_good_match, pair_slowly
 
 N_PROBLEMS = 3_000
 
@@ -133,7 +133,7 @@ def test_200_000_equal_scores_take_linear_steps(first_comparator: int):
 
 
 def test_a_crowd_that_wants_the_same_comparators_takes_linear_steps():
-    """Every treated unit is nearest to the first comparator, then to the second, ...: quadratic where lists are rescanned."""
+    """All want the first comparator, then the second, ...: quadratic for who rescans lists."""
     n_units = 100_000
     treated = equal_scores(n_units, 0)._replace(score=-np.arange(n_units))
     comparators = equal_scores(n_units, 10**7)._replace(score=10**6 + 1_000 * np.arange(n_units))
@@ -158,9 +158,10 @@ def test_scores_that_would_overflow_are_refused():
 @pytest.mark.realdata
 @pytest.mark.parametrize(("n_treated", "n_comparators", "n_pairs"), [(2_000, 20_000, 1_940), (10_000, 200_000, 9_919)])
 def test_published_pair_counts(public_claims: Path, tmp_path: Path, n_treated: int, n_comparators: int, n_pairs: int):
-    """Seeded problems of another author's generator; found with several other matchers.
+    """Seeded problems of another author, solved with other matchers.
 
-    They belong to the logit scores of the 20-dimensional problem (the generator's one-dimensional draw is another sample).
+    They belong to the logit scores of the 20-dimensional problem (the generator's one-dimensional draw is another
+    sample).
     """
     generator = public_claims.parent / "bench" / "matching_data.py"
     subprocess.run([sys.executable, generator, str(n_treated), str(n_comparators), "20", tmp_path], check=True)

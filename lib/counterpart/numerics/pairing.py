@@ -1,14 +1,14 @@
 """Nearest pairs on one score, globally closest first, by following chains of nearest neighbours.
 
-Pairs are ranked by (distance, treated key, comparator key). With distinct keys the ranking is strict, so taking the closest
-possible pair again and again has exactly one outcome. That outcome is also the one stable matching between treated units and
-persons, hence it does not depend on the order in which we look (Manne & Halappanavar 2014, doi:10.1109/IPDPS.2014.62).
+Pairs are ranked by (distance, treated key, comparator key). With distinct keys the ranking is strict, so taking the
+closest possible pair again and again has exactly one outcome. That outcome is also the one stable matching between
+treated units and persons, hence it does not depend on the order in which we look (Manne & Halappanavar 2014).
 
-The way there: from a treated unit step to its nearest free comparator, from that comparator's person to the nearest free
-treated unit over all of the person's dates, and so on. Each step leads to a closer pair, so a chain ends in two that are
-nearest to each other; that pair belongs to the outcome, is taken, and the chain goes on from where it stood (the
-nearest-neighbour chain of Benzecri 1982). A pair costs at most two steps, whatever the scores and however many of them tie:
-a taken unit is skipped through a union-find pointer to the next free one, never walked over.
+The way there: from a treated unit step to its nearest free comparator, from that comparator's person to the nearest
+free treated unit over all of the person's dates, and so on. Each step leads to a closer pair, so a chain ends in two
+that are nearest to each other; that pair belongs to the outcome, is taken, and the chain goes on from where it stood
+(the nearest-neighbour chain of Benzecri 1982). A pair costs at most two steps, whatever the scores and however many of
+them tie: a taken unit is skipped through a union-find pointer to the next free one, never walked over.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SCORE_LIMIT = 2**62
 
 
 def _compiled(function: Callable[..., Any]) -> Any:
-    """Compile on first use; keep the machine code where Numba finds a folder of the user's own, else for the process only.
+    """Compile on first use; keep the machine code where Numba finds a folder of the user's own, else not at all.
 
     Numba looks in NUMBA_CACHE_DIR, beside this file, then in the user's cache folder. A folder that others can write
     to would let them plant code, so there is no fallback to the temporary directory.
@@ -71,8 +71,8 @@ class Pairing:
 class _Line(NamedTuple):
     """The units of an arm sorted by (stratum, score, key), and which of them are free.
 
-    `tie_start[i]` is the first unit with i's stratum and score. `right[i]` and `left[i + 1]` lead, in hops, to the first
-    free unit at or after i and at or before i (-1: none).
+    `tie_start[i]` is the first unit with i's stratum and score. `right[i]` and `left[i + 1]` lead, in hops, to the
+    first free unit at or after i and at or before i (-1: none).
     """
 
     stratum: Longs
@@ -191,7 +191,7 @@ def _place_of(line: _Line, stratum: int, score: int) -> int:
 
 @_compiled
 def _nearest_free(line: _Line, stratum: int, score: int, member: int) -> tuple[int, int]:
-    """The free unit of the line nearest to (stratum, score) that is not the member's own: (its place or -1, units seen).
+    """The nearest free unit of the line that is not the member's own: (its place or -1, units seen).
 
     Equal distances go to the smaller key. Of tied units only the first free one can be nearest, so the units skipped
     are the member's own.
@@ -295,7 +295,7 @@ def _follow_chains(
             unit, seen = _nearest_within(treated, comparators, end, caliper)
             n_seen += seen
             if unit < 0:
-                # Closer pairs took all in reach. This is the start of the chain: a later link has its person still free.
+                # Closer pairs took all in reach. Only the start of a chain ends so: later links have a free person.
                 _take(treated, end)
                 length -= 1
                 continue
