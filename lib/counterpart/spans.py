@@ -20,9 +20,10 @@ def label_runs(
 
     Span -> span. A run is a chain of spans in date order in which each starts at most `max_gap_days` uncovered days after
     the days before it: 0 joins overlapping and adjacent spans. Both columns look at earlier spans only, never at
-    what follows. `ties` orders spans that start and end on the same days, where a caller must tell them apart.
+    what follows. Of spans that start on one day the longest is first; `ties` orders equal spans, where a caller must
+    tell them apart.
     """
-    in_order: WindowSpec = W.partitionBy(*keys).orderBy("start_date", "end_date", *ties)
+    in_order: WindowSpec = W.partitionBy(*keys).orderBy("start_date", F.col("end_date").desc(), *ties)
     before = in_order.rowsBetween(W.unboundedPreceding, -1)
     so_far = in_order.rowsBetween(W.unboundedPreceding, W.currentRow)
     gap_days = F.datediff("start_date", "covered_to") - 1

@@ -17,3 +17,9 @@ read back, so that the source is scanned and shuffled once. Its default returns 
 
 `IngestContext.existing` holds the declared tables as they are before this delivery (none: {}).
 """
+
+from counterpart.sources.accounts import IngestContext
+from counterpart.sources.delivery import LAYOUTS, ClaimsDelivery, build_claims, source_tables
+from counterpart.sources.layout import Layout, Source
+
+__all__ = ["LAYOUTS", "ClaimsDelivery", "IngestContext", "Layout", "Source", "build_claims", "source_tables"]

@@ -1,0 +1,160 @@
+"""Claims: raw rows -> typed drafts held to the row rules -> final lines.
+
+The rows are wide and many, so each is read once and never shuffled before the table is written: what a rule must
+know of other rows is found in narrow passes first (members nobody knows, keys that occur more than once).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from counterpart.sources.accounts import KEPT, IngestContext, row_as_json, stack
+from counterpart.sources.layout import LINE, Source
+from counterpart.sources.rules import claim_rules, first_broken
+from counterpart.sources.versions import VERSION_KEY, resolve_versions
+from counterpart.tables import Table, conform
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    Raw = Mapping[str, DataFrame]
+
+# Added by `add_place`, or not content at all.
+_NOT_CONTENT = ("version_hash", "service_month", "member_bucket", "claim_key", "member_key")
+
+
+@dataclass(frozen=True)
+class ClaimsTable:
+    """How one of the two claims tables is made: its contract, the form its sources are read into, its day column."""
+
+    table: Table
+    form: Mapping[str, str]
+    sources: tuple[Source, ...]
+    day: str
+    has_claim_rows: bool = False
+
+    @property
+    def content(self) -> list[str]:
+        """The columns of a draft that make its version."""
+        renamed = ("service_date" if name == self.day else name for name in self.table.columns)
+        lines = ["lines"] if self.has_claim_rows else []
+        return [name for name in renamed if name not in _NOT_CONTENT] + lines
+
+
+@dataclass(frozen=True)
+class FinalLines:
+    """`rows` are all source rows, labelled; `added` and `retired` change the table."""
+
+    rows: DataFrame
+    added: DataFrame
+    retired: DataFrame | None
+
+
+def build_final_lines(claims: ClaimsTable, raw: Raw, members: DataFrame, context: IngestContext) -> FinalLines:
+    """Raw claims -> final lines, and the fate of every row."""
+    name = claims.table.name
+    suspects = context.stage(f"{name}_suspects", _find_suspects(claims, raw, members))
+    drafts = context.stage(f"{name}_drafts", _draft(claims, raw, suspects, context))
+    existing = context.existing.get(name)
+    versions = None if existing is None else _versions_of(existing, claims)
+    resolved = resolve_versions(drafts, versions, context.stage, name)
+    kept = resolved.rows.filter(F.col("fate") == KEPT)
+    added = conform(_lines(kept, claims).withColumns(_place(claims.day, context.member_buckets)), claims.table)
+    retired = None
+    if existing is not None and resolved.retired is not None:
+        key = [column for column in VERSION_KEY if not (claims.has_claim_rows and column == "line_number")]
+        retired = existing.join(resolved.retired.select(*key), key, "left_semi")
+    return FinalLines(resolved.rows, added, retired)
+
+
+def member_key(person_id: Column) -> Column:
+    """BIGINT key of a member, null without a person id."""
+    return F.when(person_id.isNotNull(), F.xxhash64(person_id))
+
+
+def _find_suspects(claims: ClaimsTable, raw: Raw, members: DataFrame) -> DataFrame:
+    """Members whose claims need a look: unknown ones, and those with a claim before birth. Member -> `birth_date`."""
+    narrow = []
+    for source in claims.sources:
+        row = source.rows(raw[source.name], claims.form)
+        narrow.append(
+            raw[source.name].select(member_key(row["person_id"]).alias("member_key"), row["service_date"].alias("day"))
+        )
+    first_days = (
+        stack(narrow).filter(F.col("member_key").isNotNull()).groupBy("member_key").agg(F.min("day").alias("day"))
+    )
+    known = members.select("member_key", "birth_date", F.lit(True).alias("is_known"))
+    return (
+        first_days.join(known, "member_key", "left")
+        .filter(F.col("is_known").isNull() | (F.col("day") < F.col("birth_date")))
+        .select(
+            F.col("member_key").alias("suspect_key"),
+            F.col("birth_date").alias("suspect_birth_date"),
+            F.col("is_known").isNull().alias("suspect_is_unknown"),
+        )
+    )
+
+
+def _draft(claims: ClaimsTable, raw: Raw, suspects: DataFrame, context: IngestContext) -> DataFrame:
+    """Source row -> source row, typed, with `rejected_by`, the first row rule it breaks."""
+    return stack(_draft_source(claims, source, raw[source.name], suspects, context) for source in claims.sources)
+
+
+def _draft_source(
+    claims: ClaimsTable, source: Source, raw: DataFrame, suspects: DataFrame, context: IngestContext
+) -> DataFrame:
+    row = source.rows(raw, claims.form)
+    row |= {flag: F.coalesce(row[flag], F.lit(False)) for flag in ("is_denied", "is_reversal", "is_mended")}
+    key = member_key(row["person_id"])
+    row["has_unreadable_date"] = F.coalesce(row["has_unreadable_date"], F.lit(False))
+    rules = claim_rules(row, context.received_on, F.col("suspect_birth_date"), F.col("suspect_is_unknown"))
+    rejected_by = first_broken(rules)
+    may_be_quarantined = rejected_by.isNotNull() | row["is_denied"] | row["is_reversal"]
+    typed = {name: column for name, column in row.items() if name not in ("person_id", "has_unreadable_date")}
+    read = raw.join(suspects, key == F.col("suspect_key"), "left")
+    return read.select(
+        F.lit(source.name).alias("source"),
+        key.alias("member_key"),
+        *(column.alias(name) for name, column in typed.items()),
+        rejected_by.alias("rejected_by"),
+        _hash([row[name] for name in claims.content]).alias("version_hash"),
+        row_as_json(source.columns_read(raw), may_be_quarantined).alias("row_json"),
+    )
+
+
+def _hash(content: list[Column]) -> Column:
+    # xxhash64 skips nulls: without their pattern a value would hash the same in whichever column it stands.
+    nulls = F.concat(*(F.when(column.isNull(), F.lit("0")).otherwise("1") for column in content))
+    return F.xxhash64(*content, nulls)
+
+
+def _versions_of(existing: DataFrame, claims: ClaimsTable) -> DataFrame:
+    """Lines of the table -> the versions they are of: lines, or claims where source rows are claims."""
+    if not claims.has_claim_rows:
+        return existing.select(*VERSION_KEY, "version_hash", "allowed_cents", "paid_cents")
+    nothing = F.lit(None).cast("bigint")
+    whole = existing.select("member_key", "claim_id", F.lit(0).alias("line_number"), "version_hash").distinct()
+    return whole.withColumns({"allowed_cents": nothing, "paid_cents": nothing})
+
+
+def _lines(kept: DataFrame, claims: ClaimsTable) -> DataFrame:
+    """Kept row -> line: rows that are whole claims fall into their lines."""
+    if not claims.has_claim_rows:
+        return kept
+    shared = [name for name in kept.columns if name not in (*LINE, "lines")]
+    return kept.select(*shared, F.inline("lines"))
+
+
+def _place(day: str, member_buckets: int) -> dict[str, Column]:
+    """Columns that say where in the table a line lies."""
+    on = F.col("service_date")
+    return {
+        "claim_key": F.xxhash64("claim_id"),
+        "service_month": F.year(on) * 100 + F.month(on),
+        "member_bucket": F.pmod(F.xxhash64("member_key"), F.lit(member_buckets)).cast("int"),
+        day: on,
+    }

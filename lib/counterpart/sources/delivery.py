@@ -1,0 +1,84 @@
+"""One delivery of raw claims, from its layout to the declared tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from counterpart.errors import ProtocolError
+from counterpart.sources.accounts import IngestContext, select_quarantined, summarise_fates
+from counterpart.sources.claims import ClaimsTable, build_final_lines
+from counterpart.sources.desynpuf import DESYNPUF
+from counterpart.sources.eligibility import build_cover
+from counterpart.sources.layout import MEDICAL_FORM, PHARMACY_FORM, Layout, Source, check_columns
+from counterpart.sources.roster import label_enrolments, select_program
+from counterpart.sources.tuva import TUVA
+from counterpart.tables import MEDICAL, PHARMACY
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+LAYOUTS: Mapping[str, Layout] = {layout.name: layout for layout in (TUVA, DESYNPUF)}
+
+
+@dataclass(frozen=True)
+class ClaimsDelivery:
+    """What a delivery makes of the tables. See the package for what each frame holds."""
+
+    members: DataFrame
+    enrollment: DataFrame
+    program: DataFrame
+    medical: DataFrame
+    pharmacy: DataFrame
+    medical_retired: DataFrame | None
+    pharmacy_retired: DataFrame | None
+    quarantine: DataFrame
+    intake: DataFrame
+
+
+def find_layout(name: str) -> Layout:
+    """A layout by name; ProtocolError for an unknown one."""
+    if name not in LAYOUTS:
+        raise ProtocolError(f"source.layout is {name!r}; known layouts are {', '.join(sorted(LAYOUTS))}")
+    return LAYOUTS[name]
+
+
+def source_tables(layout_name: str) -> dict[str, bool]:
+    """The tables of a layout, and whether each must be there."""
+    return {source.name: not source.may_be_absent for source in find_layout(layout_name).sources}
+
+
+def build_claims(layout_name: str, raw: Mapping[str, DataFrame], context: IngestContext) -> ClaimsDelivery:
+    """Raw frames by source table -> the claims tables and the accounts. ContractError for missing tables or columns."""
+    layout = find_layout(layout_name)
+    check_columns(layout, raw)
+    cover = build_cover(layout.eligibility, raw[layout.eligibility.name], context)
+    medical_table = ClaimsTable(MEDICAL, MEDICAL_FORM, layout.medical, "service_date", layout.has_claim_rows)
+    pharmacy_table = ClaimsTable(PHARMACY, PHARMACY_FORM, layout.pharmacy, "dispensing_date")
+    medical = build_final_lines(medical_table, raw, cover.members, context)
+    pharmacy = build_final_lines(pharmacy_table, raw, cover.members, context)
+    enrolments = label_enrolments(layout.roster, _roster_rows(layout.roster, raw, cover.members), context)
+    labelled = [cover.rows, medical.rows, pharmacy.rows, enrolments.filter("is_new = 1")]
+    return ClaimsDelivery(
+        members=cover.members,
+        enrollment=cover.enrollment,
+        program=select_program(enrolments),
+        medical=medical.added,
+        pharmacy=pharmacy.added,
+        medical_retired=medical.retired,
+        pharmacy_retired=pharmacy.retired,
+        quarantine=select_quarantined(labelled, context.delivery),
+        intake=summarise_fates(labelled, context.delivery),
+    )
+
+
+def _roster_rows(roster: Source, raw: Mapping[str, DataFrame], members: DataFrame) -> DataFrame:
+    """The roster as delivered; without one, no rows of its required columns."""
+    if roster.name in raw:
+        return raw[roster.name]
+    nothing = T.StructType([T.StructField(name, T.StringType()) for name in roster.required])
+    return members.sparkSession.createDataFrame([], nothing).select(*(F.col(name) for name in roster.required))

@@ -1,0 +1,208 @@
+"""CMS DE-SynPUF: beneficiary years, and claims of which each is one wide row (codes ICD-9 and HCPCS, 2008-2010).
+
+A public file whose joint distributions were altered on purpose, so some of its columns cannot mean what their names say:
+
+- LINE_PRCSG_IND_CD calls lines "non-covered" that were paid and "allowed" that were not: every line counts, none is denied;
+- claims are as common in years under an HMO as outside it: months of HMO are not taken off the cover;
+- an outpatient payment below zero is a deductible larger than the payment, as in Medicare: nothing is a reversal.
+
+The diagnoses of a claim are those of its header and its lines; the admitting diagnosis is a suspicion and none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from pyspark.sql import Window as W
+from pyspark.sql import functions as F
+
+from counterpart.codes import encode_column, ndc_column
+from counterpart.sources import fields
+from counterpart.sources.layout import LINE, Layout, Source
+from counterpart.sources.states import SSA
+from counterpart.sources.tuva import read_roster
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    Row = dict[str, Column]
+
+_MONTHS = 12
+
+
+def read_beneficiary(raw: DataFrame) -> Row:
+    """A beneficiary's year. Medical cover needs Parts A and B in the same months, pharmacy cover Part D.
+
+    The file says how many months, not which: they run on from January where the year before had cover, else they
+    lead up to December, as after a 65th birthday. Nothing later than the year decides.
+    """
+    year = fields.whole_number(raw, "BENE_YEAR")
+    parts_a_b = [fields.whole_number(raw, f"BENE_{part}_CVRAGE_TOT_MONS") for part in ("HI", "SMI")]
+    medical, pharmacy = F.least(*parts_a_b), fields.whole_number(raw, "PLAN_CVRG_MOS_NUM")
+    person = fields.text(raw, "DESYNPUF_ID")
+    start, end = _covered(person, year, medical)
+    pharmacy_start, pharmacy_end = _covered(person, year, pharmacy)
+    return {
+        "person_id": person,
+        "birth_date": fields.date(raw, "BENE_BIRTH_DT"),
+        "sex": fields.sex(fields.text(raw, "BENE_SEX_IDENT_CD")),
+        "death_date": fields.date(raw, "BENE_DEATH_DT"),
+        "state": fields.residence(F.lpad(fields.text(raw, "SP_STATE_CODE"), 2, "0"), SSA),
+        "known_from": F.make_date(year, F.lit(1), F.lit(1)),
+        "start_date": start,
+        "end_date": end,
+        "pharmacy_start_date": pharmacy_start,
+        "pharmacy_end_date": pharmacy_end,
+        "is_without_cover": medical == 0,
+        "has_unreadable_date": fields.has_unreadable_date(raw, "BENE_BIRTH_DT", "BENE_DEATH_DT"),
+    }
+
+
+def read_carrier(raw: DataFrame) -> Row:
+    """A professional claim, with up to 13 lines side by side."""
+    codes = _columns(raw, "HCPCS_CD_", "LINE_PRCSG_IND_CD_", "LINE_ICD9_DGNS_CD_")
+
+    def line(place: int) -> tuple[Column, Row]:
+        told = [
+            fields.is_given(raw, f"{stem}{place}") for stem in ("HCPCS_CD_", "LINE_PRCSG_IND_CD_", "LINE_ICD9_DGNS_CD_")
+        ]
+        paid, allowed = (fields.cents(raw, f"LINE_{kind}_AMT_{place}") for kind in ("NCH_PMT", "ALOWD_CHRG"))
+        return told[0] | told[1] | told[2], _line(raw, place, allowed, paid)
+
+    return {**_claim(raw, "professional", _diagnoses(raw)), "lines": _lines(codes, line)}
+
+
+def read_facility(raw: DataFrame) -> Row:
+    """An inpatient or outpatient claim. It is paid as a whole, so the payment stands on its first line."""
+    places = _columns(raw, "HCPCS_CD_")
+
+    def line(place: int) -> tuple[Column, Row]:
+        payment = fields.cents(raw, "CLM_PMT_AMT") if place == 1 else F.lit(0)
+        return fields.is_given(raw, f"HCPCS_CD_{place}"), _line(raw, place, payment, payment)
+
+    return {**_claim(raw, "institutional", _diagnoses(raw)), "lines": _lines(places, line)}
+
+
+def read_fill(raw: DataFrame) -> Row:
+    """A prescription drug event. Its cost is what plan and patient paid together."""
+    filled_on = fields.date(raw, "SRVC_DT")
+    cost, by_patient = fields.cents(raw, "TOT_RX_CST_AMT"), fields.cents(raw, "PTNT_PAY_AMT")
+    return {
+        "person_id": fields.text(raw, "DESYNPUF_ID"),
+        "claim_id": fields.text(raw, "PDE_ID"),
+        "line_number": F.lit(1),
+        "service_date": filled_on,
+        "service_end_date": filled_on,
+        "ndc": ndc_column(fields.text(raw, "PROD_SRVC_ID")),
+        "days_supply": fields.whole_number(raw, "DAYS_SUPLY_NUM"),
+        "quantity": fields.quantity(raw, "QTY_DSPNSD_NUM"),
+        "allowed_cents": cost,
+        "paid_cents": cost - by_patient,
+        "has_unreadable_date": fields.has_unreadable_date(raw, "SRVC_DT"),
+    }
+
+
+def _covered(person: Column, year: Column, months: Column) -> tuple[Column, Column]:
+    """First and last day of a year's covered months; null where there are none."""
+    by_year = W.partitionBy(person).orderBy(year)
+    runs_on = F.coalesce((F.lag(year).over(by_year) == year - 1) & (F.lag(months).over(by_year) > 0), F.lit(False))
+    first_month = F.when(runs_on, 1).otherwise(_MONTHS - months + 1)
+    first_day = F.make_date(year, first_month, F.lit(1))
+    last_day = F.date_sub(F.add_months(first_day, months), 1)
+    return F.when(months > 0, first_day), F.when(months > 0, last_day)
+
+
+def _columns(raw: DataFrame, *stems: str) -> list[int]:
+    """The numbers that any of the stems has a column for."""
+    return sorted({int(name.removeprefix(stem)) for stem in stems for name in fields.numbered(raw, stem)})
+
+
+def _claim(raw: DataFrame, claim_type: str, diagnoses: list[Column]) -> Row:
+    return {
+        "person_id": fields.text(raw, "DESYNPUF_ID"),
+        "claim_id": fields.text(raw, "CLM_ID"),
+        # The row is the claim; its lines are numbered below.
+        "line_number": F.lit(0),
+        "claim_type": F.lit(claim_type),
+        "service_date": fields.date(raw, "CLM_FROM_DT"),
+        "service_end_date": F.coalesce(fields.date(raw, "CLM_THRU_DT"), fields.date(raw, "CLM_FROM_DT")),
+        "diagnoses": F.array_except(
+            F.array(*(encode_column("icd9cm", code) for code in diagnoses)), F.array(F.lit(None))
+        ),
+        "is_mended": fields.needs_mending(diagnoses),
+        "has_unreadable_date": fields.has_unreadable_date(raw, "CLM_FROM_DT", "CLM_THRU_DT"),
+    }
+
+
+def _diagnoses(raw: DataFrame) -> list[Column]:
+    stems = ("ICD9_DGNS_CD_", "LINE_ICD9_DGNS_CD_")
+    return [fields.text(raw, name) for stem in stems for name in fields.numbered(raw, stem)]
+
+
+def _line(raw: DataFrame, place: int, allowed: Column, paid: Column) -> Row:
+    nothing = F.lit(None)
+    return {
+        "line_number": F.lit(place),
+        "procedure": encode_column("hcpcs", fields.text(raw, f"HCPCS_CD_{place}")),
+        "modifiers": F.array(),
+        "revenue": nothing,
+        "allowed_cents": allowed,
+        "paid_cents": paid,
+    }
+
+
+def _lines(places: Sequence[int], line: Callable[[int], tuple[Column, Row]]) -> Column:
+    """Lines that tell anything, as an array of structs; the first always, for a claim has one."""
+    structs = []
+    for place in places:
+        is_told, row = line(place)
+        struct = F.struct(*(row[name].cast(kind).alias(name) for name, kind in LINE.items()))
+        structs.append(struct if place == 1 else F.when(is_told, struct))
+    return F.array_compact(F.array(*structs))
+
+
+_CLAIM = ("DESYNPUF_ID", "CLM_ID", "CLM_FROM_DT", "CLM_THRU_DT")
+
+DESYNPUF = Layout(
+    name="desynpuf",
+    eligibility=Source(
+        "bene",
+        read_beneficiary,
+        required=(
+            *("BENE_YEAR", "DESYNPUF_ID", "BENE_BIRTH_DT", "BENE_DEATH_DT", "BENE_SEX_IDENT_CD", "SP_STATE_CODE"),
+            *("BENE_HI_CVRAGE_TOT_MONS", "BENE_SMI_CVRAGE_TOT_MONS", "PLAN_CVRG_MOS_NUM"),
+        ),
+    ),
+    medical=(
+        Source(
+            "carrier",
+            read_carrier,
+            required=_CLAIM,
+            numbered=(
+                *("ICD9_DGNS_CD_", "LINE_ICD9_DGNS_CD_", "HCPCS_CD_", "LINE_PRCSG_IND_CD_"),
+                *("LINE_NCH_PMT_AMT_", "LINE_ALOWD_CHRG_AMT_"),
+            ),
+        ),
+        Source("outpatient", read_facility, required=(*_CLAIM, "CLM_PMT_AMT"), numbered=("ICD9_DGNS_CD_", "HCPCS_CD_")),
+        Source("inpatient", read_facility, required=(*_CLAIM, "CLM_PMT_AMT"), numbered=("ICD9_DGNS_CD_", "HCPCS_CD_")),
+    ),
+    pharmacy=(
+        Source(
+            "pde",
+            read_fill,
+            required=(
+                *("DESYNPUF_ID", "PDE_ID", "SRVC_DT", "PROD_SRVC_ID", "QTY_DSPNSD_NUM", "DAYS_SUPLY_NUM"),
+                *("PTNT_PAY_AMT", "TOT_RX_CST_AMT"),
+            ),
+        ),
+    ),
+    roster=Source(
+        "program_roster",
+        read_roster,
+        required=("person_id", "program", "enrolled_on"),
+        optional=("left_on",),
+        may_be_absent=True,
+    ),
+    has_claim_rows=True,
+)

@@ -1,0 +1,179 @@
+"""Eligibility: rows of cover -> who the members are, and when they were covered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyspark.sql import Window as W
+from pyspark.sql import functions as F
+
+from counterpart.sources.accounts import AS_SENT, KEPT, MERGED, QUARANTINED, IngestContext, fate, row_as_json
+from counterpart.sources.claims import member_key
+from counterpart.sources.layout import COVER_FORM, Source
+from counterpart.sources.rules import cover_rules, first_broken
+from counterpart.spans import label_runs, merge_spans
+from counterpart.tables import ENROLLMENT, MEMBERS, conform
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+_SPAN = ("member_key", "start_date", "end_date")
+
+
+@dataclass(frozen=True)
+class Cover:
+    """`rows` are the source rows, labelled; `members` and `enrollment` the whole new tables."""
+
+    rows: DataFrame
+    members: DataFrame
+    enrollment: DataFrame
+
+
+def build_cover(source: Source, raw: DataFrame, context: IngestContext) -> Cover:
+    """Raw eligibility -> members and enrollment, and the fate of every row."""
+    existing = context.existing.get("enrollment")
+    rows = context.stage("eligibility", _label(_draft(source, raw), existing))
+    good = rows.filter(F.col("fate") != QUARANTINED)
+    members = context.stage("members", build_members(good, context.existing.get("members")))
+    return Cover(rows, members, _build_enrollment(good, existing))
+
+
+def _draft(source: Source, raw: DataFrame) -> DataFrame:
+    """Source row -> source row, typed, with `rejected_by`."""
+    row = source.rows(raw, COVER_FORM)
+    row |= {flag: F.coalesce(row[flag], F.lit(False)) for flag in ("is_without_cover", "has_unreadable_date")}
+    rejected_by = first_broken(cover_rules(row))
+    return raw.select(
+        F.lit(source.name).alias("source"),
+        member_key(row["person_id"]).alias("member_key"),
+        *(column.alias(name) for name, column in row.items()),
+        rejected_by.alias("rejected_by"),
+        row_as_json(source.columns_read(raw), rejected_by.isNotNull()).alias("row_json"),
+    )
+
+
+def _label(drafts: DataFrame, existing: DataFrame | None) -> DataFrame:
+    """Add `fate` and `rule`. The row a run of medical cover begins with is kept, the others merge into it."""
+    is_placed = F.col("rejected_by").isNull() & ~F.col("is_without_cover")
+    facts = ("birth_date", "sex", "death_date", "state", "pharmacy_start_date", "pharmacy_end_date")
+    spans = drafts.filter(is_placed).withColumns({"is_new": F.lit(1), "facts": F.to_json(F.struct(*facts))})
+    if existing is not None:
+        held = existing.filter("benefit = 'medical'").select(*_SPAN, F.lit(0).alias("is_new"))
+        spans = spans.unionByName(held, allowMissingColumns=True)
+    labelled = _label_spans(spans).filter("is_new = 1").select(*drafts.columns, "fate", "rule")
+    others = drafts.filter(~is_placed).select(
+        "*",
+        *fate(
+            (F.col("rejected_by").isNotNull(), QUARANTINED, F.col("rejected_by")),
+            (F.lit(True), MERGED, "no_cover"),
+        ),
+    )
+    return labelled.unionByName(others)
+
+
+def _label_spans(spans: DataFrame) -> DataFrame:
+    order = ("is_new", "facts", "row_json")
+    runs = label_runs(spans, ["member_key"], ties=order)
+    before = (
+        W.partitionBy("member_key")
+        .orderBy("start_date", F.col("end_date").desc(), *order)
+        .rowsBetween(W.unboundedPreceding, -1)
+    )
+    copies = W.partitionBy(*_SPAN, "is_new", "facts").orderBy("row_json")
+    held_to = F.max(F.when(F.col("is_new") == 0, F.col("end_date"))).over(before)
+    runs = runs.withColumns({"held_to": held_to, "copy": F.row_number().over(copies)})
+    labels = fate(
+        (F.col("held_to") >= F.col("end_date"), MERGED, "duplicate"),
+        (F.col("copy") > 1, MERGED, "duplicate"),
+        (F.col("covered_to").isNull(), KEPT, AS_SENT),
+        (F.datediff("start_date", "covered_to") > 1, KEPT, AS_SENT),
+        (F.datediff("start_date", "covered_to") == 1, MERGED, "adjacent_span"),
+        (F.lit(True), MERGED, "overlapping_span"),
+    )
+    return runs.select("*", *labels)
+
+
+def _build_enrollment(good: DataFrame, existing: DataFrame | None) -> DataFrame:
+    """Good rows -> member, benefit and span of continuous cover (contract ENROLLMENT)."""
+    columns = list(ENROLLMENT.columns)
+    medical = good.withColumn("benefit", F.lit("medical")).select(*columns)
+    pharmacy = good.select(
+        "member_key",
+        F.lit("pharmacy").alias("benefit"),
+        F.col("pharmacy_start_date").alias("start_date"),
+        F.col("pharmacy_end_date").alias("end_date"),
+    )
+    spans = medical.unionAll(pharmacy).filter("start_date IS NOT NULL")
+    if existing is not None:
+        spans = spans.unionAll(existing.select(*columns))
+    return conform(merge_spans(spans, ["member_key", "benefit"]), ENROLLMENT)
+
+
+def build_members(good: DataFrame, existing: DataFrame | None) -> DataFrame:
+    """Good rows of cover -> member (contract MEMBERS).
+
+    Of facts told twice the one known first holds, but what this delivery says corrects what the tables say. Of
+    two dates of death the earlier holds.
+    """
+    facts = good.select(
+        "member_key",
+        "person_id",
+        "birth_date",
+        "sex",
+        "death_date",
+        "state",
+        "known_from",
+        F.lit(0).alias("age_of_fact"),
+    )
+    if existing is not None:
+        facts = facts.unionByName(_known_facts(existing))
+    people = facts.groupBy("member_key").agg(
+        F.min("person_id").alias("person_id"),
+        _first_told("birth_date", F.col("birth_date").isNotNull()),
+        F.coalesce(_first_told("sex", F.col("sex") != "U"), F.lit("U")).alias("sex"),
+        F.min(F.when(F.col("death_date").isNotNull(), F.struct("age_of_fact", "death_date")))["death_date"].alias(
+            "death_date"
+        ),
+    )
+    residences = _build_residences(facts)
+    nowhere = F.array().cast(MEMBERS.columns["residences"])
+    joined = people.join(residences, "member_key", "left")
+    return conform(joined.withColumn("residences", F.coalesce("residences", nowhere)), MEMBERS)
+
+
+def _first_told(fact: str, is_told: Column) -> Column:
+    """The value of the newest delivery that tells it, there the one known first: a minimum, so that no order matters."""
+    told = F.struct("age_of_fact", F.coalesce("known_from", F.lit("9999-12-31").cast("date")).alias("known_from"), fact)
+    return F.min(F.when(is_told, told))[fact].alias(fact)
+
+
+def _known_facts(members: DataFrame) -> DataFrame:
+    """The members table as facts: one row per member and residence, at least one."""
+    places = members.select("*", F.explode_outer("residences").alias("place"))
+    return places.select(
+        "member_key",
+        "person_id",
+        "birth_date",
+        "sex",
+        "death_date",
+        F.col("place.state").alias("state"),
+        F.col("place.from_date").alias("known_from"),
+        F.lit(1).alias("age_of_fact"),
+    )
+
+
+def _build_residences(facts: DataFrame) -> DataFrame:
+    """Facts -> member, with `residences` by date: a new one where the state changes."""
+    told = facts.filter("state IS NOT NULL AND known_from IS NOT NULL")
+    by_date = told.groupBy("member_key", F.col("known_from").alias("from_date")).agg(
+        F.min(F.struct("age_of_fact", "state"))["state"].alias("state")
+    )
+    places = F.array_sort(F.collect_list(F.struct("from_date", "state")))
+    listed = by_date.groupBy("member_key").agg(places.alias("places"))
+
+    def moved(place: Column, position: Column) -> Column:
+        before = F.try_element_at("places", F.when(position > 0, position))
+        return before.isNull() | (before["state"] != place["state"])
+
+    return listed.select("member_key", F.filter("places", moved).alias("residences"))

@@ -1,0 +1,124 @@
+"""Raw fields -> typed columns, whatever type a source gives them: text, numbers, dates. What cannot be read is null.
+
+Every function takes the raw frame and a column's name; a column the frame lacks is null throughout.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyspark.sql import Column, DataFrame
+
+_ISO_DATE = r"^\d{4}-\d{1,2}-\d{1,2}([ T].*)?$"
+_COMPACT_DATE = r"^\d{8}$"
+
+
+def has_field(raw: DataFrame, name: str) -> bool:
+    """Does the source have this column?"""
+    return name in raw.columns
+
+
+def text(raw: DataFrame, name: str) -> Column:
+    """Text without blanks around it, blank is null. Whole numbers stored as floats lose their `.0`."""
+    if not has_field(raw, name):
+        return F.lit(None).cast("string")
+    kind = raw.schema[name].dataType
+    if isinstance(kind, T.FractionalType):
+        # Ids and codes that went through a float column would read 1.0E7.
+        return F.col(name).try_cast("decimal(38,0)").cast("string")
+    return F.nullif(F.trim(F.col(name).cast("string")), F.lit(""))
+
+
+def is_given(raw: DataFrame, name: str) -> Column:
+    """Is there anything in the field?"""
+    return text(raw, name).isNotNull()
+
+
+def date(raw: DataFrame, name: str) -> Column:
+    """A date from a date, a timestamp or text (2020-03-01, 2020-03-01 00:00:00, 20200301)."""
+    if not has_field(raw, name):
+        return F.lit(None).cast("date")
+    kind = raw.schema[name].dataType
+    if isinstance(kind, T.DateType):
+        return F.col(name)
+    if isinstance(kind, (T.TimestampType, T.TimestampNTZType)):
+        return F.col(name).cast("date")
+    given = text(raw, name)
+    # Spark would read 20200301 as a year.
+    return F.when(given.rlike(_ISO_DATE), F.substring_index(given, " ", 1).try_cast("date")).when(
+        given.rlike(_COMPACT_DATE), F.try_to_date(given, "yyyyMMdd")
+    )
+
+
+def first_date(raw: DataFrame, *names: str) -> Column:
+    """The first of several fields that holds a date."""
+    return F.coalesce(*(date(raw, name) for name in names))
+
+
+def has_unreadable_date(raw: DataFrame, *names: str) -> Column:
+    """Is there something in one of the fields that is no date?"""
+    unreadable = F.lit(False)
+    for name in names:
+        if has_field(raw, name) and not isinstance(raw.schema[name].dataType, (T.DateType, T.TimestampType)):
+            unreadable = unreadable | (is_given(raw, name) & date(raw, name).isNull())
+    return unreadable
+
+
+def whole_number(raw: DataFrame, name: str) -> Column:
+    """An INT from a number or text; 1.0 is 1."""
+    if not has_field(raw, name):
+        return F.lit(None).cast("int")
+    if isinstance(raw.schema[name].dataType, T.IntegralType):
+        return F.col(name).try_cast("int")
+    return text_or_number(raw, name).try_cast("decimal(20,0)").try_cast("int")
+
+
+def quantity(raw: DataFrame, name: str) -> Column:
+    """DECIMAL(12,3), half up."""
+    return text_or_number(raw, name).try_cast("decimal(12,3)")
+
+
+def cents(raw: DataFrame, name: str) -> Column:
+    """BIGINT cents from an amount in dollars, half up, through decimals: no float is ever added up."""
+    dollars = text_or_number(raw, name).try_cast("decimal(18,2)")
+    return (dollars * 100).cast("bigint")
+
+
+def text_or_number(raw: DataFrame, name: str) -> Column:
+    """The field in its own type; blank text is null."""
+    if not has_field(raw, name):
+        return F.lit(None).cast("string")
+    is_text = isinstance(raw.schema[name].dataType, T.StringType)
+    return text(raw, name) if is_text else F.col(name)
+
+
+def numbered(raw: DataFrame, stem: str) -> list[str]:
+    """The columns `stem1`, `stem2`, ... that the source has, by number."""
+    found = (re.fullmatch(re.escape(stem) + r"(\d+)", name) for name in raw.columns)
+    return [match.group(0) for match in sorted(filter(None, found), key=lambda match: int(match.group(1)))]
+
+
+def needs_mending(codes: Sequence[Column]) -> Column:
+    """Is one of the codes written with a dot, a blank or in lower case?"""
+    # One string for all of them: a dozen comparisons on the rare column that is not null would each cost a branch.
+    written = F.concat_ws("|", *codes)
+    return written.contains(".") | written.contains(" ") | (written != F.upper(written))
+
+
+def sex(given: Column) -> Column:
+    """F, M or U from the usual codings: words, letters, and 1 (male) and 2 (female) as Medicare has them."""
+    letter = F.upper(F.substring(given, 1, 1))
+    return F.when(letter.isin("M", "1"), "M").when(letter.isin("F", "2"), "F").otherwise("U")
+
+
+def residence(given: Column, codes: dict[str, str]) -> Column:
+    """Postal letters of a state from the source's coding; what is not in the coding is null."""
+    pairs = [F.lit(part) for pair in codes.items() for part in pair]
+    return F.create_map(*pairs)[F.upper(given)]

@@ -1,0 +1,161 @@
+"""What a layout says: which tables and columns a source has, and how each of its rows reads in our words.
+
+A layout is data: for each source table the columns it needs and one function from the raw frame to named Columns
+of a form below. Rules, versions, spans and accounts are the same for all layouts and live elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from counterpart.errors import ContractError
+from counterpart.sources.fields import numbered
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    Reading = Callable[[DataFrame], Mapping[str, Column]]
+
+COVER_FORM = {
+    "person_id": "string",
+    "birth_date": "date",
+    "sex": "string",
+    "death_date": "date",
+    "state": "string",
+    "known_from": "date",  # since when the row's facts, the state above all, are known
+    "start_date": "date",
+    "end_date": "date",
+    "pharmacy_start_date": "date",
+    "pharmacy_end_date": "date",
+    "is_without_cover": "boolean",  # the row tells who somebody is, and covers no day
+    "has_unreadable_date": "boolean",
+}
+"""A row of eligibility: a member, and a span of medical and one of pharmacy benefit."""
+
+_CLAIM_FORM = {
+    "person_id": "string",
+    "claim_id": "string",
+    "line_number": "int",
+    "allowed_cents": "bigint",
+    "paid_cents": "bigint",
+    "paid_on": "date",  # orders the versions of a line; where it is the same,
+    "sent_on": "bigint",  # any number that grows with what was sent later
+    "is_denied": "boolean",
+    "is_reversal": "boolean",
+    "is_mended": "boolean",
+    "has_unreadable_date": "boolean",
+}
+
+LINE = {
+    "line_number": "int",
+    "procedure": "bigint",
+    "modifiers": "array<string>",
+    "revenue": "bigint",
+    "allowed_cents": "bigint",
+    "paid_cents": "bigint",
+}
+"""What differs from line to line where a source row is a whole claim: the struct of `lines`."""
+
+MEDICAL_FORM = {
+    **_CLAIM_FORM,
+    "claim_type": "string",
+    "service_date": "date",
+    "service_end_date": "date",
+    "procedure": "bigint",
+    "modifiers": "array<string>",
+    "revenue": "bigint",
+    "place": "string",
+    "bill_type": "string",
+    "specialty": "string",
+    "diagnoses": "array<bigint>",
+    "lines": f"array<struct<{','.join(f'{name}:{kind}' for name, kind in LINE.items())}>>",
+}
+"""A row of medical claims: one line, or with `lines` a whole claim, whose `line_number` is then 0."""
+
+PHARMACY_FORM = {
+    **_CLAIM_FORM,
+    "service_date": "date",
+    "service_end_date": "date",
+    "ndc": "bigint",
+    "days_supply": "int",
+    "quantity": "decimal(12,3)",
+}
+"""A row of pharmacy claims: one fill. `service_date` is the dispensing date."""
+
+ROSTER_FORM = {
+    "person_id": "string",
+    "program": "string",
+    "enrolled_on": "date",
+    "left_on": "date",
+    "has_unreadable_date": "boolean",
+}
+"""A row of a program's roster."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One table of a layout.
+
+    `required` columns must be there, `optional` ones are read where they are; of `numbered` stems (`HCPCS_CD_` for
+    HCPCS_CD_1, HCPCS_CD_2, ...) as many as there are, at least the first.
+    """
+
+    name: str
+    read: Reading
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    numbered: tuple[str, ...] = ()
+    may_be_absent: bool = False
+
+    def columns_read(self, raw: DataFrame) -> list[str]:
+        """The columns of a frame that this source reads; nothing else of a row is ever kept, in quarantine neither."""
+        named = [name for name in (*self.required, *self.optional) if name in raw.columns]
+        return named + [name for stem in self.numbered for name in numbered(raw, stem)]
+
+    def rows(self, raw: DataFrame, form: Mapping[str, str]) -> dict[str, Column]:
+        """Every column of a form, typed; what the layout does not know is null, or false."""
+        read = self.read(raw)
+        return {name: read.get(name, F.lit(None)).cast(kind) for name, kind in form.items()}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A layout of claims. `has_claim_rows`: a source row of medical claims is a whole claim, not a line."""
+
+    name: str
+    eligibility: Source
+    medical: tuple[Source, ...]
+    pharmacy: tuple[Source, ...]
+    roster: Source
+    has_claim_rows: bool = False
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """All tables."""
+        return (self.eligibility, *self.medical, *self.pharmacy, self.roster)
+
+
+def check_columns(layout: Layout, raw: Mapping[str, DataFrame]) -> None:
+    """ContractError naming every missing table and column, and what was found instead."""
+    problems = [problem for source in layout.sources if (problem := _problem_of(source, raw))]
+    if problems:
+        raise ContractError(f"the claims are not in layout {layout.name}: " + "; ".join(problems))
+
+
+def _problem_of(source: Source, raw: Mapping[str, DataFrame]) -> str | None:
+    if source.name not in raw:
+        return (
+            None
+            if source.may_be_absent
+            else f"table {source.name} is missing (found {', '.join(sorted(raw)) or 'none'})"
+        )
+    found = raw[source.name].columns
+    needed = (*source.required, *(f"{stem}1" for stem in source.numbered))
+    missing = [name for name in needed if name not in found]
+    if not missing:
+        return None
+    return f"table {source.name} lacks {', '.join(missing)} (found {', '.join(found)})"

@@ -1,0 +1,184 @@
+"""The Tuva Project's input layer (v0.18.0): medical_claim, pharmacy_claim and eligibility, and a roster of our own.
+
+A row of medical_claim is a line and repeats the claim's diagnoses. The layout has no word for denied or reversed lines,
+so amounts tell: nothing allowed and nothing paid of a charge is a denial, a negative amount takes a line back.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from counterpart.codes import encode_column, ndc_column
+from counterpart.sources import fields
+from counterpart.sources.layout import Layout, Source
+from counterpart.sources.states import LETTERS_OR_NAMES
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    Row = dict[str, Column]
+
+# An eligibility row without an end is cover that goes on.
+OPEN_END = "9999-12-31"
+
+_CLAIM_TYPES = ("professional", "institutional", "dme")
+_DIAGNOSES = tuple(f"diagnosis_code_{place}" for place in range(1, 26))
+_MODIFIERS = tuple(f"hcpcs_modifier_{place}" for place in range(1, 6))
+# ICD-10 replaced ICD-9 in claims for services from this day (CMS).
+_FIRST_ICD10_DAY = "2015-10-01"
+
+
+def read_eligibility(raw: DataFrame) -> Row:
+    """A span of cover. The layout does not say which benefits it has: medical and pharmacy are both assumed."""
+    start = fields.date(raw, "enrollment_start_date")
+    end = F.coalesce(fields.date(raw, "enrollment_end_date"), F.lit(OPEN_END).cast("date"))
+    return {
+        "person_id": fields.text(raw, "person_id"),
+        "birth_date": fields.date(raw, "birth_date"),
+        "sex": fields.sex(fields.text(raw, "gender")),
+        "death_date": fields.date(raw, "death_date"),
+        "state": fields.residence(fields.text(raw, "state"), LETTERS_OR_NAMES),
+        "known_from": start,
+        "start_date": start,
+        "end_date": end,
+        "pharmacy_start_date": start,
+        "pharmacy_end_date": end,
+        "is_without_cover": F.lit(False),
+        "has_unreadable_date": fields.has_unreadable_date(raw, "enrollment_start_date", "enrollment_end_date"),
+    }
+
+
+def read_medical(raw: DataFrame) -> Row:
+    """A claim line."""
+    start = fields.first_date(raw, "claim_line_start_date", "claim_start_date")
+    claim_type = F.lower(fields.text(raw, "claim_type"))
+    codes = [fields.text(raw, name) for name in ("hcpcs_code", "revenue_center_code", *_DIAGNOSES)]
+    dates = ("claim_line_start_date", "claim_start_date", "claim_line_end_date", "claim_end_date")
+    return {
+        **_read_claim(raw),
+        "claim_type": F.when(claim_type.isin(*_CLAIM_TYPES), claim_type).otherwise("other"),
+        "service_date": start,
+        "service_end_date": F.coalesce(fields.first_date(raw, "claim_line_end_date", "claim_end_date"), start),
+        "procedure": encode_column("hcpcs", codes[0]),
+        "modifiers": _present(F.upper(fields.text(raw, name)) for name in _MODIFIERS),
+        "revenue": encode_column("revenue", codes[1]),
+        "place": _two_digits(fields.text(raw, "place_of_service_code")),
+        "bill_type": fields.text(raw, "bill_type_code"),
+        "specialty": F.upper(fields.text(raw, "rendering_specialty")),
+        "diagnoses": _present(encode_column(_diagnosis_system(raw, start), code) for code in codes[2:]),
+        "is_mended": fields.needs_mending(codes),
+        "has_unreadable_date": fields.has_unreadable_date(raw, *dates),
+    }
+
+
+def read_pharmacy(raw: DataFrame) -> Row:
+    """A fill."""
+    dispensed = fields.date(raw, "dispensing_date")
+    return {
+        **_read_claim(raw),
+        "service_date": dispensed,
+        "service_end_date": dispensed,
+        "ndc": ndc_column(fields.text(raw, "ndc_code")),
+        "days_supply": fields.whole_number(raw, "days_supply"),
+        "quantity": fields.quantity(raw, "quantity"),
+        "is_mended": fields.needs_mending([fields.text(raw, "ndc_code")]),
+        "has_unreadable_date": fields.has_unreadable_date(raw, "dispensing_date"),
+    }
+
+
+def read_roster(raw: DataFrame) -> Row:
+    """An enrolment in a program."""
+    return {
+        "person_id": fields.text(raw, "person_id"),
+        "program": fields.text(raw, "program"),
+        "enrolled_on": fields.date(raw, "enrolled_on"),
+        "left_on": fields.date(raw, "left_on"),
+        "has_unreadable_date": fields.has_unreadable_date(raw, "enrolled_on", "left_on"),
+    }
+
+
+def _read_claim(raw: DataFrame) -> Row:
+    allowed, paid, charged = (fields.cents(raw, f"{kind}_amount") for kind in ("allowed", "paid", "charge"))
+    told = F.coalesce(F.nullif(paid, F.lit(0)), F.nullif(allowed, F.lit(0)), charged)
+    return {
+        "person_id": fields.text(raw, "person_id"),
+        "claim_id": fields.text(raw, "claim_id"),
+        "line_number": fields.whole_number(raw, "claim_line_number"),
+        "allowed_cents": allowed,
+        "paid_cents": paid,
+        "paid_on": fields.date(raw, "paid_date"),
+        "sent_on": F.unix_date(fields.date(raw, "file_date")),
+        "is_denied": F.coalesce((allowed == 0) & (paid == 0) & (charged > 0), F.lit(False)),
+        "is_reversal": F.coalesce(told < 0, F.lit(False)),
+    }
+
+
+def _diagnosis_system(raw: DataFrame, service_date: Column) -> Column:
+    told = fields.text(raw, "diagnosis_code_type")
+    is_icd9 = F.coalesce(told.contains("9"), service_date < F.lit(_FIRST_ICD10_DAY).cast("date"))
+    return F.when(is_icd9, "icd9cm").otherwise("icd10cm")
+
+
+def _present(values: object) -> Column:
+    """The values that are not null, each once, in order."""
+    # array_compact and filter run as lambdas, outside generated code.
+    return F.array_except(F.array(*values), F.array(F.lit(None)))
+
+
+def _two_digits(place: Column) -> Column:
+    return F.when(F.length(place) == 1, F.concat(F.lit("0"), place)).otherwise(place)
+
+
+_AMOUNTS = ("paid_amount", "allowed_amount")
+_WHEN_SENT = ("charge_amount", "paid_date", "file_date")
+
+TUVA = Layout(
+    name="tuva",
+    eligibility=Source(
+        "eligibility",
+        read_eligibility,
+        required=("person_id", "gender", "birth_date", "enrollment_start_date", "enrollment_end_date", "state"),
+        optional=("death_date",),
+    ),
+    medical=(
+        Source(
+            "medical_claim",
+            read_medical,
+            required=(
+                *("person_id", "claim_id", "claim_line_number", "claim_type", "claim_start_date", "hcpcs_code"),
+                *("revenue_center_code", "place_of_service_code", "bill_type_code", *_AMOUNTS),
+                *("diagnosis_code_type", "diagnosis_code_1"),
+            ),
+            # rendering_specialty is ours: the layout has no specialty, and physical therapists are known by it.
+            optional=(
+                *("claim_end_date", "claim_line_start_date", "claim_line_end_date", *_WHEN_SENT, *_MODIFIERS),
+                *(*_DIAGNOSES[1:], "rendering_specialty"),
+            ),
+        ),
+    ),
+    pharmacy=(
+        Source(
+            "pharmacy_claim",
+            read_pharmacy,
+            required=(
+                "person_id",
+                "claim_id",
+                "claim_line_number",
+                "dispensing_date",
+                "ndc_code",
+                "days_supply",
+                *_AMOUNTS,
+            ),
+            optional=("quantity", *_WHEN_SENT),
+        ),
+    ),
+    roster=Source(
+        "program_roster",
+        read_roster,
+        required=("person_id", "program", "enrolled_on"),
+        optional=("left_on",),
+        may_be_absent=True,
+    ),
+)

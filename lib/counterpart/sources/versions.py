@@ -1,0 +1,177 @@
+"""Versions of a claim line: copies, reversals and adjustments -> the one that holds.
+
+Versions of a key are ordered by the day they were paid, then by when they were sent; what the tables hold already
+is the oldest. The rules, in order:
+
+- copies of one version merge into the last of them (`duplicate`);
+- a reversal and the nearest version before it with the opposite amounts both vanish (`reversed`); one that finds none
+  is quarantined (`orphan_reversal`);
+- of what is left the last version holds, those before it merge (`superseded`); if the last is a denial, the line is
+  quarantined (`denied`); if the tables hold the same content, nothing changes (`duplicate`).
+
+Few keys have more than one row: only those are sorted into windows, all others are judged where they lie.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyspark.sql import Window as W
+from pyspark.sql import functions as F
+
+from counterpart.sources.accounts import AS_SENT, KEPT, MENDED, MERGED, QUARANTINED, Stage, fate
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+VERSION_KEY = ("member_key", "claim_id", "line_number")
+
+_EARLIER = (W.unboundedPreceding, -1)
+_SO_FAR = (W.unboundedPreceding, W.currentRow)
+_FROM_HERE = (W.currentRow, W.unboundedFollowing)
+_LATER = (1, W.unboundedFollowing)
+
+
+@dataclass(frozen=True)
+class Versions:
+    """`rows` are the source rows with `fate` and `rule`; `retired` are keys whose line in the table no longer holds."""
+
+    rows: DataFrame
+    retired: DataFrame | None
+
+
+def resolve_versions(drafts: DataFrame, existing: DataFrame | None, stage: Stage, name: str) -> Versions:
+    """Drafts -> drafts, labelled. `existing` has the version key, `version_hash`, `allowed_cents` and `paid_cents`."""
+    good = drafts.filter(F.col("rejected_by").isNull())
+    repeated = stage(f"{name}_repeated", _find_repeated(good, existing))
+    is_repeated = _key_hash() == F.col("repeated_key")
+    rejected = drafts.filter(F.col("rejected_by").isNotNull())
+    single = good.join(repeated, is_repeated, "left_anti").select("*", *_single_fate())
+    several = good.join(repeated, is_repeated, "left_semi").withColumn("is_new", F.lit(1))
+    if existing is not None:
+        earlier = existing.join(repeated, is_repeated, "left_semi").withColumns(_as_draft())
+        several = several.unionByName(earlier, allowMissingColumns=True)
+    resolved = stage(f"{name}_resolved", _label_versions(several))
+    rows = single.unionByName(rejected.select("*", *_rejection())).unionByName(
+        resolved.filter("is_new = 1").select(*drafts.columns, "fate", "rule")
+    )
+    retired = resolved.filter("is_new = 0 AND is_retired").select(*VERSION_KEY)
+    return Versions(rows, None if existing is None else retired)
+
+
+def _oldest_first() -> list[Column]:
+    """The order of a key's versions; rows that are equal in it say the same."""
+    return [
+        F.col("is_new").asc(),
+        F.col("paid_on").asc_nulls_first(),
+        F.col("sent_on").asc_nulls_first(),
+        F.col("is_reversal").asc(),
+        F.col("version_hash").asc(),
+        F.col("is_denied").asc(),
+        F.col("is_mended").asc(),
+        F.col("row_json").asc_nulls_first(),
+    ]
+
+
+def _key_hash() -> Column:
+    return F.xxhash64(*VERSION_KEY)
+
+
+def _find_repeated(good: DataFrame, existing: DataFrame | None) -> DataFrame:
+    """Hashes of keys that occur more than once, at least once in the delivery. Two keys of one hash do no harm."""
+    keys = good.select(_key_hash().alias("repeated_key"), F.lit(1).alias("is_new"))
+    if existing is not None:
+        keys = keys.unionAll(existing.select(_key_hash().alias("repeated_key"), F.lit(0).alias("is_new")))
+    counted = keys.groupBy("repeated_key").agg(F.count("*").alias("n_rows"), F.max("is_new").alias("is_new"))
+    return counted.filter("n_rows > 1 AND is_new = 1").select("repeated_key")
+
+
+def _as_draft() -> dict[str, Column]:
+    """A line of the table as the oldest version."""
+    flags = dict.fromkeys(("is_denied", "is_reversal", "is_mended"), F.lit(False))
+    return {"is_new": F.lit(0), **flags}
+
+
+def _rejection() -> list[Column]:
+    return fate((F.lit(True), QUARANTINED, F.col("rejected_by")))
+
+
+def _kept_rule() -> Column:
+    return F.when(F.col("is_mended"), MENDED).otherwise(AS_SENT)
+
+
+def _single_fate() -> list[Column]:
+    return fate(
+        (F.col("is_reversal"), QUARANTINED, "orphan_reversal"),
+        (F.col("is_denied"), QUARANTINED, "denied"),
+        (F.lit(True), KEPT, _kept_rule()),
+    )
+
+
+def _label_versions(rows: DataFrame) -> DataFrame:
+    """Rows of keys that occur more than once -> the same rows with `fate`, `rule`, `is_retired`."""
+    return _label_fates(_mark_final(_pair_reversals(_mark_copies(rows))))
+
+
+def _mark_copies(rows: DataFrame) -> DataFrame:
+    """Add `is_copy`: another row says the same, later; for a line of the table: the delivery has it again."""
+    same_content = W.partitionBy(*VERSION_KEY, "version_hash")
+    says_it_holds = ~F.col("is_denied") & ~F.col("is_reversal")
+    is_sent_again = F.max((says_it_holds & (F.col("is_new") == 1)).cast("int")).over(same_content) == 1
+    same_version = W.partitionBy(*VERSION_KEY, "version_hash", "paid_on", "is_denied", "is_reversal", "is_new")
+    newest_first = same_version.orderBy(F.col("sent_on").desc_nulls_last(), "is_mended", "row_json")
+    is_not_newest = F.row_number().over(newest_first) > 1
+    return rows.withColumn("is_copy", F.when(F.col("is_new") == 0, is_sent_again).otherwise(is_not_newest))
+
+
+def _pair_reversals(rows: DataFrame) -> DataFrame:
+    """Add `is_reversed` and `is_orphan`, as brackets pair: a reversal closes the nearest version of its amounts before it."""
+    amounts = [F.abs(F.coalesce(F.col(name), F.lit(0))).alias(name) for name in ("paid_cents", "allowed_cents")]
+    same_amounts = W.partitionBy(*VERSION_KEY, "is_copy", *amounts).orderBy(*_oldest_first())
+    step = F.when(F.col("is_reversal"), -1).otherwise(1)
+    opened = rows.withColumns(
+        {
+            "open_so_far": F.sum(step).over(same_amounts.rowsBetween(*_SO_FAR)),
+            "open_from_here": F.sum(step).over(same_amounts.rowsBetween(*_FROM_HERE)),
+        }
+    )
+    lowest_before = F.coalesce(F.min("open_so_far").over(same_amounts.rowsBetween(*_EARLIER)), F.lit(0))
+    highest_after = F.coalesce(F.max("open_from_here").over(same_amounts.rowsBetween(*_LATER)), F.lit(0))
+    closes_nothing = F.col("is_reversal") & (F.col("open_so_far") < F.least(F.lit(0), lowest_before))
+    stays_open = ~F.col("is_reversal") & (F.col("open_from_here") > F.greatest(F.lit(0), highest_after))
+    return (
+        opened.withColumns({"is_orphan": closes_nothing, "stays_open": stays_open})
+        .withColumn("is_reversed", ~F.col("is_copy") & ~F.col("is_orphan") & ~F.col("stays_open"))
+        .drop("open_so_far", "open_from_here")
+    )
+
+
+def _mark_final(rows: DataFrame) -> DataFrame:
+    """Add `is_final`, the last version left, and `final_hash`, what the table is to hold (null: nothing)."""
+    is_left = ~F.col("is_copy") & F.col("stays_open")
+    last_first = W.partitionBy(*VERSION_KEY, is_left).orderBy(*_oldest_first()).rowsBetween(*_LATER)
+    rows = rows.withColumn("is_final", is_left & (F.count("*").over(last_first) == 0))
+    same_key = W.partitionBy(*VERSION_KEY)
+    holds = F.col("is_final") & ~F.col("is_denied")
+    return rows.withColumns(
+        {
+            "final_hash": F.max(F.when(holds, F.col("version_hash"))).over(same_key),
+            "held_hash": F.max(F.when(F.col("is_new") == 0, F.col("version_hash"))).over(same_key),
+        }
+    )
+
+
+def _label_fates(rows: DataFrame) -> DataFrame:
+    is_held = F.col("version_hash").eqNullSafe(F.col("held_hash"))
+    labels = fate(
+        (F.col("is_copy"), MERGED, "duplicate"),
+        (F.col("is_orphan"), QUARANTINED, "orphan_reversal"),
+        (F.col("is_reversed"), MERGED, "reversed"),
+        (~F.col("is_final"), MERGED, "superseded"),
+        (F.col("is_denied"), QUARANTINED, "denied"),
+        (is_held, MERGED, "duplicate"),
+        (F.lit(True), KEPT, _kept_rule()),
+    )
+    is_retired = ~F.col("version_hash").eqNullSafe(F.col("final_hash"))
+    return rows.select("*", *labels, is_retired.alias("is_retired"))
