@@ -51,7 +51,8 @@ $(VENV)/.packages: setup.py
 	PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=lib "$$python" -m counterpart.local_spark java || exit 1; \
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || "$$python" -m venv --clear $(VENV)
 	@echo "Installing counterpart and what it needs into $(VENV) (some 2 minutes, once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=24'
+	@$(BIN)/python -m pip install --quiet --editable '.[local,dev]'
 	@touch $@
 
 $(VENV)/.delta: $(VENV)/.packages lib/counterpart/local_spark.py
