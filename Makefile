@@ -10,7 +10,7 @@ BIN     := $(VENV)/bin
 unexport SPARK_HOME SPARK_CONF_DIR PYSPARK_PYTHON PYSPARK_DRIVER_PYTHON PYSPARK_SUBMIT_ARGS PYTHONPATH PYTHONHOME
 
 help:  ## what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
 
 setup: $(VENV)/.delta  ## environment, packages and Delta jars in .venv; the only step that needs the network
 
@@ -45,7 +45,7 @@ $(VENV)/.packages: setup.py
 	done; \
 	if [ -z "$$python" ]; then \
 	  echo "Python 3.10, 3.11 or 3.12 with its venv module is needed (Debian, Ubuntu: apt install python3 python3-venv)." >&2; \
-	  echo "Found: $$(python3 --version 2>&1 || true). One elsewhere can be named: make setup PYTHON=/path/to/python3.11" >&2; \
+	  echo "Found: $$(python3 --version 2>/dev/null || echo none). One elsewhere can be named: make setup PYTHON=/path/to/python3.11" >&2; \
 	  exit 1; \
 	fi; \
 	PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=lib "$$python" -m counterpart.local_spark java || exit 1; \

@@ -45,9 +45,9 @@ RANKS = {
     "disclosure": 5,
     "progress": 5,
     "ledger": 6,
-    # jobs
+    "report": 6,
+    # jobs: read, transform, write, log, report
     "stages": 7,
-    "report": 7,
     # the program around them
     "session": 8,
     "application": 9,
