@@ -1,0 +1,79 @@
+"""Two profiles for the eye: events by week around the index date, and the overlap of the preference scores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from counterpart.effects.units import ARMS, is_matched, label_sets, phases_of
+from counterpart.tables import EVENT_TIME, SCORE_HISTOGRAM, conform
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+FIRST_WEEK = -26
+LAST_WEEK = 25
+N_BINS = 20
+
+
+def summarise_event_time(
+    cohort: DataFrame, matches: DataFrame, follow_up: DataFrame, outcome_weeks: DataFrame
+) -> DataFrame:
+    """Matched units' events of the primary outcome and days at risk -> event_time (arm x week, all 52 weeks).
+
+    Week w is days 7w + 1 to 7w + 7 after the index date. Before it every unit counts 7 days a week; after it the days
+    of the week that its follow-up reaches.
+    """
+    units = label_sets(cohort, matches).where(is_matched())
+    events = (
+        outcome_weeks.join(units, "unit_id", how="inner")
+        .groupBy("arm", "week")
+        .agg(F.sum(F.col("n_events").cast("bigint")).alias("n_events"))
+    )
+    days = _sum_days_by_week(units.join(follow_up, "unit_id", how="inner"))
+    grid = _grid(cohort.sparkSession, "week", FIRST_WEEK, LAST_WEEK)
+    profile = grid.join(events, ["arm", "week"], how="left").join(days, ["arm", "week"], how="left")
+    return conform(profile.na.fill(0, ["n_events", "days_at_risk"]), EVENT_TIME)
+
+
+def _sum_days_by_week(followed: DataFrame) -> DataFrame:
+    """Matched unit with days followed -> arm x week: days_at_risk.
+
+    Units with the same number of days have the same weeks, so units are counted first and only the counts (at most one
+    row an arm and day) are spread over the weeks.
+    """
+    last_day = 7 * (LAST_WEEK + 1)
+    alike = followed.groupBy("arm", F.least("days", F.lit(last_day)).alias("days")).agg(F.count("*").alias("n_units"))
+    by_week = alike.withColumn("week", F.explode(F.sequence(F.lit(FIRST_WEEK), F.lit(LAST_WEEK))))
+    days_followed = F.greatest(F.lit(0), F.least(F.lit(7), F.col("days") - 7 * F.col("week")))
+    days_in_week = F.when(F.col("week") < 0, 7).otherwise(days_followed)
+    return by_week.groupBy("arm", "week").agg(F.sum(F.col("n_units") * days_in_week).alias("days_at_risk"))
+
+
+def summarise_scores(cohort: DataFrame, matches: DataFrame, scores: DataFrame) -> DataFrame:
+    """Preference scores of eligible units -> score_histogram (phase x arm x bin, all 20 bins, empty ones as 0).
+
+    Bin b holds scores from b / 20 up to, not including, (b + 1) / 20; the last one includes 1.
+    """
+    bins = F.least(F.floor(F.col("preference") * N_BINS), F.lit(N_BINS - 1)).cast("int")
+    alike = (
+        label_sets(cohort, matches)
+        .join(scores, "unit_id", how="inner")
+        .groupBy("arm", bins.alias("bin"), is_matched().alias("matched"))
+        .agg(F.count("*").alias("n_units"))
+    )
+    counts = (
+        alike.withColumn("phase", F.explode(phases_of(F.col("matched"), "before", "after")))
+        .groupBy("phase", "arm", "bin")
+        .agg(F.sum("n_units").alias("n_units"))
+    )
+    phases = F.array(F.lit("before"), F.lit("after"))
+    grid = _grid(cohort.sparkSession, "bin", 0, N_BINS - 1).withColumn("phase", F.explode(phases))
+    return conform(grid.join(counts, ["phase", "arm", "bin"], how="left").na.fill(0, ["n_units"]), SCORE_HISTOGRAM)
+
+
+def _grid(spark: SparkSession, column: str, first: int, last: int) -> DataFrame:
+    """Every arm x every integer from first to last: a profile shows its zeros."""
+    rows = [(arm, value) for arm in ARMS for value in range(first, last + 1)]
+    return spark.createDataFrame(rows, f"arm string, {column} int")

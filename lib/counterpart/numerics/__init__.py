@@ -1,0 +1,1 @@
+"""The mathematics, on plain numbers and arrays. No Spark here."""
