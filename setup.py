@@ -1,6 +1,7 @@
 """The package: `lib/` as counterpart, with `conf/` (studies, code sets, sites) inside it."""
 
 import ast
+import sys
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -54,6 +55,10 @@ DEV = [
     "wheel>=0.45",
 ]
 
+# An editable installation reads the checkout's conf (counterpart.shipped); with one source folder it is a plain path
+# entry, which editors and type checkers follow.
+CONF = {} if "editable_wheel" in sys.argv else {"counterpart.conf": "conf"}
+
 setup(
     name="counterpart",
     version=version(),
@@ -63,8 +68,8 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.10,<3.13",
-    package_dir={"": "lib", "counterpart.conf": "conf"},
-    packages=[*find_packages("lib"), "counterpart.conf"],
+    package_dir={"": "lib", **CONF},
+    packages=[*find_packages("lib"), *CONF],
     package_data={
         "counterpart": ["py.typed", *(f"**/*.{kind}" for kind in ("html", "j2", "css", "js", "svg", "json"))],
         "counterpart.conf": ["studies/*.yaml", "codesets/*.csv", "sites/*.yaml"],
