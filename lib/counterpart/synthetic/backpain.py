@@ -12,7 +12,7 @@ from counterpart.synthetic.clock import Calendar
 from counterpart.synthetic.events import Events, expand, join_events, occur
 from counterpart.synthetic.members import Members
 
-EPISODES = 0.50  # per covered year of a member with usual proneness
+EPISODES = 0.41  # per covered year of a member with usual proneness
 ACTS = 0.62  # share of the episodes that lead to therapy or to the program
 EARLIER_VISITS, LATER_VISITS = 0.75, 0.35
 IMAGING, OPIOIDS, EMERGENCIES, INJECTIONS, SURGERIES = 0.36, 0.16, 0.07, 0.05, 0.012
@@ -21,7 +21,7 @@ COURSE_WEEKS = (3, 8)
 MOST_VISITS = 16
 # After a point of choice nothing else is decided for this long, so that 90 days of follow-up know one decision.
 QUIET_DAYS = 91
-AFTER_THE_COURSE = 63
+LATER_WITHIN = 120
 NOT_THE_BACK_SHARE = 0.055
 
 
@@ -70,17 +70,14 @@ def draw_back_pain(
 def _draw_visits(
     rng: np.random.Generator, episodes: Events, chosen_on: NDArray[np.int32], calendar: Calendar
 ) -> Events:
-    """The first visit, some before the choice, some well after: none during a course of therapy.
-
-    A visit in the course would raise the recorded history of the course's later candidate dates.
-    """
+    """The first visit, some before the choice, some after it: about as many as leave the look-back in that time."""
     which, _ = expand(rng.poisson(EARLIER_VISITS, len(episodes)))
     room = (chosen_on - episodes.day)[which]
     early = calendar.to_workday((episodes.day[which] + 1 + rng.random(len(which)) * (room - 1)).astype(np.int32))
     before = early < chosen_on[which]
     early_visits = Events.of(episodes.member[which], early, episodes.code[which]).where(before)
     which, _ = expand(rng.poisson(LATER_VISITS, len(episodes)))
-    late = calendar.to_workday(chosen_on[which] + AFTER_THE_COURSE + rng.integers(0, 60, len(which)))
+    late = calendar.to_workday(chosen_on[which] + rng.integers(1, LATER_WITHIN, len(which)))
     return join_events(episodes, early_visits, Events.of(episodes.member[which], late, episodes.code[which])).one_a_day()
 
 

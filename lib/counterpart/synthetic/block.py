@@ -71,7 +71,7 @@ def make_block(settings: SynthSettings, block: int) -> Block:
     pain = stream(Topic.BACK_PAIN)
     back = draw_back_pain(pain, members, cover, calendar)
     other_imaging = draw_other_imaging(pain, members, cover, calendar)
-    pathways = walk_pathways(stream(Topic.PATHWAYS), settings, members, cover, calendar, history, back)
+    pathways = walk_pathways(stream(Topic.PATHWAYS), settings, members, spans, cover, calendar, history, back)
     claims = _bill(stream(Topic.BILLING), calendar, history, back, pathways, other_imaging).in_order()
     amounts = stream(Topic.AMOUNTS)
     medical = spread_claims(amounts, claims, spans)

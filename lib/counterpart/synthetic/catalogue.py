@@ -225,6 +225,8 @@ OTHER_STATES = (
     "CA FL NY PA IL OH GA NC MI NJ VA WA AZ MA TN IN MD MO WI CO MN SC AL LA KY OR OK CT UT IA NV AR MS KS NM NE "
     "ID WV HI NH ME RI MT DE SD ND AK DC VT WY"
 ).split()
+# The Census region of the home state.
+HOME_REGION = frozenset("TX FL GA NC VA TN MD SC AL LA KY OK AR WV MS DE DC".split())
 STATES = Vocabulary([HOME_STATE, *OTHER_STATES])
 _others = zipf(OTHER_STATES, 0.8)
 _scale = (1 - HOME_SHARE) / sum(_others.values())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from counterpart.synthetic import catalogue as codes
 from counterpart.synthetic.billing import OFFICE, Claims
 from counterpart.synthetic.catalogue import NONE
-from counterpart.synthetic.events import STRIDE, Events, expand
+from counterpart.synthetic.events import Events, expand
 from counterpart.synthetic.members import Spans
 
 SomeRows = TypeVar("SomeRows", bound="Rows")
@@ -116,7 +116,7 @@ def spread_claims(rng: np.random.Generator, claims: Claims, spans: Spans) -> Med
     n = len(claims)
     provider = (rng.random(n) ** 2.5 * N_PROVIDERS).astype(np.int16)
     hospital = (rng.random(n) ** 2.0 * N_HOSPITALS).astype(np.int16)
-    plan = _plan_on(spans, claims.member, claims.day)
+    plan = spans.plan[spans.row_on(claims.member, claims.day)]
     paid_day = claims.end_day + rng.integers(*DAYS_TO_PAYMENT, n)
     fee = np.where(
         claims.procedure == NONE,
@@ -141,7 +141,7 @@ def spread_fills(rng: np.random.Generator, fills: Events, spans: Spans) -> Pharm
     member, day, product = fills.member[order], fills.day[order], fills.code[order]
     n = len(member)
     provider = (rng.random(n) ** 2.5 * N_PROVIDERS).astype(np.int16)
-    plan = _plan_on(spans, member, day)
+    plan = spans.plan[spans.row_on(member, day)]
     cents = _amounts(codes.DRUG_FEES.cents[product], provider, plan, np.zeros(n, dtype=bool))
     return PharmacyLines(
         member=member, claim=np.arange(n), line=np.ones(n, dtype=np.int32), day=day,
@@ -153,13 +153,6 @@ def spread_fills(rng: np.random.Generator, fills: Events, spans: Spans) -> Pharm
 def list_spans(spans: Spans) -> EligibilityRows:
     """Spans of cover -> rows of eligibility, one each."""
     return EligibilityRows(spans.member, spans.start, spans.end, spans.plan, spans.state)
-
-
-def _plan_on(spans: Spans, member: NDArray[np.integer], day: NDArray[np.integer]) -> NDArray[np.int8]:
-    """The plan of a covered member on a day."""
-    starts = spans.member.astype(np.int64) * STRIDE + spans.start
-    here = np.searchsorted(starts, member.astype(np.int64) * STRIDE + day, side="right") - 1
-    return spans.plan[here]
 
 
 def _amounts(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from counterpart.synthetic import catalogue as codes
 from counterpart.synthetic.clock import Calendar
+from counterpart.synthetic.events import STRIDE
 
 NEVER = np.int32(2**30)
 DAYS_PER_YEAR = 365.25
@@ -72,6 +73,11 @@ class Spans:
     plan: NDArray[np.int8]
     state: NDArray[np.int16]
 
+    def row_on(self, member: NDArray[np.integer], day: NDArray[np.integer]) -> NDArray[np.int64]:
+        """The last row that begins on or before a day, by its place; rows are sorted by member and start."""
+        starts = self.member.astype(np.int64) * STRIDE + self.start
+        return np.searchsorted(starts, member.astype(np.int64) * STRIDE + day, side="right") - 1
+
     def covers(self, n_members: int, days: int) -> NDArray[np.bool_]:
         """Whether a member is covered on a day, shape (n_members, days)."""
         steps = np.zeros((n_members, days + 1), dtype=np.int8)
@@ -97,7 +103,7 @@ def draw_members(rng: np.random.Generator, numbers: range, calendar: Calendar) -
         state=codes.state_of_residence.draw(rng, n),
         payer=np.where(age >= MEDICARE_AGE, 2, rng.random(n) < 0.35).astype(np.int8),
         frailty=np.minimum(rng.lognormal(-0.28, 0.75, n), 12.0) * (0.55 + 0.45 * adult),
-        back=rng.gamma(0.8, 1 / 0.8, n) * np.where(age < 16, 0.03, np.clip(0.55 + age / 100, 0.0, 1.3)),
+        back=rng.gamma(0.8, 1 / 0.8, n) * np.where(age < 16, 0.03, np.clip(0.80 + age / 200, 0.0, 1.2)),
         conditions=_draw_conditions(rng, age),
         in_daily_care=in_daily_care,
         is_hidden=rng.random(n) < 0.5,

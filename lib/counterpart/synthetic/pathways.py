@@ -1,14 +1,16 @@
 """Who enrols and who goes to therapy, and what follows: the causal core of the made-up claims.
 
-At a point of choice a member with low back pain takes up the program or a course of physical therapy. The odds depend on
-what the claims of the year before show (`planted.DRIVERS`), and so do the rates of all outcomes from the next day on: they
-stay constant until the member's next decision, times the calendar's rhythm, times the planted ratio after enrolment.
-A course of therapy ends when the recorded drivers change (a new image, visit or fill, or an old one leaving the year): so
-at each of its dates the recorded past is the one that set the rates, and no candidate date knows more than another.
+At a point of choice a member with low back pain takes up the program or a course of physical therapy, and decides again at
+each month's first visit of the course: these are the candidate dates of the study. The odds of every decision depend only
+on what the claims of the year before show (`planted.DRIVERS`), and so do the rates of all outcomes from the next day on:
+they stay constant until the member's next decision, times the calendar's rhythm, times the planted ratio after enrolment.
+A new image ends the course: otherwise the image, an outcome of one candidate date, would raise the rates from the next one
+on, and the comparators would be imaged more than their own past explains.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,18 +20,18 @@ from counterpart.synthetic import catalogue as codes
 from counterpart.synthetic import planted
 from counterpart.synthetic.backpain import BackPain, Choices, dress, plan_course
 from counterpart.synthetic.clock import Calendar, Clock
-from counterpart.synthetic.events import Events, count_before, days_of, expand, join_events
+from counterpart.synthetic.events import STRIDE, Events, count_before, days_of, expand, join_events
 from counterpart.synthetic.history import History
-from counterpart.synthetic.members import NEVER, Members
+from counterpart.synthetic.members import NEVER, Members, Spans
 from counterpart.synthetic.settings import FIRST_ENROLMENT, LAST_ENROLMENT, LOOKBACK_DAYS, SynthSettings
 
 # Courses begun this long before the first enrolment may still run into the months of the study.
 WARM_UP_DAYS = 92
 ADULT = 18
-LATER_LAG = (8, 120)
 WITHOUT_BACK_PAIN = 0.0012  # enrolments of members whose claims show no low back pain
 COURSE_STOPS = 0.08  # chance to end a course at a visit, outside the months of the study
 TELEHEALTH_SHARE = 0.03
+MONTHS = 100_000  # more than the months since year 0
 TELEHEALTH = 1  # the mark of a visit that was not in person
 CONDITION_DRIVERS = {
     "diabetes": ("diabetes", "diabetes_complicated"),
@@ -65,8 +67,8 @@ class Pathways:
 class Recorded:
     """What the claims show of the past: sorted member-days by driver, ready to be counted."""
 
-    def __init__(self, members: Members, history: History, back: BackPain) -> None:
-        self._members = members
+    def __init__(self, members: Members, spans: Spans, history: History, back: BackPain) -> None:
+        self._members, self._spans = members, spans
         visits = (*history.visits, back.office)
         self._visits = days_of(*visits)
         self._back_visits = days_of(back.office)
@@ -86,6 +88,7 @@ class Recorded:
         values = {
             "age": (np.floor(self._members.age(member, day)) - 50) / 10,
             "female": self._members.is_female[member].astype(float),
+            "home_region": _IN_HOME_REGION[self._spans.state[self._spans.row_on(member, day)]].astype(float),
         }
         values |= {
             name: (count_before(keys, member, day, LOOKBACK_DAYS) > 0).astype(float)
@@ -95,6 +98,9 @@ class Recorded:
             name: np.log1p(count_before(keys, member, day, LOOKBACK_DAYS)) for name, keys in counted.items()
         }
         return np.column_stack([values[name] for name in planted.DRIVER_NAMES]) - planted.CENTRES
+
+
+_IN_HOME_REGION = np.array([state in codes.HOME_REGION for state in codes.STATES.codes])
 
 
 def _is_about(visits: Events, conditions: tuple[str, ...]) -> NDArray[np.bool_]:
@@ -122,19 +128,21 @@ class Walk:
         self.therapy: list[Events] = []
         self.units: list[Units] = []
 
-    def decide(self, choices: Choices, next_day: NDArray[np.integer]) -> None:
-        """One point of choice each of some members: program or therapy, and what follows up to `next_day`."""
-        is_open = self.enrolled_on[choices.member] == NEVER
-        choices, next_day = choices.where(is_open), next_day[is_open]
-        drivers = self.recorded.drivers(self.outcomes, choices.member, choices.day)
-        log_odds = self._log_odds(choices.member, drivers)
-        enrols = self.rng.random(len(choices)) < 1 / (1 + np.exp(-log_odds))
-        enrols &= self._may_enrol(choices.member, choices.day)
-        self._follow(choices.member, choices.day, drivers, enrols)
-        self._enrol(choices.member[enrols], choices.day[enrols], drivers[enrols], log_odds[enrols])
-        stays = ~enrols
-        self._treat(choices.where(stays), drivers[stays], log_odds[stays])
-        self._enrol_later(choices.where(stays), next_day[stays])
+    def choose(self, choices: Choices) -> None:
+        """One point of choice each of some members: program or therapy, and what follows."""
+        choices = choices.where(self.enrolled_on[choices.member] == NEVER)
+        enrols = self._decide(choices.member, choices.day)
+        self._treat(choices.where(~enrols))
+
+    def _decide(self, member: NDArray[np.integer], day: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Who enrols, one decision a member; from the next day on the outcomes follow from the past as recorded now."""
+        drivers = self.recorded.drivers(self.outcomes, member, day)
+        log_odds = self._log_odds(member, drivers)
+        enrols = self.rng.random(len(member)) < 1 / (1 + np.exp(-log_odds))
+        enrols &= self._may_enrol(member, day)
+        self._follow(member, day, drivers, enrols)
+        self._enrol(member[enrols], day[enrols], drivers[enrols], log_odds[enrols])
+        return enrols
 
     def enrol_without_back_pain(self, has_back_pain: NDArray[np.bool_]) -> None:
         """Some members enrol whose claims never showed low back pain."""
@@ -204,42 +212,39 @@ class Walk:
         self._follow(member, day, drivers, np.ones(len(member), dtype=bool))
         self._enrol(member, day, drivers, self._log_odds(member, drivers))
 
-    def _enrol_later(self, choices: Choices, next_day: NDArray[np.integer]) -> None:
-        """Some who began a course of therapy enrol weeks later; what was planned after that day does not happen."""
-        lag = self.rng.integers(LATER_LAG[0], LATER_LAG[1] + 1, len(choices))
-        chance, day = self.rng.random(len(choices)), (choices.day + lag).astype(np.int32)
-        drivers = self.recorded.drivers(self.outcomes, choices.member, day)
-        relative = self._log_odds(choices.member, drivers) - planted.ENROLMENT_INTERCEPT
-        joins = (chance < planted.LATER_ENROLMENT * np.exp(relative)) & (day < next_day)
-        joins &= self._may_enrol(choices.member, day)
-        self._begin_program(choices.member[joins], day[joins])
+    def _treat(self, choices: Choices) -> None:
+        """A course of therapy from each point of choice, up to the next image.
 
-    def _treat(self, choices: Choices, drivers: NDArray[np.floating], log_odds: NDArray[np.floating]) -> None:
-        """A course of therapy from each point of choice, up to the first visit at which the drivers have changed."""
+        Each month's first visit in person is a candidate date of the study, and a new decision.
+        """
         visits, which = plan_course(self.rng, choices, self.calendar)
-        now = self.recorded.drivers(self.outcomes, visits.member, visits.day)
-        counted = slice(1, None)  # age passes by itself
-        has_changed = (now[:, counted] != drivers[which][:, counted]).any(axis=1)
         is_seen = self.cover[visits.member, np.minimum(visits.day, self.calendar.days - 1)]
-        keep = ~_ever_so_far(has_changed, which) & is_seen & (visits.day < self.calendar.days)
-        self._add_course(visits.where(keep), which[keep], drivers, log_odds)
+        is_seen &= visits.day < self.calendar.days
+        visits, which = _mark_telehealth(self.rng, visits.where(is_seen), self.calendar), which[is_seen]
+        for candidates, course in _candidates(visits, which, self.calendar):
+            goes_on = self._next_image(candidates.member, choices.day[course]) >= candidates.day
+            goes_on &= self.enrolled_on[candidates.member] == NEVER
+            self._offer(candidates.where(goes_on), choices.day[course[goes_on]])
+        ends = self._next_image(visits.member, choices.day[which])
+        self.therapy.append(visits.where(visits.day <= ends))
 
-    def _add_course(
-        self,
-        visits: Events,
-        which: NDArray[np.integer],
-        drivers: NDArray[np.floating],
-        log_odds: NDArray[np.floating],
-    ) -> None:
-        visits = _mark_telehealth(self.rng, visits, self.calendar)
-        self.therapy.append(visits)
-        is_candidate = (visits.other != TELEHEALTH) & (visits.day >= self.window[0]) & (visits.day <= self.window[1])
-        visits, which = visits.where(is_candidate), which[is_candidate]
-        month = visits.member.astype(np.int64) * 100_000 + self.calendar.month[visits.day]
-        _, first = np.unique(month, return_index=True)
-        adult = first[self.members.age(visits.member[first], visits.day[first]) >= ADULT]
-        unit = which[adult]
-        self.units.append(self._units(visits.member[adult], visits.day[adult], False, drivers[unit], log_odds[unit]))
+    def _offer(self, candidates: Events, chosen_on: NDArray[np.integer]) -> None:
+        """Candidate dates, one a member: a decision if none was made that day, and a unit of those who stay."""
+        later = candidates.where(candidates.day > chosen_on)
+        self._decide(later.member, later.day)
+        candidates = candidates.where(self.enrolled_on[candidates.member] == NEVER)
+        member, day = candidates.member, candidates.day
+        is_unit = (day >= self.window[0]) & (day <= self.window[1]) & (self.members.age(member, day) >= ADULT)
+        member, day = member[is_unit], day[is_unit]
+        drivers = self.recorded.drivers(self.outcomes, member, day)
+        self.units.append(self._units(member, day, False, drivers, self._log_odds(member, drivers)))
+
+    def _next_image(self, member: NDArray[np.integer], day: NDArray[np.integer]) -> NDArray[np.int64]:
+        """The day of the first image of each member after `day`, `NEVER` without one."""
+        keys = np.append(days_of(self.outcomes["imaging"]), np.iinfo(np.int64).max)
+        here = member.astype(np.int64) * STRIDE + day
+        following = keys[np.searchsorted(keys, here, side="right")]
+        return np.where(following // STRIDE == member, following % STRIDE, NEVER)
 
     def _units(
         self,
@@ -252,6 +257,22 @@ class Walk:
         rate = self._rate("imaging", member, drivers) / planted.RATE_DAYS
         expected = rate * self.calendar.elective.between(day, day + planted.RATE_DAYS)
         return Units(member, day, np.full(len(member), is_treated), log_odds, expected)
+
+
+def _candidates(
+    visits: Events, which: NDArray[np.integer], calendar: Calendar
+) -> Iterator[tuple[Events, NDArray[np.integer]]]:
+    """Each course's first visit in person of its first such month, then of the second, ...; with the place of the course."""
+    in_person = np.flatnonzero(visits.other != TELEHEALTH)
+    months = which[in_person] * MONTHS + calendar.month[visits.day[in_person]]
+    _, first = np.unique(months, return_index=True)
+    place = in_person[first]
+    course = which[place]
+    rank = np.arange(len(course)) - np.searchsorted(course, course, side="left")
+    for turn in range(int(rank.max(initial=-1)) + 1):
+        here = np.zeros(len(visits), dtype=bool)
+        here[place[rank == turn]] = True
+        yield visits.where(here), course[rank == turn]
 
 
 def _ever_so_far(flag: NDArray[np.bool_], group: NDArray[np.integer]) -> NDArray[np.bool_]:
@@ -279,6 +300,7 @@ def walk_pathways(
     rng: np.random.Generator,
     settings: SynthSettings,
     members: Members,
+    spans: Spans,
     cover: NDArray[np.bool_],
     calendar: Calendar,
     history: History,
@@ -289,11 +311,11 @@ def walk_pathways(
         name: join_events(*(part[name] for part in (history.outcomes, back.outcomes) if name in part)).one_a_day()
         for name in planted.OUTCOMES
     }
-    walk = Walk(rng, settings, members, cover, calendar, Recorded(members, history, back), outcomes)
+    walk = Walk(rng, settings, members, cover, calendar, Recorded(members, spans, history, back), outcomes)
     warm_up, last = walk.window[0] - WARM_UP_DAYS, walk.window[1]
     in_study = (back.choices.day >= warm_up) & (back.choices.day <= last)
-    for turn, next_day in _turns(back.choices.where(in_study)):
-        walk.decide(turn, next_day)
+    for turn in _turns(back.choices.where(in_study)):
+        walk.choose(turn)
     has_back_pain = np.zeros(len(members), dtype=bool)
     has_back_pain[back.office.member] = True
     walk.enrol_without_back_pain(has_back_pain)
@@ -303,12 +325,10 @@ def walk_pathways(
     return _finish(walk, therapy)
 
 
-def _turns(choices: Choices) -> list[tuple[Choices, NDArray[np.int32]]]:
-    """The first point of every member, then the second, ...; each with the day of the member's next point."""
+def _turns(choices: Choices) -> list[Choices]:
+    """The first point of every member, then the second, ..."""
     rank = np.arange(len(choices)) - np.searchsorted(choices.member, choices.member, side="left")
-    next_day = np.append(choices.day[1:], NEVER)
-    next_day[np.append(choices.member[1:] != choices.member[:-1], True)[: len(next_day)]] = NEVER
-    return [(choices.where(rank == turn), next_day[:len(rank)][rank == turn]) for turn in range(int(rank.max(initial=-1)) + 1)]
+    return [choices.where(rank == turn) for turn in range(int(rank.max(initial=-1)) + 1)]
 
 
 def _finish(walk: Walk, therapy: Events) -> Pathways:

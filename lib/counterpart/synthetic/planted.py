@@ -19,22 +19,22 @@ HORIZONS = (30, 90, 180, 365)
 # Driver: coefficient in the log odds of enrolment against physical therapy, and the value at which it adds nothing.
 # Counts are log(1 + n) of distinct days (imaging: visits; opioid: fills) in the days -365..-1.
 DRIVERS: dict[str, tuple[float, float]] = {
-    "age": (-0.18, 0.0),  # (years - 50) / 10
-    "female": (0.15, 0.5),
+    "age": (-0.25, 0.0),  # (years - 50) / 10
+    "female": (0.45, 0.5),
+    "home_region": (0.75, 0.5),  # lives in the Census region of the state with most members
     "diabetes": (-0.25, 0.1),
     "pulmonary": (0.20, 0.1),
     "rheumatic": (0.25, 0.0),
-    "office": (0.15, 1.6),
-    "back_office": (0.75, 1.0),
-    "imaging": (0.95, 0.3),
-    "emergency": (0.45, 0.2),
-    "opioid": (0.45, 0.2),
+    "office": (0.10, 1.6),
+    "back_office": (0.42, 1.0),
+    "imaging": (0.42, 0.3),
+    "emergency": (0.20, 0.2),
+    "opioid": (0.15, 0.2),
 }
 DRIVER_NAMES = tuple(DRIVERS)
 ENROLMENT_COEFFICIENTS = np.array([coefficient for coefficient, _ in DRIVERS.values()])
 CENTRES = np.array([centre for _, centre in DRIVERS.values()])
-ENROLMENT_INTERCEPT = -2.25
-LATER_ENROLMENT = 0.030  # chance to enrol after a course of therapy was begun, at the centre of the drivers
+ENROLMENT_INTERCEPT = -2.80
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ class Outcome:
 _CONFOUNDED = {"age": -0.05, "office": 0.25, "back_office": 0.50, "imaging": 0.50, "emergency": 0.30, "opioid": 0.20}
 OUTCOMES: dict[str, Outcome] = {
     "imaging": Outcome(
-        0.185,
+        0.235,
         0.40,
         {
-            "age": -0.04, "rheumatic": 0.20, "pulmonary": 0.10, "office": 0.10, "back_office": 0.65, "imaging": 0.70,
+            "age": -0.12, "female": 0.15, "rheumatic": 0.20, "pulmonary": 0.10, "office": 0.10, "back_office": 0.80, "imaging": 0.85,
             "emergency": 0.30, "opioid": 0.30,
         },
     ),
