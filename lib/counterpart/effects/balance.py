@@ -25,7 +25,7 @@ WORD = 1 << WORD_BITS
 
 
 def summarise_balance(cohort: DataFrame, covariates: DataFrame, dictionary: DataFrame, matches: DataFrame) -> DataFrame:
-    """cohort (unit), covariates (unit x covariate, without zeros), dictionary, matches -> balance (covariate x phase).
+    """Cohort (unit), covariates (unit x covariate, without zeros), dictionary, matches -> balance (covariate x phase).
 
     Before: all eligible units. After: the pairs. Every covariate of the dictionary has both rows, also if nobody has a
     value. What is not stored is zero and counts as such.

@@ -30,7 +30,7 @@ MOMENTS = tuple(f"{COMPONENTS[i]}_x_{COMPONENTS[j]}" for i, j in PRODUCTS)
 
 
 def estimate_effects(cohort: DataFrame, matches: DataFrame, outcomes: DataFrame, study_outcomes: Outcomes) -> DataFrame:
-    """cohort (unit), matches (pair), outcomes (unit x outcome x horizon) -> effects (outcome x horizon x phase).
+    """Cohort (unit), matches (pair), outcomes (unit x outcome x horizon) -> effects (outcome x horizon x phase).
 
     `outcomes` has a row per eligible unit, events or not. Crude compares all eligible units and clusters by member;
     matched compares the pairs and clusters by set and by member. A contrast nobody is in has counts of 0 and nulls.

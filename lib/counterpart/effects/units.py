@@ -15,7 +15,7 @@ ARMS = (TREATED, COMPARATOR)
 
 
 def label_sets(cohort: DataFrame, matches: DataFrame) -> DataFrame:
-    """cohort (unit) + matches (pair, 1:1) -> eligible unit: unit_id, member_key, arm, set_id (null: not matched).
+    """Cohort (unit) + matches (pair, 1:1) -> eligible unit: unit_id, member_key, arm, set_id (null: not matched).
 
     A unit is in at most one pair, so the join keeps the grain. It costs one shuffle of the cohort's narrow columns by
     unit; outcomes, covariates and scores are joined on the same key afterwards.

@@ -58,8 +58,8 @@ class CovariateBalance:
 class Imbalance:
     """The largest absolute standardised difference, whose it is, and how many exceed `IMBALANCE`.
 
-    `undefined` names covariates whose arms differ though neither varied before matching: no finite number would say
-    how far apart they are, so they are worse than the largest.
+    `smd` is absolute. `undefined` names covariates whose means differ although their spread before matching is zero or
+    unknown: no finite number says how far apart the arms are, so they count as imbalanced, and as worse than `smd`.
     """
 
     name: str | None
