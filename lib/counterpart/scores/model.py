@@ -90,12 +90,13 @@ class ScoreModel:
         `predict_proba(...)[:, 1]` is the propensity. Built from NumPy and scikit-learn alone, so it loads anywhere.
         """
         columns = [(term.label, TRANSFORMS[term.transform].for_sklearn(), [term.name]) for term in self.terms]
+        coefficients = [term.coefficient for term in self.terms]
+        if not self.terms:  # scikit-learn has no model without columns
+            columns, coefficients = [("none", TRANSFORMS["identity"].for_sklearn(), [self.covariates[0]])], [0.0]
         transform = ColumnTransformer(columns, verbose_feature_names_out=False)
-        example = pd.DataFrame(np.zeros((2, len(self.covariates))), columns=list(self.covariates))
-        width = transform.fit_transform(example).shape[1]
-        logistic = LogisticRegression().fit(np.zeros((2, max(width, 1))), [0, 1])
-        logistic.coef_ = np.array([[term.coefficient for term in self.terms] or [0.0]])
-        logistic.intercept_ = np.array([self.intercept])
+        transform.fit(pd.DataFrame(np.zeros((2, len(self.covariates))), columns=list(self.covariates)))
+        logistic = LogisticRegression().fit(np.zeros((2, len(coefficients))), [0, 1])
+        logistic.coef_, logistic.intercept_ = np.array([coefficients]), np.array([self.intercept])
         return Pipeline([("terms", transform), ("logistic", logistic)])
 
 
