@@ -12,7 +12,7 @@ from counterpart.synthetic.clock import Calendar
 from counterpart.synthetic.events import Events, expand, join_events, occur
 from counterpart.synthetic.members import Members
 
-EPISODES = 0.41  # per covered year of a member with usual proneness
+EPISODES = 0.39  # per covered year of a member with usual proneness
 ACTS = 0.62  # share of the episodes that lead to therapy or to the program
 EARLIER_VISITS, LATER_VISITS = 0.75, 0.35
 IMAGING, OPIOIDS, EMERGENCIES, INJECTIONS, SURGERIES = 0.36, 0.16, 0.07, 0.05, 0.012

@@ -19,22 +19,22 @@ HORIZONS = (30, 90, 180, 365)
 # Driver: coefficient in the log odds of enrolment against physical therapy, and the value at which it adds nothing.
 # Counts are log(1 + n) of distinct days (imaging: visits; opioid: fills) in the days -365..-1.
 DRIVERS: dict[str, tuple[float, float]] = {
-    "age": (-0.25, 0.0),  # (years - 50) / 10
+    "age": (-0.33, 0.0),  # (years - 50) / 10
     "female": (0.45, 0.5),
     "home_region": (0.75, 0.5),  # lives in the Census region of the state with most members
     "diabetes": (-0.25, 0.1),
     "pulmonary": (0.20, 0.1),
     "rheumatic": (0.25, 0.0),
-    "office": (0.10, 1.6),
-    "back_office": (0.42, 1.0),
-    "imaging": (0.42, 0.3),
-    "emergency": (0.20, 0.2),
-    "opioid": (0.15, 0.2),
+    "office": (0.15, 1.6),
+    "back_office": (0.50, 1.0),
+    "imaging": (0.50, 0.3),
+    "emergency": (0.25, 0.2),
+    "opioid": (0.22, 0.2),
 }
 DRIVER_NAMES = tuple(DRIVERS)
 ENROLMENT_COEFFICIENTS = np.array([coefficient for coefficient, _ in DRIVERS.values()])
 CENTRES = np.array([centre for _, centre in DRIVERS.values()])
-ENROLMENT_INTERCEPT = -2.80
+ENROLMENT_INTERCEPT = -3.05
 
 
 @dataclass(frozen=True)
