@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from counterpart.synthetic import catalogue as codes
-from counterpart.synthetic.clock import Calendar
+from counterpart.synthetic.clock import Bools, Calendar, Ints
 from counterpart.synthetic.events import Events, expand, join_events, occur
 from counterpart.synthetic.members import Members
 
@@ -27,16 +26,16 @@ NOT_THE_BACK_SHARE = 0.055
 
 @dataclass(frozen=True)
 class Choices:
-    """Points of choice between therapy and program, sorted by member and day, at least `QUIET_DAYS` apart; shape (n,)."""
+    """Points of choice between therapy and program by member and day, at least `QUIET_DAYS` apart; shape (n,)."""
 
-    member: NDArray[np.int32]
-    day: NDArray[np.int32]
-    diagnosis: NDArray[np.int16]
+    member: Ints
+    day: Ints
+    diagnosis: Ints
 
     def __len__(self) -> int:
         return len(self.member)
 
-    def where(self, keep: NDArray[np.bool_]) -> Choices:
+    def where(self, keep: Bools) -> Choices:
         """The points for which `keep` is true."""
         return Choices(self.member[keep], self.day[keep], self.diagnosis[keep])
 
@@ -50,9 +49,7 @@ class BackPain:
     choices: Choices
 
 
-def draw_back_pain(
-    rng: np.random.Generator, members: Members, cover: NDArray[np.bool_], calendar: Calendar
-) -> BackPain:
+def draw_back_pain(rng: np.random.Generator, members: Members, cover: Bools, calendar: Calendar) -> BackPain:
     """The episodes of a block of members."""
     member, begins = occur(rng, members.back * EPISODES, calendar.elective)
     begins = calendar.to_workday(begins)
@@ -67,9 +64,7 @@ def draw_back_pain(
     return BackPain(office, outcomes, choices)
 
 
-def _draw_visits(
-    rng: np.random.Generator, episodes: Events, chosen_on: NDArray[np.int32], calendar: Calendar
-) -> Events:
+def _draw_visits(rng: np.random.Generator, episodes: Events, chosen_on: Ints, calendar: Calendar) -> Events:
     """The first visit, some before the choice, some after it: about as many as leave the look-back in that time."""
     which, _ = expand(rng.poisson(EARLIER_VISITS, len(episodes)))
     room = (chosen_on - episodes.day)[which]
@@ -78,7 +73,8 @@ def _draw_visits(
     early_visits = Events.of(episodes.member[which], early, episodes.code[which]).where(before)
     which, _ = expand(rng.poisson(LATER_VISITS, len(episodes)))
     late = calendar.to_workday(chosen_on[which] + rng.integers(1, LATER_WITHIN, len(which)))
-    return join_events(episodes, early_visits, Events.of(episodes.member[which], late, episodes.code[which])).one_a_day()
+    late_visits = Events.of(episodes.member[which], late, episodes.code[which])
+    return join_events(episodes, early_visits, late_visits).one_a_day()
 
 
 def _draw_outcomes(rng: np.random.Generator, episodes: Events, calendar: Calendar) -> dict[str, Events]:
@@ -105,9 +101,7 @@ def _after(
     return Events.of(episodes.member[which], day, episodes.code[which]).one_a_day()
 
 
-def dress(
-    rng: np.random.Generator, outcome: str, member: NDArray[np.integer], day: NDArray[np.integer]
-) -> Events:
+def dress(rng: np.random.Generator, outcome: str, member: Ints, day: Ints) -> Events:
     """Give bare outcome events their codes: what was done (`code`) and, where it varies, the diagnosis (`other`)."""
     n = len(member)
     if outcome == "opioid":
@@ -120,9 +114,7 @@ def dress(
     return Events.of(member, day, done[outcome].draw(rng, n), codes.back_diagnosis.draw(rng, n)).one_a_day()
 
 
-def draw_other_imaging(
-    rng: np.random.Generator, members: Members, cover: NDArray[np.bool_], calendar: Calendar
-) -> Events:
+def draw_other_imaging(rng: np.random.Generator, members: Members, cover: Bools, calendar: Calendar) -> Events:
     """Images of the lumbar spine for another reason: not counted where low back pain is asked for on the claim."""
     member, day = occur(rng, members.frailty * NOT_THE_BACK_SHARE * 0.4, calendar.elective)
     studies = codes.back_study.draw(rng, len(member))
@@ -145,9 +137,7 @@ def _spaced(points: Events) -> Choices:
     return Choices(member[keep], day[keep], code[keep])
 
 
-def plan_course(
-    rng: np.random.Generator, choices: Choices, calendar: Calendar
-) -> tuple[Events, NDArray[np.int64]]:
+def plan_course(rng: np.random.Generator, choices: Choices, calendar: Calendar) -> tuple[Events, Ints]:
     """The visits of a course of therapy from each point of choice, over 3 to 8 weeks, some days apart.
 
     Gives the visits (code: the diagnosis), sorted by point and day, and the place of each one's point.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from counterpart.synthetic import catalogue as codes
 from counterpart.synthetic.catalogue import NONE
-from counterpart.synthetic.clock import Calendar
+from counterpart.synthetic.clock import Calendar, Ints
 from counterpart.synthetic.events import Events, expand
 from counterpart.synthetic.pathways import TELEHEALTH
 
@@ -27,8 +27,9 @@ SETTINGS = (
     ("institutional", None, "721"),
 )
 OFFICE, REMOTE, OUTPATIENT, EMERGENCY, INPATIENT, SURGERY_CENTER, FACILITY, WARD, HOME, DIALYSIS = range(len(SETTINGS))
-DIAGNOSIS_SLOTS = 4
+DIAGNOSIS_SLOTS = 3
 HOSPITAL_IMAGING = 0.38  # imaging billed twice: the reading (26) and the hospital's technical part (TC)
+ALSO_NOTED, ALSO_NOTED_IN_HOSPITAL = 0.12, 0.7
 TESTED, TESTS = 0.30, 6
 MEAN_DAYS_OF_STAY, LINES_A_DAY = 3.5, 4.0
 DAILY_LINES = 24
@@ -36,27 +37,35 @@ DAILY_LINES = 24
 
 @dataclass(frozen=True)
 class Claims:
-    """Claims and their lines. Claim columns have shape (n,), `diagnoses` (n, 4), line columns (sum of n_lines,).
+    """Claims and their lines. Claim columns have shape (n,), `diagnoses` (n, 3), line columns (sum of n_lines,).
 
     Lines lie claim by claim, in the claims' order. All codes are positions in a vocabulary of `catalogue`.
     """
 
-    member: NDArray[np.int32]
-    day: NDArray[np.int32]
-    end_day: NDArray[np.int32]
-    setting: NDArray[np.int8]
-    drg: NDArray[np.int16]
-    surgical: NDArray[np.int16]
-    diagnoses: NDArray[np.int16]
-    n_lines: NDArray[np.int32]
-    procedure: NDArray[np.int16]
-    modifier_1: NDArray[np.int16]
-    modifier_2: NDArray[np.int16]
-    revenue: NDArray[np.int16]
-    units: NDArray[np.int16]
+    member: Ints
+    day: Ints
+    end_day: Ints
+    setting: Ints
+    drg: Ints
+    surgical: Ints
+    diagnoses: Ints
+    n_lines: Ints
+    procedure: Ints
+    modifier_1: Ints
+    modifier_2: Ints
+    revenue: Ints
+    units: Ints
 
     def __len__(self) -> int:
         return len(self.member)
+
+    def dated(self, calendar: Calendar) -> Claims:
+        """Codes that were split are written as of the day of the claim."""
+        diagnoses = self.diagnoses.copy()
+        for before, first_day, after in codes.SPLIT_CODES:
+            is_later = (self.day >= calendar.day(first_day))[:, None]
+            diagnoses[is_later & (diagnoses == codes.DIAGNOSES[before])] = codes.DIAGNOSES[after]
+        return replace(self, diagnoses=diagnoses)
 
     def in_order(self) -> Claims:
         """The same claims by member and day, their lines with them."""
@@ -75,18 +84,18 @@ def join_claims(parts: list[Claims]) -> Claims:
 
 def _claims(
     events: Events,
-    setting: int | NDArray[np.integer],
-    diagnoses: list[NDArray[np.integer]],
-    n_lines: NDArray[np.integer],
-    procedure: NDArray[np.integer] | int,
+    setting: int | Ints,
+    diagnoses: Sequence[Ints],
+    n_lines: Ints,
+    procedure: Ints | int,
     *,
-    modifier_1: NDArray[np.integer] | int = NONE,
-    modifier_2: NDArray[np.integer] | int = NONE,
-    revenue: NDArray[np.integer] | int = NONE,
-    units: NDArray[np.integer] | int = 1,
-    end_day: NDArray[np.integer] | None = None,
-    drg: NDArray[np.integer] | int = NONE,
-    surgical: NDArray[np.integer] | int = NONE,
+    modifier_1: Ints | int = NONE,
+    modifier_2: Ints | int = NONE,
+    revenue: Ints | int = NONE,
+    units: Ints | int = 1,
+    end_day: Ints | None = None,
+    drg: Ints | int = NONE,
+    surgical: Ints | int = NONE,
 ) -> Claims:
     """One claim per event; scalars stand for every claim or line."""
     n, total = len(events), int(n_lines.sum())
@@ -94,7 +103,7 @@ def _claims(
     for slot, diagnosis in enumerate(diagnoses):
         listed[:, slot] = diagnosis
 
-    def spread(values: NDArray[np.integer] | int, length: int, kind: type) -> NDArray:
+    def spread(values: Ints | int, length: int, kind: type) -> Ints:
         return np.broadcast_to(np.asarray(values, dtype=kind), (length,))
 
     return Claims(
@@ -114,7 +123,7 @@ def _claims(
     )
 
 
-def _ones(events: Events) -> NDArray[np.int32]:
+def _ones(events: Events) -> Ints:
     return np.ones(len(events), dtype=np.int32)
 
 
@@ -129,10 +138,14 @@ def bill_office(rng: np.random.Generator, visits: Events, calendar: Calendar) ->
     remote = rng.random(n) < share
     modifier = np.where(is_visit & remote[which], codes.MODIFIERS["95"], NONE)
     modifier = np.where(is_visit & ~remote[which] & (rng.random(len(which)) < 0.08), codes.MODIFIERS["25"], modifier)
-    return _claims(
-        visits, np.where(remote, REMOTE, OFFICE), [visits.code, visits.other], np.bincount(which, minlength=n),
-        procedure, modifier_1=modifier,
-    )  # fmt: skip
+    diagnoses = [visits.code, visits.other, _sometimes(rng, ALSO_NOTED, n)]
+    n_lines = np.bincount(which, minlength=n)
+    return _claims(visits, np.where(remote, REMOTE, OFFICE), diagnoses, n_lines, procedure, modifier_1=modifier)
+
+
+def _sometimes(rng: np.random.Generator, share: float, n: int) -> Ints:
+    """A common diagnosis on a share of n claims, none on the others."""
+    return np.where(rng.random(n) < share, codes.common_diagnosis.draw(rng, n), NONE)
 
 
 def bill_tests(rng: np.random.Generator, visits: Events) -> Claims:
@@ -162,9 +175,10 @@ def bill_imaging(rng: np.random.Generator, studies: Events) -> list[Claims]:
         _claims(whole, OFFICE, [whole.other], _ones(whole), whole.code),
         _claims(split, OUTPATIENT, [split.other], _ones(split), split.code, modifier_1=reading),
         _claims(
-            split, FACILITY, [split.other], _ones(split), split.code, modifier_1=technical, revenue=revenue_of[split.code]
+            split, FACILITY, [split.other], _ones(split), split.code, modifier_1=technical,
+            revenue=revenue_of[split.code],
         ),
-    ]
+    ]  # fmt: skip
 
 
 def bill_therapy(rng: np.random.Generator, visits: Events) -> Claims:
@@ -217,7 +231,7 @@ def bill_stays(rng: np.random.Generator, stays: Events, calendar: Calendar) -> l
     which, place = expand(n_lines)
     revenue = np.where(place == 0, codes.REVENUES["0120"], codes.ward_revenue.draw(rng, len(which)))
     units = np.where(place == 0, length[which], 1)
-    diagnoses = [stays.code, stays.other]
+    diagnoses = [stays.code, stays.other, _sometimes(rng, ALSO_NOTED_IN_HOSPITAL, n)]
     return [
         _claims(
             stays, WARD, diagnoses, n_lines, NONE, revenue=revenue, units=units, end_day=end_day,

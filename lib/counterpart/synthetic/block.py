@@ -8,12 +8,11 @@ from enum import IntEnum
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from counterpart.synthetic import billing, planted
 from counterpart.synthetic import catalogue as codes
 from counterpart.synthetic.backpain import BackPain, draw_back_pain, draw_other_imaging
-from counterpart.synthetic.clock import Calendar
+from counterpart.synthetic.clock import Bools, Calendar
 from counterpart.synthetic.dirt import Soiler, Tally
 from counterpart.synthetic.encoding import Scribe
 from counterpart.synthetic.events import Events, join_events
@@ -72,7 +71,7 @@ def make_block(settings: SynthSettings, block: int) -> Block:
     back = draw_back_pain(pain, members, cover, calendar)
     other_imaging = draw_other_imaging(pain, members, cover, calendar)
     pathways = walk_pathways(stream(Topic.PATHWAYS), settings, members, spans, cover, calendar, history, back)
-    claims = _bill(stream(Topic.BILLING), calendar, history, back, pathways, other_imaging).in_order()
+    claims = _bill(stream(Topic.BILLING), calendar, history, back, pathways, other_imaging).dated(calendar).in_order()
     amounts = stream(Topic.AMOUNTS)
     medical = spread_claims(amounts, claims, spans)
     pharmacy = spread_fills(amounts, join_events(history.fills, pathways.outcomes["opioid"]), spans)
@@ -131,7 +130,7 @@ def _bill(
     )
 
 
-def _planted_members(pathways: Pathways, members: Members) -> NDArray[np.bool_]:
+def _planted_members(pathways: Pathways, members: Members) -> Bools:
     is_planted = np.zeros(len(members), dtype=bool)
     is_planted[pathways.units.member] = True
     is_planted[pathways.enrolments.member] = True
@@ -160,9 +159,7 @@ def _count(pathways: Pathways, members: Members) -> Counter[str]:
     )
 
 
-def _roster(
-    rng: np.random.Generator, scribe: Scribe, enrolments: Events, members: Members, cover: NDArray[np.bool_]
-) -> pa.Table:
+def _roster(rng: np.random.Generator, scribe: Scribe, enrolments: Events, members: Members, cover: Bools) -> pa.Table:
     """Enrolments in the program under study, a few of them repeated later, and those of another program."""
     again = enrolments.where(rng.random(len(enrolments)) < AGAIN_SHARE)
     again = Events.of(again.member, np.minimum(again.day + 150, scribe.calendar.days - 1))

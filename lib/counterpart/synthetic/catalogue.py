@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
+from datetime import date
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+
+from counterpart.synthetic.clock import Ints
 
 NONE = -1  # "no code" in every array of codes
 
@@ -37,8 +39,8 @@ class Mix:
         shares = np.array(list(weights.values()), dtype=np.float64)
         self._steps = np.cumsum(shares / shares.sum())[:-1]
 
-    def draw(self, rng: np.random.Generator, n: int) -> NDArray[np.int16]:
-        """n codes, independently."""
+    def draw(self, rng: np.random.Generator, n: int) -> Ints:
+        """Independent codes, shape (n,)."""
         return self.positions[np.searchsorted(self._steps, rng.random(n), side="right")]
 
 
@@ -49,26 +51,29 @@ def zipf(codes: Sequence[str], exponent: float = 1.0) -> dict[str, float]:
 
 # --- diagnoses (ICD-10-CM, no dots) ---------------------------------------------------------------------------------
 COMMON_DIAGNOSES = (
-    "Z0000 I10 E785 Z23 J069 F411 Z1231 K219 F329 E039 R05 M25561 J309 N390 E669 M542 R5383 J029 Z01419 G4733 M25511 R079 "
-    "R109 H5213 J0190 E559 R0602 Z1211 M170 M1711 L700 R51 F909 H6691 G43909 J209 B349 R42 I4891 N529 M79671 M79601 L309 "
-    "R002 N401 K5900 R1013 R600 H2513 F1020 F17210 Z6830 J4520 D509 M810 H409 K589 N951 M7061 L821 L570 Z3009 B351 R319 "
-    "R111 M7711 G5600 M722 H1045 T7840XA R232 I480 E119Z K648 L0291 N920 R21 R197 M1712 H9193 J0300 N200 Z7901 S93401A "
-    "S8391XA M2550 R0981 H5711 M109 F419 F4323 F5101 J3489 R0789 N3281 M24811 M67911 L989 L299 R739 E8881 Z8601 Z86010"
-).replace("E119Z ", "").split()  # fmt: skip
+    "Z0000 I10 E785 Z23 J069 F411 Z1231 K219 F329 E039 R05 M25561 J309 N390 E669 M542 R5383 J029 Z01419 G4733 M25511 "
+    "R079 R109 H5213 J0190 E559 R0602 Z1211 M170 M1711 L700 R51 F909 H6691 G43909 J209 B349 R42 I4891 N529 M79671 "
+    "M79601 L309 R002 N401 K5900 R1013 R600 H2513 F1020 F17210 Z6830 D509 M810 H409 K589 N951 M7061 L821 L570 Z3009 "
+    "B351 R319 R111 M7711 G5600 M722 H1045 T7840XA R232 I480 K648 L0291 N920 R21 R197 M1712 H9193 J0300 N200 Z7901 "
+    "S93401A S8391XA M2550 R0981 H5711 M109 F419 F4323 F5101 J3489 R0789 N3281 M24811 M67911 L989 L299 R739 E8881 "
+    "Z86010"
+).split()
 
 LOW_BACK_PAIN = {
     "M545": 0.46, "M5416": 0.13, "M5417": 0.05, "M5441": 0.04, "M5442": 0.04, "M5431": 0.02, "M5126": 0.05,
-    "M5116": 0.04, "M5136": 0.06, "M47816": 0.05, "M48061": 0.04, "S39012A": 0.06, "S335XXA": 0.02, "M961": 0.01,
+    "M5116": 0.04, "M5136": 0.06, "M47816": 0.05, "M4806": 0.04, "S39012A": 0.06, "S335XXA": 0.02, "M961": 0.01,
 }  # fmt: skip
 CHIROPRACTIC_DIAGNOSES = {"M9903": 0.45, "M545": 0.35, "M9901": 0.12, "M542": 0.08}
 NOT_THE_BACK = {"M25551": 0.4, "R109": 0.2, "M25552": 0.2, "R102": 0.2}
 OTHER_JOINTS = {"M25561": 0.3, "M25511": 0.25, "M542": 0.2, "M1711": 0.15, "M7711": 0.1}
-# Codes that were split during the period: code before, first day of the new one, code from then on.
-SPLIT_CODES = (("M48061", "2017-10-01", "M4806"), ("M545", "2021-10-01", "M5450"))
+# Codes that were split: the code before, the first day of the new one, the code from then on.
+SPLIT_CODES = (("M4806", date(2017, 10, 1), "M48061"), ("M545", date(2021, 10, 1), "M5450"))
 NEGATIVE_CONTROLS = {"impacted_cerumen": "H6123", "ingrowing_nail": "L600", "contact_dermatitis": "L259"}
 PREGNANCY_VISIT, DELIVERY = "O0993", "O80"
 TRAUMA = "S32010A"
-EMERGENCIES = ("R079 R109 R51 S0990XA J069 R55 S61219A N390 R112 J189 S93401A K529 T7840XA I10 L03115 M545 R42 F1010".split())
+EMERGENCIES = (
+    "R079 R109 R51 S0990XA J069 R55 S61219A N390 R112 J189 S93401A K529 T7840XA I10 L03115 M545 R42 F1010"
+).split()
 
 # Conditions that members carry for life: share at age 50, growth per ten years of age, and the code on their claims.
 # The first ten are of the Charlson index (Quan 2005); the others make members ineligible for the study.
@@ -128,7 +133,9 @@ LABORATORY = (
     "80053 85025 80061 83036 84443 82306 81001 36415 82607 87086 83540 84153 85610 86140 80048 82570 82043 87491 84439 "
     "82728 83735 85652 86803 87804 87635 80307 86304 82746"
 ).split()
-DAILY_CARE = "90999 J0887 J1756 J2501 82728 83540 85018 80069 A4657 J0604 G0299 J1270 82310 84100 86706 83970 J1644".split()
+DAILY_CARE = (
+    "90999 J0887 J1756 J2501 82728 83540 85018 80069 A4657 J0604 G0299 J1270 82310 84100 86706 83970 J1644"
+).split()
 XRAY, CT, MRI = "xray", "ct", "mri"
 STUDIES = {
     "72100": (XRAY, 0.40), "72110": (XRAY, 0.13), "72114": (XRAY, 0.03), "72131": (CT, 0.04), "72132": (CT, 0.01),
@@ -143,11 +150,12 @@ SURGERIES = {"63030": 0.40, "63047": 0.30, "22612": 0.10, "22630": 0.10, "22633"
 CHIROPRACTIC = {"98940": 0.30, "98941": 0.62, "98942": 0.08}
 FEES = {
     "99213": 92, "99214": 131, "99215": 183, "99202": 73, "99203": 113, "99204": 169, "99212": 56, "99232": 82,
-    "72100": 42, "72110": 58, "72114": 70, "72131": 190, "72132": 260, "72148": 430, "72158": 690, "97161": 103, "97162": 103,
-    "97163": 103, "97110": 31, "97140": 28, "97112": 35, "97530": 38, "97010": 6, "97116": 30, "99281": 60, "99282": 140,
-    "99283": 320, "99284": 610, "99285": 980, "62323": 270, "64483": 250, "64493": 190, "27096": 180, "63030": 2400,
-    "63047": 2800, "22612": 4100, "22630": 3900, "22633": 4900, "22558": 4300, "98940": 30, "98941": 43, "98942": 55,
-    "36415": 4, "45378": 610, "77067": 140, "96413": 390, "74177": 420, "73221": 390, "90999": 260,
+    "72100": 42, "72110": 58, "72114": 70, "72131": 190, "72132": 260, "72148": 430, "72158": 690, "97161": 103,
+    "97162": 103, "97163": 103, "97110": 31, "97140": 28, "97112": 35, "97530": 38, "97010": 6, "97116": 30,
+    "99281": 60, "99282": 140, "99283": 320, "99284": 610, "99285": 980, "62323": 270, "64483": 250, "64493": 190,
+    "27096": 180, "63030": 2400, "63047": 2800, "22612": 4100, "22630": 3900, "22633": 4900, "22558": 4300,
+    "98940": 30, "98941": 43, "98942": 55, "36415": 4, "45378": 610, "77067": 140, "96413": 390, "74177": 420,
+    "73221": 390, "90999": 260, "59400": 2300,
 }  # fmt: skip
 
 PROCEDURES = Vocabulary(
@@ -182,7 +190,7 @@ DRGS = Vocabulary("871 470 807 392 291 194 690 603 460 519 683 189".split())
 ward_drg = Mix(DRGS, zipf("871 470 392 291 194 690 603 683 189".split(), 0.6))
 INPATIENT_PROCEDURES = Vocabulary(["0SG00AJ", "01NB0ZZ", "10E0XZZ", "0SRD0J9", "0DTJ4ZZ", "3E0436Z"])
 
-# --- drugs: invented NDCs, ingredient, days supplied, quantity, dollars ------------------------------------------------
+# --- drugs: invented NDCs, ingredient, days supplied, quantity, dollars -----------------------------------------------
 OPIOIDS = {
     "99001010110": ("hydrocodone", 7, 28, 14), "99001010210": ("oxycodone", 7, 28, 18),
     "99001010310": ("tramadol", 10, 40, 12), "99001010410": ("codeine", 5, 20, 11),
@@ -192,8 +200,8 @@ STEROIDS = {"99002020106": ("prednisone", 6, 21, 9), "99002020206": ("methylpred
 STEROIDS_DAILY = {"99002020330": ("prednisone", 30, 30, 11)}
 OTHER_DRUGS = (
     "atorvastatin lisinopril metformin levothyroxine amlodipine omeprazole losartan albuterol sertraline "
-    "hydrochlorothiazide simvastatin montelukast escitalopram rosuvastatin bupropion furosemide metoprolol pantoprazole trazodone "
-    "citalopram insulin_glargine warfarin tamsulosin fluoxetine apixaban allopurinol"
+    "hydrochlorothiazide simvastatin montelukast escitalopram rosuvastatin bupropion furosemide metoprolol "
+    "pantoprazole trazodone citalopram insulin_glargine warfarin tamsulosin fluoxetine apixaban allopurinol"
 ).split()
 ACUTE_DRUGS = (
     "amoxicillin azithromycin ibuprofen cyclobenzaprine naproxen gabapentin cephalexin fluticasone meloxicam "
@@ -243,7 +251,7 @@ class Fees:
         self._vocabulary, self._dollars, self._least, self._spread = vocabulary, dollars, least, spread
 
     @cached_property
-    def cents(self) -> NDArray[np.int64]:
+    def cents(self) -> Ints:
         """Shape (len(vocabulary),)."""
         return np.array([100 * self._dollar(code) for code in self._vocabulary.codes], dtype=np.int64)
 

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from counterpart.synthetic.settings import SynthSettings
 
+# Arrays by kind; docstrings give the shapes.
 Ints = NDArray[np.integer]
 Floats = NDArray[np.floating]
+Bools = NDArray[np.bool_]
 
 ELECTIVE_WEEK = (1.32, 1.35, 1.33, 1.33, 1.27, 0.25, 0.15)
 EVERY_DAY_ALIKE = (1.0,) * 7
@@ -56,7 +58,7 @@ class Clock:
         return np.minimum(np.searchsorted(self.passed, moment, side="right") - 1, through).astype(np.int32)
 
     def draw_anywhere(self, rng: np.random.Generator, n: int) -> Ints:
-        """n random days of the whole period, at the clock's pace."""
+        """Random days of the whole period, at the clock's pace, shape (n,)."""
         moment = rng.random(n) * self.total
         return (np.searchsorted(self.passed, moment, side="right") - 1).astype(np.int32)
 
@@ -101,16 +103,16 @@ class Calendar:
     @cached_property
     def elective(self) -> Clock:
         """Visits by appointment: weekdays, and deep in the shutdown few."""
-        return self._clock(ELECTIVE_WEEK, column=1)
+        return self._clock(ELECTIVE_WEEK, column=0)
 
     @cached_property
     def acute(self) -> Clock:
         """Emergencies and dispensing: every day alike, with a shallower dip."""
-        return self._clock(EVERY_DAY_ALIKE, column=2)
+        return self._clock(EVERY_DAY_ALIKE, column=1)
 
     def _clock(self, week: tuple[float, ...], column: int) -> Clock:
         points = [self.day(point[0]) for point in SHUTDOWN]
-        shares = [point[column] for point in SHUTDOWN]
+        shares = np.array([point[1:] for point in SHUTDOWN], dtype=np.float64)[:, column]
         pace = np.interp(np.arange(self.days), points, shares) * np.asarray(week)[self.weekday]
         return Clock(np.concatenate([[0.0], np.cumsum(pace)]))
 

@@ -1,7 +1,7 @@
 """Dirt as real deliveries have it, every row counted by kind. It never changes the clean story.
 
-A dirty row has one kind of dirt. Rows are only added, or written in another style: cleaning gives back the clean data set
-of the same seed, but for the few members whose eligibility is missing altogether.
+A dirty row has one kind of dirt. Rows are only added, or written in another style: cleaning gives back the clean data
+set of the same seed, but for the few members whose eligibility is missing altogether.
 """
 
 from __future__ import annotations
@@ -13,18 +13,17 @@ from datetime import date
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from counterpart.synthetic import catalogue as codes
-from counterpart.synthetic.clock import Calendar
+from counterpart.synthetic.clock import Bools, Calendar, Ints
 from counterpart.synthetic.encoding import FIRST_STRAY, N_STYLES
 from counterpart.synthetic.lines import NULL_DAY, EligibilityRows, MedicalLines, PharmacyLines
 from counterpart.synthetic.members import Members
 
 MEMBERS_WITHOUT_ELIGIBILITY = 0.002
 SHIFT_DAYS = 20  # a denied or reversed copy lies up to this many days after the line it imitates
-# Share of lines that lend themselves to a kind, and the share among lines of lumbar imaging: a count that is not cleaned
-# is wrong where it matters.
+# Share of lines that lend themselves to a kind, and the share among lines of lumbar imaging: a count that is not
+# cleaned is wrong where it matters.
 SHARES: dict[str, tuple[float, float]] = {
     "duplicate": (0.008, 0.03),
     "reversed": (0.004, 0.03),
@@ -65,19 +64,19 @@ class Soiler:
     tally: Tally
     n_strays: int = 0
 
-    def lose_eligibility(self, rows: EligibilityRows, protected: NDArray[np.bool_]) -> tuple[EligibilityRows, NDArray]:
+    def lose_eligibility(self, rows: EligibilityRows, protected: Bools) -> tuple[EligibilityRows, Bools]:
         """Some members lose all rows of eligibility; never those of the planted arms. Gives who lost them, too."""
         is_lost = (self.rng.random(len(self.members)) < MEMBERS_WITHOUT_ELIGIBILITY) & ~protected
         return rows.take(~is_lost[rows.member]), is_lost
 
-    def soil_lines(self, table: str, lines: SomeLines, is_lost: NDArray[np.bool_]) -> SomeLines:
+    def soil_lines(self, table: str, lines: SomeLines, is_lost: Bools) -> SomeLines:
         """Lines -> the same lines and dirty ones; at most one kind of dirt imitates any line."""
         clean, first_claim = lines, int(lines.claim.max(initial=-1)) + 1
         usable = ~is_lost[lines.member]
         self.tally[table, "member_without_eligibility"] += int((~usable).sum())
         kind = self._draw_kinds(lines, usable)
         parts = [self._style(table, clean, kind == list(SHARES).index("code_style"))]
-        for place, (name, soil) in enumerate(_SOILING.items()):
+        for name, soil in _SOILING.items():
             models = clean.take(kind == list(SHARES).index(name))
             dirty = soil(self, models, first_claim)
             first_claim += len(models)
@@ -85,7 +84,7 @@ class Soiler:
             parts.append(dirty)
         return type(lines).joined(parts)
 
-    def _draw_kinds(self, lines: Any, usable: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def _draw_kinds(self, lines: Any, usable: Bools) -> Ints:
         """The kind of dirt that each line lends itself to, by its place in `SHARES`; len(SHARES) for none."""
         shares = np.array(list(SHARES.values()))
         chance = self.rng.random(len(lines))
@@ -93,7 +92,7 @@ class Soiler:
         is_early = lines.day + SHIFT_DAYS < self.calendar.days
         return np.where(usable & is_early, np.where(_is_imaging(lines), imaging, usual), len(SHARES))
 
-    def _style(self, table: str, lines: Any, chosen: NDArray[np.bool_]) -> Any:
+    def _style(self, table: str, lines: Any, chosen: Bools) -> Any:
         """Codes with dots, blanks or in lower case."""
         self.tally[table, "code_style"] += int(chosen.sum())
         style = self.rng.integers(1, N_STYLES, len(lines))
@@ -151,7 +150,7 @@ class Soiler:
         return self._on_days(lines.having(claim=claim, line=1), later)
 
     @staticmethod
-    def _on_days(lines: Any, day: NDArray[np.integer]) -> Any:
+    def _on_days(lines: Any, day: Ints) -> Any:
         stays = {"end_day": day} if isinstance(lines, MedicalLines) else {}
         return lines.having(day=day, **stays)
 
@@ -164,7 +163,9 @@ class Soiler:
         no_person = self.rng.random(len(keyless)) < 0.5
         dirty = {
             "overlapping_span": inside.having(end=inside.end - self.rng.integers(5, 50, len(inside))),
-            "reversed_span": reverse.having(start=reverse.end, end=reverse.end - self.rng.integers(1, 50, len(reverse))),
+            "reversed_span": reverse.having(
+                start=reverse.end, end=reverse.end - self.rng.integers(1, 50, len(reverse))
+            ),
             "null_key": keyless.having(
                 member=np.where(no_person, -1, keyless.member), start=np.where(no_person, keyless.start, NULL_DAY)
             ),
@@ -187,7 +188,7 @@ _SOILING: dict[str, Callable[[Soiler, Any, int], Any]] = {
 _IMAGING = [codes.PROCEDURES[code] for code in codes.STUDIES]
 
 
-def _is_imaging(lines: Any) -> NDArray[np.bool_]:
+def _is_imaging(lines: Any) -> Bools:
     if not isinstance(lines, MedicalLines):
         return np.zeros(len(lines), dtype=bool)
     return np.isin(lines.procedure, _IMAGING)

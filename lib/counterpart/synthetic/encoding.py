@@ -1,4 +1,4 @@
-"""From rows of numbers to Arrow tables in the files' layout. Coded columns stay dictionaries: cheap to make and to write."""
+"""From rows of numbers to Arrow tables in the files' layout. Coded columns stay dictionaries: cheap to write."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from counterpart.synthetic import catalogue as codes
 from counterpart.synthetic import layout
 from counterpart.synthetic.billing import SETTINGS
 from counterpart.synthetic.catalogue import NONE, Vocabulary
-from counterpart.synthetic.clock import Calendar
+from counterpart.synthetic.clock import Bools, Calendar, Ints
 from counterpart.synthetic.events import Events
 from counterpart.synthetic.lines import (
     N_HOSPITALS,
@@ -70,15 +69,15 @@ class Scribe:
         known = [f"{prefix}{number:010d}" for number in self.members.number.tolist()]
         return pa.array(known + [f"{prefix}X{self.block:05d}{stray:04d}" for stray in range(self.n_strays)])
 
-    def _coded(self, places: NDArray[np.integer], names: pa.Array) -> pa.DictionaryArray:
+    def _coded(self, places: Ints, names: pa.Array) -> pa.DictionaryArray:
         return pa.DictionaryArray.from_arrays(_nullable(places, pa.from_numpy_dtype(places.dtype)), names)
 
-    def _person(self, member: NDArray[np.integer], prefix: str) -> pa.DictionaryArray:
+    def _person(self, member: Ints, prefix: str) -> pa.DictionaryArray:
         is_stray = member >= FIRST_STRAY
         places = np.where(is_stray, member - FIRST_STRAY + len(self.members), member)
         return self._coded(places.astype(np.int32), self._people(prefix))
 
-    def _dates(self, day: NDArray[np.integer]) -> pa.Array:
+    def _dates(self, day: Ints) -> pa.Array:
         is_null = (day == NULL_DAY) | (day == NEVER)
         return pa.array((day + self.calendar.epoch_day).astype(np.int32), mask=is_null).cast(pa.date32())
 
@@ -138,7 +137,6 @@ class Scribe:
         diagnoses = {
             f"diagnosis_code_{slot + 1}": self._coded(_restyled(column, lines.style, n_diagnoses), _STYLED_DIAGNOSES)
             for slot, column in enumerate(lines.diagnoses.T)
-            if (column != NONE).any()
         }
         return diagnoses | {
             "diagnosis_code_type": _constant("icd-10-cm", len(lines)),
@@ -193,7 +191,7 @@ class Scribe:
         }
         return layout.fill(layout.ELIGIBILITY, columns, len(rows))
 
-    def roster(self, enrolments: Events, program: list[str], left_on: NDArray[np.integer]) -> pa.Table:
+    def roster(self, enrolments: Events, program: list[str], left_on: Ints) -> pa.Table:
         """One row per enrolment in a program."""
         columns = {
             "person_id": self._person(enrolments.member, "P"),
@@ -217,13 +215,13 @@ class Scribe:
         return layout.fill(layout.SCORES, columns, len(units.member))
 
 
-def _nullable(values: NDArray[np.integer], kind: pa.DataType) -> pa.Array:
+def _nullable(values: Ints, kind: pa.DataType) -> pa.Array:
     """Negative values are nulls."""
     is_null = values < 0
     return pa.array(values, kind, mask=is_null) if is_null.any() else pa.array(values, kind)
 
 
-def _restyled(places: NDArray[np.integer], style: NDArray[np.integer], size: int) -> NDArray[np.int16]:
+def _restyled(places: Ints, style: Ints, size: int) -> Ints:
     """Places in a vocabulary -> places in the vocabulary written in every style."""
     return np.where(places == NONE, NONE, places + style.astype(np.int16) * np.int16(size)).astype(np.int16)
 
@@ -232,19 +230,19 @@ def _constant(text: str, n: int) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, dtype=np.int8)), pa.array([text]))
 
 
-def _flagged(text: str, flag: NDArray[np.bool_]) -> pa.DictionaryArray:
+def _flagged(text: str, flag: Bools) -> pa.DictionaryArray:
     places = np.zeros(len(flag), dtype=np.int8)
     return pa.DictionaryArray.from_arrays(pa.array(places, mask=~flag), pa.array([text]))
 
 
-def _by_setting(setting: NDArray[np.integer], column: int) -> pa.DictionaryArray:
+def _by_setting(setting: Ints, column: int) -> pa.DictionaryArray:
     """A fact about the setting (type, place, bill type) for every line."""
     names = list(dict.fromkeys(facts[column] for facts in SETTINGS if facts[column] is not None))
     places = np.array([NONE if facts[column] is None else names.index(facts[column]) for facts in SETTINGS], np.int8)
     return pa.DictionaryArray.from_arrays(_nullable(places[setting], pa.int8()), pa.array(names))
 
 
-def _claim_ids(kind: str, block: int, claim: NDArray[np.integer]) -> pa.Array:
+def _claim_ids(kind: str, block: int, claim: Ints) -> pa.Array:
     """Identifiers of fixed width: a letter and fourteen digits, made digit by digit without a loop over rows."""
     n, width = len(claim), CLAIM_DIGITS + 1
     number = np.maximum(claim, 0).astype(np.int64) + block * CLAIMS_PER_BLOCK

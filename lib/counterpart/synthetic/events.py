@@ -1,14 +1,13 @@
-"""Things that happen to members: who, on which day, with which code. The ground on which claims are made and counts taken."""
+"""Things that happen to members: who, on which day, with which code. Claims are made and counts taken from them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import NDArray
 
 from counterpart.synthetic.catalogue import NONE
-from counterpart.synthetic.clock import Clock
+from counterpart.synthetic.clock import Bools, Clock, Floats, Ints
 
 # Days of a member lie inside a stretch this wide of one line of integers, so that a count in a window is two searches.
 STRIDE = 1 << 14
@@ -18,18 +17,18 @@ STRIDE = 1 << 14
 class Events:
     """Events of a block, in any order, shape (n,). `member` is the place in the block, `code` and `other` are codes."""
 
-    member: NDArray[np.int32]
-    day: NDArray[np.int32]
-    code: NDArray[np.int16]
-    other: NDArray[np.int16]
+    member: Ints
+    day: Ints
+    code: Ints
+    other: Ints
 
     @classmethod
     def of(
         cls,
-        member: NDArray[np.integer],
-        day: NDArray[np.integer],
-        code: NDArray[np.integer] | None = None,
-        other: NDArray[np.integer] | None = None,
+        member: Ints,
+        day: Ints,
+        code: Ints | None = None,
+        other: Ints | None = None,
     ) -> Events:
         """Events with the codes given, or none."""
         nothing = np.full(len(member), NONE, dtype=np.int16)
@@ -43,21 +42,21 @@ class Events:
     def __len__(self) -> int:
         return len(self.member)
 
-    def where(self, keep: NDArray[np.bool_]) -> Events:
+    def where(self, keep: Bools) -> Events:
         """The events for which `keep` is true."""
         return Events(self.member[keep], self.day[keep], self.code[keep], self.other[keep])
 
-    def covered(self, cover: NDArray[np.bool_]) -> Events:
+    def covered(self, cover: Bools) -> Events:
         """The events that an insurer gets to see: inside the period, and the member covered on the day."""
         inside = self.where((self.day >= 0) & (self.day < cover.shape[1]))
         return inside.where(cover[inside.member, inside.day])
 
-    def until(self, last_day: NDArray[np.integer]) -> Events:
+    def until(self, last_day: Ints) -> Events:
         """The events up to and including the last day of each member, shape (members,)."""
         return self.where(self.day <= last_day[self.member])
 
     @property
-    def key(self) -> NDArray[np.int64]:
+    def key(self) -> Ints:
         """Member and day as one integer."""
         return self.member.astype(np.int64) * STRIDE + self.day
 
@@ -69,36 +68,34 @@ class Events:
 
 def join_events(*parts: Events) -> Events:
     """All events of the parts, one part after the other."""
-    return Events(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("member", "day", "code", "other")))
+    return Events(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Events)))
 
 
-def no_events() -> Events:
-    """Nothing happened."""
-    nobody = np.empty(0, dtype=np.int32)
-    return Events.of(nobody, nobody)
-
-
-def days_of(*parts: Events) -> NDArray[np.int64]:
+def days_of(*parts: Events) -> Ints:
     """The distinct member-days of all parts, sorted, as keys."""
     return np.unique(np.concatenate([part.key for part in parts]))
 
 
-def count_before(
-    keys: NDArray[np.int64], member: NDArray[np.integer], day: NDArray[np.integer], window: int
-) -> NDArray[np.int64]:
+def new_days(keys: Ints, known: Ints) -> Ints:
+    """The `keys` that are not among the sorted `known`."""
+    place = np.minimum(np.searchsorted(known, keys), max(len(known) - 1, 0))
+    return keys[known[place] != keys] if len(known) else keys
+
+
+def count_before(keys: Ints, member: Ints, day: Ints, window: int) -> Ints:
     """How many of the sorted `keys` lie in the days day-window .. day-1 of `member`; shape as `member`."""
     here = member.astype(np.int64) * STRIDE + day
     return np.searchsorted(keys, here, side="left") - np.searchsorted(keys, here - window, side="left")
 
 
-def occur(rng: np.random.Generator, per_year: NDArray[np.floating], clock: Clock) -> tuple[NDArray, NDArray]:
+def occur(rng: np.random.Generator, per_year: Floats, clock: Clock) -> tuple[Ints, Ints]:
     """Members and days of independent events over the whole period at a yearly rate, shape (members,)."""
     n = rng.poisson(per_year * (clock.total / 365.25))
     member = np.repeat(np.arange(len(n), dtype=np.int32), n)
     return member, clock.draw_anywhere(rng, len(member))
 
 
-def expand(counts: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def expand(counts: Ints) -> tuple[Ints, Ints]:
     """For each of sum(counts) children: the parent's place, and the place among its siblings from 0."""
     parent = np.repeat(np.arange(len(counts)), counts)
     return parent, np.arange(len(parent)) - np.repeat(np.cumsum(counts) - counts, counts)

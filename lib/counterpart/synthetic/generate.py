@@ -8,9 +8,11 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing import get_context
+from multiprocessing.queues import Queue
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,7 +27,7 @@ from counterpart.synthetic.settings import SynthReport, SynthSettings
 Progress = Callable[[int, int], None]
 POLL_SECONDS = 0.25
 _PLAIN_COLUMNS = {"claim_id"}  # nearly all different: a dictionary would only cost time
-_ticks = None  # the worker's end of the queue that reports finished blocks
+_ticks: Queue[int] | None = None  # a worker's end of the queue that reports finished blocks
 
 
 @dataclass(frozen=True)
@@ -96,15 +98,13 @@ def _in_turn(settings: SynthSettings, folder: Path, progress: Progress) -> Itera
 def _at_once(settings: SynthSettings, folder: Path, progress: Progress, n_workers: int) -> Iterator[Written]:
     """Files on several processes; progress arrives by a queue, results as files are finished."""
     context = get_context("spawn")  # a fork would copy the locks of whatever threads the caller runs
-    ticks = context.Queue()
+    ticks: Queue[int] = context.Queue()
     done = 0
     with ProcessPoolExecutor(n_workers, context, initializer=_listen, initargs=(ticks,)) as pool:
-        waiting: set[Future[Written]] = {
-            pool.submit(_write_file_and_tick, settings, folder, file) for file in range(settings.n_files)
-        }
+        waiting = {pool.submit(_write_file_and_tick, settings, folder, file) for file in range(settings.n_files)}
         try:
             while waiting:
-                finished, waiting = wait(waiting, timeout=POLL_SECONDS, return_when="FIRST_COMPLETED")
+                finished, waiting = wait(waiting, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
                 while not ticks.empty():
                     done += ticks.get()
                     progress(done, settings.members)
@@ -113,17 +113,18 @@ def _at_once(settings: SynthSettings, folder: Path, progress: Progress, n_worker
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    while done < settings.members:
-        done += ticks.get()
-        progress(done, settings.members)
+    if done < settings.members:
+        progress(settings.members, settings.members)
 
 
-def _listen(ticks: object) -> None:
+def _listen(ticks: Queue[int]) -> None:
+    """A worker learns where to report its blocks."""
     global _ticks
     _ticks = ticks
 
 
 def _write_file_and_tick(settings: SynthSettings, folder: Path, file: int) -> Written:
+    assert _ticks is not None
     return write_file(settings, folder, file, _ticks.put)
 
 
@@ -131,48 +132,47 @@ def write_file(settings: SynthSettings, folder: Path, file: int, tick: Callable[
     """One file of each table: the blocks of the file, a row group each. One block is in memory at a time."""
     counts: Counter[str] = Counter()
     dirt: Tally = Counter()
-    name = f"part-{file:05d}.parquet"
-    schemas = layout.TABLES | {truth.SCORE_PARTS: layout.SCORES}
-    writers = {table: _open(folder / table / name, schema) for table, schema in schemas.items()}
-    try:
+    with ExitStack() as open_files:
+        files = {
+            table: open_files.enter_context(RowGroups(folder / table / f"part-{file:05d}.parquet"))
+            for table in (*layout.TABLES, truth.SCORE_PARTS)
+        }
         for number in settings.blocks_of(file):
             block = make_block(settings, number)
             for table, rows in (block.tables | {truth.SCORE_PARTS: block.scores}).items():
-                writers[table].write(rows)
+                files[table].append(rows)
             counts.update(block.counts)
             dirt.update(block.dirt)
             tick(len(settings.members_of(number)))
-    finally:
-        for writer in writers.values():
-            writer.close()
     return Written(counts, dirt)
 
 
-class _Rows:
-    """A Parquet file that takes one table after another as row groups; coded columns are written as the text they mean."""
+@dataclass
+class RowGroups:
+    """A Parquet file that takes one table after another as row groups; codes are stored as the text they mean."""
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._path, self._schema = path, schema
-        self._writer: pq.ParquetWriter | None = None
+    path: Path
+    _writer: pq.ParquetWriter | None = None
 
-    def write(self, rows: pa.Table) -> None:
-        """Add the rows as a row group."""
+    def __enter__(self) -> RowGroups:
+        return self
+
+    def append(self, rows: pa.Table) -> None:
+        """Add a row group."""
         if self._writer is None:
-            dictionaries = [name for name in rows.schema.names if name not in _PLAIN_COLUMNS]
             self._writer = pq.ParquetWriter(
-                self._path, rows.schema, compression="zstd", compression_level=1, use_dictionary=dictionaries,
+                self.path,
+                rows.schema,
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=[name for name in rows.schema.names if name not in _PLAIN_COLUMNS],
                 store_schema=False,
-            )  # fmt: skip
-        self._writer.write_table(rows.cast(self._writer.schema), row_group_size=max(rows.num_rows, 1))
+            )
+        self._writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
 
-    def close(self) -> None:
-        """Finish the file."""
+    def __exit__(self, *_: object) -> None:
         if self._writer is not None:
             self._writer.close()
-
-
-def _open(path: Path, schema: pa.Schema) -> _Rows:
-    return _Rows(path, schema)
 
 
 def _report(settings: SynthSettings, out: Path, written: Written, seconds: float) -> SynthReport:

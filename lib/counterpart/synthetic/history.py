@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-from numpy.typing import NDArray
 
 from counterpart.synthetic import catalogue as codes
-from counterpart.synthetic.clock import Calendar
+from counterpart.synthetic.clock import Bools, Calendar, Floats
 from counterpart.synthetic.events import Events, expand, join_events, occur
 from counterpart.synthetic.members import Members
 
@@ -49,9 +48,7 @@ class History:
         return self.office, self.pregnancy.where(self.pregnancy.code != codes.DIAGNOSES[codes.DELIVERY])
 
 
-def draw_history(
-    rng: np.random.Generator, members: Members, cover: NDArray[np.bool_], calendar: Calendar
-) -> History:
+def draw_history(rng: np.random.Generator, members: Members, cover: Bools, calendar: Calendar) -> History:
     """The usual care of a block of members."""
     outcomes = {
         "emergency": _draw_emergencies(rng, members, calendar),
@@ -73,7 +70,7 @@ def draw_history(
     )
 
 
-def _draw_simple(rng: np.random.Generator, per_year: NDArray[np.floating], calendar: Calendar) -> Events:
+def _draw_simple(rng: np.random.Generator, per_year: Floats, calendar: Calendar) -> Events:
     member, day = occur(rng, per_year, calendar.elective)
     return Events.of(member, day, codes.common_diagnosis.draw(rng, len(member)))
 
@@ -134,7 +131,7 @@ def _draw_pregnancies(rng: np.random.Generator, members: Members, calendar: Cale
 
 
 def _draw_courses(
-    rng: np.random.Generator, per_year: NDArray[np.floating], visits: int, mix: codes.Mix, calendar: Calendar
+    rng: np.random.Generator, per_year: Floats, visits: int, mix: codes.Mix, calendar: Calendar
 ) -> Events:
     """Courses of visits some days apart, all for one diagnosis."""
     member, begins = occur(rng, per_year, calendar.elective)

@@ -35,10 +35,10 @@ _AMOUNTS = (
 _ORIGIN = "data_source file_name file_date:date ingest_datetime:timestamp"
 
 MEDICAL = _schema(f"""
-    claim_id claim_line_number:integer claim_type person_id member_id payer plan claim_start_date:date claim_end_date:date
-    claim_line_start_date:date claim_line_end_date:date admission_date:date discharge_date:date admit_source_code
-    admit_type_code discharge_disposition_code place_of_service_code bill_type_code drg_code_type drg_code
-    revenue_center_code service_unit_quantity:number hcpcs_code {_numbered("hcpcs_modifier", 5)} rendering_npi
+    claim_id claim_line_number:integer claim_type person_id member_id payer plan claim_start_date:date
+    claim_end_date:date claim_line_start_date:date claim_line_end_date:date admission_date:date discharge_date:date
+    admit_source_code admit_type_code discharge_disposition_code place_of_service_code bill_type_code drg_code_type
+    drg_code revenue_center_code service_unit_quantity:number hcpcs_code {_numbered("hcpcs_modifier", 5)} rendering_npi
     rendering_tin billing_npi billing_tin facility_npi paid_date:date {_AMOUNTS} total_cost_amount:float
     diagnosis_code_type {_numbered("diagnosis_code", DIAGNOSIS_COLUMNS)} {_numbered("diagnosis_poa", DIAGNOSIS_COLUMNS)}
     procedure_code_type {_numbered("procedure_code", PROCEDURE_COLUMNS)}

@@ -1,9 +1,9 @@
-"""Rows of the three claims tables as arrays: claims spread over their lines, fills, spans, all with amounts in cents."""
+"""Rows of the three claims tables as arrays: claims spread over their lines, fills, spans; amounts in cents."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from counterpart.synthetic import catalogue as codes
 from counterpart.synthetic.billing import OFFICE, Claims
 from counterpart.synthetic.catalogue import NONE
+from counterpart.synthetic.clock import Bools, Ints
 from counterpart.synthetic.events import Events, expand
 from counterpart.synthetic.members import Spans
 
@@ -32,11 +33,11 @@ class Rows:
     def __len__(self) -> int:
         return len(getattr(self, fields(self)[0].name))
 
-    def take(self: SomeRows, places: NDArray) -> SomeRows:
+    def take(self: SomeRows, places: NDArray[Any]) -> SomeRows:
         """The rows at the places given, or where a mask is true."""
         return type(self)(*(getattr(self, field.name)[places] for field in fields(self)))
 
-    def having(self: SomeRows, **columns: NDArray | int) -> SomeRows:
+    def having(self: SomeRows, **columns: NDArray[Any] | int) -> SomeRows:
         """The same rows with some columns replaced; a scalar stands for every row."""
         return type(self)(
             *(
@@ -60,54 +61,54 @@ class Paid(Rows):
     `style` says how codes are written: 0 as they should be.
     """
 
-    member: NDArray[np.int32]
-    claim: NDArray[np.int64]
-    line: NDArray[np.int32]
-    day: NDArray[np.int32]
-    paid_day: NDArray[np.int32]
-    plan: NDArray[np.int8]
-    provider: NDArray[np.int16]
-    allowed: NDArray[np.int64]
-    paid: NDArray[np.int64]
-    charge: NDArray[np.int64]
-    coinsurance: NDArray[np.int64]
-    copayment: NDArray[np.int64]
-    style: NDArray[np.int8]
+    member: Ints
+    claim: Ints
+    line: Ints
+    day: Ints
+    paid_day: Ints
+    plan: Ints
+    provider: Ints
+    allowed: Ints
+    paid: Ints
+    charge: Ints
+    coinsurance: Ints
+    copayment: Ints
+    style: Ints
 
 
 @dataclass(frozen=True)
 class MedicalLines(Paid):
-    """Medical claim lines; `diagnoses` has shape (n, 4)."""
+    """Medical claim lines; `diagnoses` has shape (n, 3)."""
 
-    end_day: NDArray[np.int32]
-    setting: NDArray[np.int8]
-    hospital: NDArray[np.int16]
-    drg: NDArray[np.int16]
-    surgical: NDArray[np.int16]
-    diagnoses: NDArray[np.int16]
-    procedure: NDArray[np.int16]
-    modifier_1: NDArray[np.int16]
-    modifier_2: NDArray[np.int16]
-    revenue: NDArray[np.int16]
-    units: NDArray[np.int16]
+    end_day: Ints
+    setting: Ints
+    hospital: Ints
+    drg: Ints
+    surgical: Ints
+    diagnoses: Ints
+    procedure: Ints
+    modifier_1: Ints
+    modifier_2: Ints
+    revenue: Ints
+    units: Ints
 
 
 @dataclass(frozen=True)
 class PharmacyLines(Paid):
     """Fills."""
 
-    product: NDArray[np.int16]
+    product: Ints
 
 
 @dataclass(frozen=True)
 class EligibilityRows(Rows):
     """Spans of cover as the insurer lists them; `NULL_DAY` is a null date, -1 a null person."""
 
-    member: NDArray[np.int32]
-    start: NDArray[np.int32]
-    end: NDArray[np.int32]
-    plan: NDArray[np.int8]
-    state: NDArray[np.int16]
+    member: Ints
+    start: Ints
+    end: Ints
+    plan: Ints
+    state: Ints
 
 
 def spread_claims(rng: np.random.Generator, claims: Claims, spans: Spans) -> MedicalLines:
@@ -155,9 +156,7 @@ def list_spans(spans: Spans) -> EligibilityRows:
     return EligibilityRows(spans.member, spans.start, spans.end, spans.plan, spans.state)
 
 
-def _amounts(
-    fee: NDArray[np.integer], provider: NDArray[np.integer], plan: NDArray[np.integer], copays: NDArray[np.bool_]
-) -> dict[str, NDArray[np.int64]]:
+def _amounts(fee: Ints, provider: Ints, plan: Ints, copays: Bools) -> dict[str, Ints]:
     """Cents of a line from its fee: whole numbers throughout, so that sums never depend on order."""
     allowed = np.maximum(fee.astype(np.int64) * CONTRACTS[provider % len(CONTRACTS)] // 100, 1)
     coinsurance = allowed * COINSURANCE_PERCENT[plan] // 100

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-from numpy.typing import NDArray
 
 from counterpart.synthetic import catalogue as codes
-from counterpart.synthetic.clock import Calendar
+from counterpart.synthetic.clock import Bools, Calendar, Floats, Ints
 from counterpart.synthetic.events import STRIDE
 
 NEVER = np.int32(2**30)
@@ -33,32 +32,32 @@ UNKNOWN_SEX = 0.001
 class Members:
     """A block of members, one value each, shape (n,). Days count from the start of the data.
 
-    `conditions` holds up to four conditions of `catalogue.CONDITIONS`, -1 where none, shape (n, 4). `frailty` multiplies
-    the use of care, `back` the episodes of low back pain. `is_hidden` is the cause that no claim shows.
+    `conditions` holds up to four conditions of `catalogue.CONDITIONS`, -1 where none, shape (n, 4). `frailty`
+    multiplies the use of care, `back` the episodes of low back pain. `is_hidden` is the cause that no claim shows.
     """
 
-    number: NDArray[np.int64]
-    birth_day: NDArray[np.int32]
-    death_day: NDArray[np.int32]
-    is_female: NDArray[np.bool_]
-    is_sex_unknown: NDArray[np.bool_]
-    state: NDArray[np.int16]
-    payer: NDArray[np.int8]
-    frailty: NDArray[np.float64]
-    back: NDArray[np.float64]
-    conditions: NDArray[np.int16]
-    in_daily_care: NDArray[np.bool_]
-    is_hidden: NDArray[np.bool_]
+    number: Ints
+    birth_day: Ints
+    death_day: Ints
+    is_female: Bools
+    is_sex_unknown: Bools
+    state: Ints
+    payer: Ints
+    frailty: Floats
+    back: Floats
+    conditions: Ints
+    in_daily_care: Bools
+    is_hidden: Bools
 
     def __len__(self) -> int:
         return len(self.number)
 
-    def age(self, member: NDArray[np.integer], day: NDArray[np.integer]) -> NDArray[np.float64]:
+    def age(self, member: Ints, day: Ints) -> Floats:
         """Years of age of `member` on `day`."""
         return (day - self.birth_day[member]) / DAYS_PER_YEAR
 
     @property
-    def n_conditions(self) -> NDArray[np.int64]:
+    def n_conditions(self) -> Ints:
         """Conditions of each member, shape (n,)."""
         return (self.conditions != codes.NONE).sum(axis=1)
 
@@ -67,18 +66,18 @@ class Members:
 class Spans:
     """Rows of eligibility: one per member and stretch of one plan; `end` is inclusive."""
 
-    member: NDArray[np.int32]
-    start: NDArray[np.int32]
-    end: NDArray[np.int32]
-    plan: NDArray[np.int8]
-    state: NDArray[np.int16]
+    member: Ints
+    start: Ints
+    end: Ints
+    plan: Ints
+    state: Ints
 
-    def row_on(self, member: NDArray[np.integer], day: NDArray[np.integer]) -> NDArray[np.int64]:
+    def row_on(self, member: Ints, day: Ints) -> Ints:
         """The last row that begins on or before a day, by its place; rows are sorted by member and start."""
         starts = self.member.astype(np.int64) * STRIDE + self.start
         return np.searchsorted(starts, member.astype(np.int64) * STRIDE + day, side="right") - 1
 
-    def covers(self, n_members: int, days: int) -> NDArray[np.bool_]:
+    def covers(self, n_members: int, days: int) -> Bools:
         """Whether a member is covered on a day, shape (n_members, days)."""
         steps = np.zeros((n_members, days + 1), dtype=np.int8)
         np.add.at(steps, (self.member, self.start), 1)
@@ -110,13 +109,13 @@ def draw_members(rng: np.random.Generator, numbers: range, calendar: Calendar) -
     )
 
 
-def _draw_ages(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
+def _draw_ages(rng: np.random.Generator, n: int) -> Floats:
     low, high, share = (np.array(column) for column in zip(*AGES, strict=True))
     band = np.searchsorted(np.cumsum(share)[:-1], rng.random(n), side="right")
     return low[band] + rng.random(n) * (high - low)[band]
 
 
-def _draw_deaths(rng: np.random.Generator, age: NDArray[np.float64], calendar: Calendar) -> NDArray[np.int32]:
+def _draw_deaths(rng: np.random.Generator, age: Floats, calendar: Calendar) -> Ints:
     """Day of death, `NEVER` when after the data."""
     from_age, per_year = (np.array(column) for column in zip(*DEATHS, strict=True))
     rate = per_year[np.searchsorted(from_age, age, side="right") - 1]
@@ -124,7 +123,7 @@ def _draw_deaths(rng: np.random.Generator, age: NDArray[np.float64], calendar: C
     return np.where(day < calendar.days - 1, day, NEVER).astype(np.int32)
 
 
-def _draw_conditions(rng: np.random.Generator, age: NDArray[np.float64]) -> NDArray[np.int16]:
+def _draw_conditions(rng: np.random.Generator, age: Floats) -> Ints:
     """Up to four conditions a member, shape (n, 4). Nobody has diabetes both with and without complications."""
     prevalence, growth = (np.array(column) for column in list(zip(*codes.CONDITIONS.values(), strict=True))[:2])
     risk = prevalence * growth ** ((age[:, None] - 50) / 10) * (age[:, None] > 15)
@@ -144,9 +143,7 @@ def draw_spans(rng: np.random.Generator, members: Members, calendar: Calendar) -
     return seen, _draw_segments(rng, seen, begin, finish, calendar)
 
 
-def _draw_cover(
-    rng: np.random.Generator, members: Members, calendar: Calendar
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _draw_cover(rng: np.random.Generator, members: Members, calendar: Calendar) -> tuple[Ints, Ints]:
     """First and last day of cover, before deaths; a child born in the period is covered from birth."""
     n, last = len(members), calendar.days - 1
     late = np.floor(rng.random(n) * (last - 60))
@@ -158,15 +155,13 @@ def _draw_cover(
     return begin.astype(np.int32), finish.astype(np.int32)
 
 
-def _draw_segments(
-    rng: np.random.Generator, members: Members, begin: NDArray[np.int32], finish: NDArray[np.int32], calendar: Calendar
-) -> Spans:
+def _draw_segments(rng: np.random.Generator, members: Members, begin: Ints, finish: Ints, calendar: Calendar) -> Spans:
     """Cut the cover at the turns of years: a switch of plan without a gap, or a gap of days to months."""
     n = len(members)
     is_medicare = members.payer == 2
     current, state = begin.copy(), members.state.copy()
     plan = np.where(is_medicare, 4, rng.integers(0, 4, n)).astype(np.int8)
-    rows: list[tuple[NDArray[np.integer], ...]] = []
+    rows: list[tuple[Ints, ...]] = []
     for turn in calendar.january_firsts():
         chance = rng.random(n)
         gap = np.where(rng.random(n) < SHORT_GAPS, rng.integers(5, 45, n), rng.integers(46, 240, n))

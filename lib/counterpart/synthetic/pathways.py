@@ -1,29 +1,29 @@
 """Who enrols and who goes to therapy, and what follows: the causal core of the made-up claims.
 
-At a point of choice a member with low back pain takes up the program or a course of physical therapy, and decides again at
-each month's first visit of the course: these are the candidate dates of the study. The odds of every decision depend only
-on what the claims of the year before show (`planted.DRIVERS`), and so do the rates of all outcomes from the next day on:
-they stay constant until the member's next decision, times the calendar's rhythm, times the planted ratio after enrolment.
-A new image ends the course: otherwise the image, an outcome of one candidate date, would raise the rates from the next one
-on, and the comparators would be imaged more than their own past explains.
+At a point of choice a member with low back pain takes up the program or a course of physical therapy, and decides again
+at each month's first visit of the course: these are the candidate dates of the study. The odds of every decision depend
+only on what the claims of the year before show (`planted.DRIVERS`), and so do the rates of all outcomes from the next
+day on: they stay constant until the member's next decision, times the calendar's rhythm, times the planted ratio after
+enrolment. A new image ends the course: otherwise the image, an outcome of one candidate date, would raise the rates
+from the next one on, and the comparators would be imaged more than their own past explains.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from counterpart.synthetic import catalogue as codes
 from counterpart.synthetic import planted
 from counterpart.synthetic.backpain import BackPain, Choices, dress, plan_course
-from counterpart.synthetic.clock import Calendar, Clock
-from counterpart.synthetic.events import STRIDE, Events, count_before, days_of, expand, join_events
+from counterpart.synthetic.clock import Bools, Calendar, Clock, Floats, Ints
+from counterpart.synthetic.events import STRIDE, Events, days_of, expand, join_events
 from counterpart.synthetic.history import History
 from counterpart.synthetic.members import NEVER, Members, Spans
-from counterpart.synthetic.settings import FIRST_ENROLMENT, LAST_ENROLMENT, LOOKBACK_DAYS, SynthSettings
+from counterpart.synthetic.recorded import Recorded
+from counterpart.synthetic.settings import FIRST_ENROLMENT, LAST_ENROLMENT, SynthSettings
 
 # Courses begun this long before the first enrolment may still run into the months of the study.
 WARM_UP_DAYS = 92
@@ -33,11 +33,6 @@ COURSE_STOPS = 0.08  # chance to end a course at a visit, outside the months of 
 TELEHEALTH_SHARE = 0.03
 MONTHS = 100_000  # more than the months since year 0
 TELEHEALTH = 1  # the mark of a visit that was not in person
-CONDITION_DRIVERS = {
-    "diabetes": ("diabetes", "diabetes_complicated"),
-    "pulmonary": ("pulmonary",),
-    "rheumatic": ("rheumatic",),
-}
 
 
 @dataclass(frozen=True)
@@ -47,11 +42,11 @@ class Units:
     `log_odds` of enrolment against therapy, and imaging visits expected in days 1 to 90 without the program.
     """
 
-    member: NDArray[np.int32]
-    day: NDArray[np.int32]
-    is_treated: NDArray[np.bool_]
-    log_odds: NDArray[np.float64]
-    expected: NDArray[np.float64]
+    member: Ints
+    day: Ints
+    is_treated: Bools
+    log_odds: Floats
+    expected: Floats
 
 
 @dataclass(frozen=True)
@@ -64,69 +59,25 @@ class Pathways:
     units: Units
 
 
-class Recorded:
-    """What the claims show of the past: sorted member-days by driver, ready to be counted."""
-
-    def __init__(self, members: Members, spans: Spans, history: History, back: BackPain) -> None:
-        self._members, self._spans = members, spans
-        visits = (*history.visits, back.office)
-        self._visits = days_of(*visits)
-        self._back_visits = days_of(back.office)
-        about = join_events(*visits)
-        self._conditions = {
-            driver: days_of(about.where(_is_about(about, names))) for driver, names in CONDITION_DRIVERS.items()
-        }
-
-    def drivers(
-        self, outcomes: dict[str, Events], member: NDArray[np.integer], day: NDArray[np.integer]
-    ) -> NDArray[np.float64]:
-        """The drivers of person-dates, centred, shape (n, drivers), in the order of `planted.DRIVERS`."""
-        visits = np.union1d(self._visits, days_of(*(outcomes[name] for name in planted.NEGATIVE_CONTROLS)))
-        counted = {"office": visits, "back_office": self._back_visits} | {
-            name: days_of(outcomes[name]) for name in ("imaging", "emergency", "opioid")
-        }
-        values = {
-            "age": (np.floor(self._members.age(member, day)) - 50) / 10,
-            "female": self._members.is_female[member].astype(float),
-            "home_region": _IN_HOME_REGION[self._spans.state[self._spans.row_on(member, day)]].astype(float),
-        }
-        values |= {
-            name: (count_before(keys, member, day, LOOKBACK_DAYS) > 0).astype(float)
-            for name, keys in self._conditions.items()
-        }
-        values |= {
-            name: np.log1p(count_before(keys, member, day, LOOKBACK_DAYS)) for name, keys in counted.items()
-        }
-        return np.column_stack([values[name] for name in planted.DRIVER_NAMES]) - planted.CENTRES
-
-
-_IN_HOME_REGION = np.array([state in codes.HOME_REGION for state in codes.STATES.codes])
-
-
-def _is_about(visits: Events, conditions: tuple[str, ...]) -> NDArray[np.bool_]:
-    diagnoses = codes.CONDITION_DIAGNOSES[[codes.CONDITION_NAMES.index(name) for name in conditions]]
-    return np.isin(visits.code, diagnoses) | np.isin(visits.other, diagnoses)
-
-
+@dataclass
 class Walk:
     """Walks the members of a block through their decisions, in order of time, and keeps what has happened so far."""
 
-    def __init__(
-        self,
-        rng: np.random.Generator,
-        settings: SynthSettings,
-        members: Members,
-        cover: NDArray[np.bool_],
-        calendar: Calendar,
-        recorded: Recorded,
-        outcomes: dict[str, Events],
-    ) -> None:
-        self.rng, self.settings, self.members, self.cover, self.calendar = rng, settings, members, cover, calendar
-        self.recorded, self.outcomes = recorded, outcomes
-        self.window = calendar.day(FIRST_ENROLMENT), calendar.day(LAST_ENROLMENT)
-        self.enrolled_on = np.full(len(members), NEVER, dtype=np.int32)
-        self.therapy: list[Events] = []
-        self.units: list[Units] = []
+    rng: np.random.Generator
+    settings: SynthSettings
+    members: Members
+    cover: Bools
+    calendar: Calendar
+    recorded: Recorded
+    outcomes: dict[str, Events]
+    enrolled_on: Ints
+    therapy: list[Events] = field(default_factory=list)
+    units: list[Units] = field(default_factory=list)
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """First and last day of enrolment."""
+        return self.calendar.day(FIRST_ENROLMENT), self.calendar.day(LAST_ENROLMENT)
 
     def choose(self, choices: Choices) -> None:
         """One point of choice each of some members: program or therapy, and what follows."""
@@ -134,7 +85,7 @@ class Walk:
         enrols = self._decide(choices.member, choices.day)
         self._treat(choices.where(~enrols))
 
-    def _decide(self, member: NDArray[np.integer], day: NDArray[np.integer]) -> NDArray[np.bool_]:
+    def _decide(self, member: Ints, day: Ints) -> Bools:
         """Who enrols, one decision a member; from the next day on the outcomes follow from the past as recorded now."""
         drivers = self.recorded.drivers(self.outcomes, member, day)
         log_odds = self._log_odds(member, drivers)
@@ -144,7 +95,7 @@ class Walk:
         self._enrol(member[enrols], day[enrols], drivers[enrols], log_odds[enrols])
         return enrols
 
-    def enrol_without_back_pain(self, has_back_pain: NDArray[np.bool_]) -> None:
+    def enrol_without_back_pain(self, has_back_pain: Bools) -> None:
         """Some members enrol whose claims never showed low back pain."""
         joins = (self.rng.random(len(self.members)) < WITHOUT_BACK_PAIN) & ~has_back_pain
         member = np.flatnonzero(joins & (self.enrolled_on == NEVER)).astype(np.int32)
@@ -152,16 +103,16 @@ class Walk:
         keep = self._may_enrol(member, day)
         self._begin_program(member[keep], day[keep])
 
-    def _may_enrol(self, member: NDArray[np.integer], day: NDArray[np.integer]) -> NDArray[np.bool_]:
+    def _may_enrol(self, member: Ints, day: Ints) -> Bools:
         is_in_window = (day >= self.window[0]) & (day <= self.window[1])
         is_covered = self.cover[member, np.clip(day, 0, self.calendar.days - 1)]
         return is_in_window & is_covered & (self.members.age(member, day) >= ADULT)
 
-    def _log_odds(self, member: NDArray[np.integer], drivers: NDArray[np.floating]) -> NDArray[np.float64]:
+    def _log_odds(self, member: Ints, drivers: Floats) -> Floats:
         hidden = self.settings.hidden_confounding * self.members.is_hidden[member]
         return planted.ENROLMENT_INTERCEPT + drivers @ planted.ENROLMENT_COEFFICIENTS + hidden
 
-    def _rate(self, outcome: str, member: NDArray[np.integer], drivers: NDArray[np.floating]) -> NDArray[np.float64]:
+    def _rate(self, outcome: str, member: Ints, drivers: Floats) -> Floats:
         """Events per 90 days without the program."""
         rate = planted.OUTCOMES[outcome].rate(drivers)
         if outcome == "imaging":
@@ -173,10 +124,10 @@ class Walk:
 
     def _follow(
         self,
-        member: NDArray[np.integer],
-        day: NDArray[np.integer],
-        drivers: NDArray[np.floating],
-        enrols: NDArray[np.bool_],
+        member: Ints,
+        day: Ints,
+        drivers: Floats,
+        enrols: Bools,
     ) -> None:
         """From the day after `day` on, replace the outcomes of these members by streams of the planted rates."""
         until = np.full(len(self.members), NEVER, dtype=np.int32)
@@ -187,9 +138,7 @@ class Walk:
             fresh = self._draw_stream(outcome, member, day, per_90_days)
             self.outcomes[outcome] = join_events(events.until(until), fresh)
 
-    def _draw_stream(
-        self, outcome: str, member: NDArray[np.integer], day: NDArray[np.integer], per_90_days: NDArray[np.floating]
-    ) -> Events:
+    def _draw_stream(self, outcome: str, member: Ints, day: Ints, per_90_days: Floats) -> Events:
         clock, last = self._clock(outcome), np.full(len(day), self.calendar.days - 1)
         n = self.rng.poisson(per_90_days / planted.RATE_DAYS * clock.between(day, last))
         which, _ = expand(n)
@@ -198,15 +147,15 @@ class Walk:
 
     def _enrol(
         self,
-        member: NDArray[np.integer],
-        day: NDArray[np.integer],
-        drivers: NDArray[np.floating],
-        log_odds: NDArray[np.floating],
+        member: Ints,
+        day: Ints,
+        drivers: Floats,
+        log_odds: Floats,
     ) -> None:
         self.enrolled_on[member] = day
         self.units.append(self._units(member, day, True, drivers, log_odds))
 
-    def _begin_program(self, member: NDArray[np.integer], day: NDArray[np.integer]) -> None:
+    def _begin_program(self, member: Ints, day: Ints) -> None:
         """Enrol outside a point of choice."""
         drivers = self.recorded.drivers(self.outcomes, member, day)
         self._follow(member, day, drivers, np.ones(len(member), dtype=bool))
@@ -228,7 +177,7 @@ class Walk:
         ends = self._next_image(visits.member, choices.day[which])
         self.therapy.append(visits.where(visits.day <= ends))
 
-    def _offer(self, candidates: Events, chosen_on: NDArray[np.integer]) -> None:
+    def _offer(self, candidates: Events, chosen_on: Ints) -> None:
         """Candidate dates, one a member: a decision if none was made that day, and a unit of those who stay."""
         later = candidates.where(candidates.day > chosen_on)
         self._decide(later.member, later.day)
@@ -239,7 +188,7 @@ class Walk:
         drivers = self.recorded.drivers(self.outcomes, member, day)
         self.units.append(self._units(member, day, False, drivers, self._log_odds(member, drivers)))
 
-    def _next_image(self, member: NDArray[np.integer], day: NDArray[np.integer]) -> NDArray[np.int64]:
+    def _next_image(self, member: Ints, day: Ints) -> Ints:
         """The day of the first image of each member after `day`, `NEVER` without one."""
         keys = np.append(days_of(self.outcomes["imaging"]), np.iinfo(np.int64).max)
         here = member.astype(np.int64) * STRIDE + day
@@ -248,21 +197,19 @@ class Walk:
 
     def _units(
         self,
-        member: NDArray[np.integer],
-        day: NDArray[np.integer],
+        member: Ints,
+        day: Ints,
         is_treated: bool,
-        drivers: NDArray[np.floating],
-        log_odds: NDArray[np.floating],
+        drivers: Floats,
+        log_odds: Floats,
     ) -> Units:
         rate = self._rate("imaging", member, drivers) / planted.RATE_DAYS
         expected = rate * self.calendar.elective.between(day, day + planted.RATE_DAYS)
         return Units(member, day, np.full(len(member), is_treated), log_odds, expected)
 
 
-def _candidates(
-    visits: Events, which: NDArray[np.integer], calendar: Calendar
-) -> Iterator[tuple[Events, NDArray[np.integer]]]:
-    """Each course's first visit in person of its first such month, then of the second, ...; with the place of the course."""
+def _candidates(visits: Events, which: Ints, calendar: Calendar) -> Iterator[tuple[Events, Ints]]:
+    """Each course's first visit in person in its first such month, then in its second, ...; and the course's place."""
     in_person = np.flatnonzero(visits.other != TELEHEALTH)
     months = which[in_person] * MONTHS + calendar.month[visits.day[in_person]]
     _, first = np.unique(months, return_index=True)
@@ -275,7 +222,7 @@ def _candidates(
         yield visits.where(here), course[rank == turn]
 
 
-def _ever_so_far(flag: NDArray[np.bool_], group: NDArray[np.integer]) -> NDArray[np.bool_]:
+def _ever_so_far(flag: Bools, group: Ints) -> Bools:
     """Whether the flag was true in this or an earlier row of the group; rows are sorted by group."""
     total = np.cumsum(flag)
     before = np.searchsorted(group, group, side="left")
@@ -288,7 +235,7 @@ def _mark_telehealth(rng: np.random.Generator, visits: Events, calendar: Calenda
     return replace(visits, other=np.where(is_remote, TELEHEALTH, codes.NONE).astype(np.int16))
 
 
-def _plain_courses(rng: np.random.Generator, choices: Choices, cover: NDArray[np.bool_], calendar: Calendar) -> Events:
+def _plain_courses(rng: np.random.Generator, choices: Choices, cover: Bools, calendar: Calendar) -> Events:
     """Courses of therapy outside the months of the study: they stop at random."""
     visits, which = plan_course(rng, choices, calendar)
     stops = _ever_so_far(rng.random(len(visits)) < COURSE_STOPS, which)
@@ -301,7 +248,7 @@ def walk_pathways(
     settings: SynthSettings,
     members: Members,
     spans: Spans,
-    cover: NDArray[np.bool_],
+    cover: Bools,
     calendar: Calendar,
     history: History,
     back: BackPain,
@@ -311,7 +258,9 @@ def walk_pathways(
         name: join_events(*(part[name] for part in (history.outcomes, back.outcomes) if name in part)).one_a_day()
         for name in planted.OUTCOMES
     }
-    walk = Walk(rng, settings, members, cover, calendar, Recorded(members, spans, history, back), outcomes)
+    recorded = Recorded.of(members, spans, history, back)
+    nobody = np.full(len(members), NEVER, dtype=np.int32)
+    walk = Walk(rng, settings, members, cover, calendar, recorded, outcomes, nobody)
     warm_up, last = walk.window[0] - WARM_UP_DAYS, walk.window[1]
     in_study = (back.choices.day >= warm_up) & (back.choices.day <= last)
     for turn in _turns(back.choices.where(in_study)):
@@ -335,10 +284,9 @@ def _finish(walk: Walk, therapy: Events) -> Pathways:
     """Drop therapy and candidate dates from enrolment on: a member in the program is no comparator."""
     therapy = therapy.where(therapy.day < walk.enrolled_on[therapy.member]).one_a_day()
     enrolled = np.flatnonzero(walk.enrolled_on < NEVER)
-    columns = (np.concatenate([getattr(part, name) for part in walk.units]) for name in Units.__dataclass_fields__)
-    units = Units(*columns)
+    units = Units(*(np.concatenate([getattr(part, column.name) for part in walk.units]) for column in fields(Units)))
     keep = units.is_treated | (units.day < walk.enrolled_on[units.member])
     order = np.lexsort((units.is_treated, units.day, units.member))
     order = order[keep[order]]
-    kept = Units(*(getattr(units, name)[order] for name in Units.__dataclass_fields__))
+    kept = Units(*(getattr(units, column.name)[order] for column in fields(Units)))
     return Pathways(therapy, walk.outcomes, Events.of(enrolled, walk.enrolled_on[enrolled]), kept)

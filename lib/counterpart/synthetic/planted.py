@@ -1,4 +1,4 @@
-"""What is planted: how the recorded past drives enrolment and outcomes, and by how much the program changes each outcome.
+"""What is planted: how the recorded past drives enrolment and outcomes, and what the program changes.
 
 Everything is log-linear in the same drivers, and every driver is a count of what the claims of the 365 days before an
 index date show (or age and sex): a study that adjusts for them recovers the ratios.
@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from counterpart.synthetic.clock import Floats
 
 PROGRAM = "digital_msk"
 OTHER_PROGRAM = "digital_diabetes"
 RATE_DAYS = 90
+COUNTED_OUTCOMES = ("imaging", "emergency", "opioid")  # outcomes that drive, once they are past
 HORIZONS = (30, 90, 180, 365)
 
 # Driver: coefficient in the log odds of enrolment against physical therapy, and the value at which it adds nothing.
@@ -45,7 +47,7 @@ class Outcome:
     rate_ratio: float
     coefficients: dict[str, float]
 
-    def rate(self, drivers: NDArray[np.floating]) -> NDArray[np.float64]:
+    def rate(self, drivers: Floats) -> Floats:
         """Events per 90 days of a member outside the program; `drivers` has shape (n, drivers), centred."""
         weights = np.array([self.coefficients.get(name, 0.0) for name in DRIVER_NAMES])
         return self.per_90_days * np.exp(drivers @ weights)
@@ -57,14 +59,16 @@ OUTCOMES: dict[str, Outcome] = {
         0.235,
         0.40,
         {
-            "age": -0.12, "female": 0.15, "rheumatic": 0.20, "pulmonary": 0.10, "office": 0.10, "back_office": 0.80, "imaging": 0.85,
-            "emergency": 0.30, "opioid": 0.30,
+            "age": -0.12, "female": 0.15, "rheumatic": 0.20, "pulmonary": 0.10, "office": 0.10, "back_office": 0.80,
+            "imaging": 0.85, "emergency": 0.30, "opioid": 0.30,
         },
     ),
     "surgery": Outcome(0.0035, 0.60, {"back_office": 0.60, "imaging": 0.80, "opioid": 0.30}),
     "injection": Outcome(0.022, 0.70, {"age": 0.05, "back_office": 0.60, "imaging": 0.70, "opioid": 0.20}),
     "opioid": Outcome(0.075, 0.75, {"back_office": 0.20, "emergency": 0.20, "opioid": 1.45}),
-    "emergency": Outcome(0.060, 0.85, {"age": -0.05, "pulmonary": 0.15, "office": 0.25, "emergency": 0.80, "opioid": 0.15}),
+    "emergency": Outcome(
+        0.060, 0.85, {"age": -0.05, "pulmonary": 0.15, "office": 0.25, "emergency": 0.80, "opioid": 0.15}
+    ),
     "impacted_cerumen": Outcome(0.030, 1.0, _CONFOUNDED),
     "ingrowing_nail": Outcome(0.025, 1.0, _CONFOUNDED),
     "contact_dermatitis": Outcome(0.030, 1.0, _CONFOUNDED),
