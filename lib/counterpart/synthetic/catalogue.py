@@ -240,7 +240,8 @@ _others = zipf(OTHER_STATES, 0.8)
 _scale = (1 - HOME_SHARE) / sum(_others.values())
 state_of_residence = Mix(STATES, {HOME_STATE: HOME_SHARE, **{s: w * _scale for s, w in _others.items()}})
 PAYERS = Vocabulary(["Northstar Mutual", "Bluefield Health", "Medallion Advantage"])
-PAYER_TYPES = ("commercial", "commercial", "medicare")
+PAYER_TYPES = ("commercial", "medicare")
+PAYER_TYPE_OF = np.array([0, 0, 1], dtype=np.int8)
 PLANS = Vocabulary(["PPO Gold", "PPO Silver", "HMO", "HDHP", "Advantage"])
 
 

@@ -49,6 +49,7 @@ FATES = {
     "overlapping_span": ("merged", "overlapping_span"),
     "reversed_span": ("quarantined", "reversed_span"),
 }
+_KINDS = tuple(SHARES)
 LONG_AGO, FAR_AHEAD = date(1887, 3, 1), date(2099, 1, 1)
 Tally = Counter[tuple[str, str]]
 SomeLines = TypeVar("SomeLines", MedicalLines, PharmacyLines)
@@ -71,13 +72,13 @@ class Soiler:
 
     def soil_lines(self, table: str, lines: SomeLines, is_lost: Bools) -> SomeLines:
         """Lines -> the same lines and dirty ones; at most one kind of dirt imitates any line."""
-        clean, first_claim = lines, int(lines.claim.max(initial=-1)) + 1
+        first_claim = int(lines.claim.max(initial=-1)) + 1
         usable = ~is_lost[lines.member]
         self.tally[table, "member_without_eligibility"] += int((~usable).sum())
         kind = self._draw_kinds(lines, usable)
-        parts = [self._style(table, clean, kind == list(SHARES).index("code_style"))]
+        parts = [self._style(table, lines, kind == _KINDS.index("code_style"))]
         for name, soil in _SOILING.items():
-            models = clean.take(kind == list(SHARES).index(name))
+            models = lines.take(kind == _KINDS.index(name))
             dirty = soil(self, models, first_claim)
             first_claim += len(models)
             self.tally[table, name] += len(dirty)

@@ -8,11 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from counterpart.synthetic import catalogue as codes
-from counterpart.synthetic import layout
+from counterpart.synthetic import layout, planted
 from counterpart.synthetic.billing import SETTINGS
 from counterpart.synthetic.catalogue import NONE, Vocabulary
 from counterpart.synthetic.clock import Bools, Calendar, Ints
-from counterpart.synthetic.events import Events
 from counterpart.synthetic.lines import (
     N_HOSPITALS,
     N_PROVIDERS,
@@ -21,6 +20,7 @@ from counterpart.synthetic.lines import (
     MedicalLines,
     Paid,
     PharmacyLines,
+    RosterRows,
 )
 from counterpart.synthetic.members import NEVER, Members
 from counterpart.synthetic.pathways import Units
@@ -38,13 +38,13 @@ def _dotted(code: str) -> str:
 
 # How codes are written, by style: as they should be; dotted; in lower case; between blanks.
 DIAGNOSIS_STYLES = (str, _dotted, str.lower, lambda code: f" {code} ")
-PROCEDURE_STYLES = (str, lambda code: f"{code} ", str.lower, lambda code: f" {code}")
+PROCEDURE_STYLES = (str, lambda code: f"{code} ", lambda code: f" {code.lower()}", lambda code: f"  {code}")
 NDC_STYLES = (str, lambda code: f"{code} ", lambda code: f" {code}", lambda code: f" {code} ")
 N_STYLES = 4
 
 
 def _styled(vocabulary: Vocabulary, styles: tuple) -> pa.Array:
-    """The vocabulary once per style, one after the other."""
+    """The vocabulary once per style, one after the other; all different, as Arrow writes no dictionary with repeats."""
     return pa.array([style(code) for style in styles for code in vocabulary.codes])
 
 
@@ -184,22 +184,22 @@ class Scribe:
             "enrollment_start_date": self._dates(rows.start),
             "enrollment_end_date": self._dates(rows.end),
             "payer": self._coded(payer, pa.array(codes.PAYERS.codes)),
-            "payer_type": self._coded(payer, pa.array(codes.PAYER_TYPES)),
+            "payer_type": self._coded(codes.PAYER_TYPE_OF[payer], pa.array(codes.PAYER_TYPES)),
             "plan": self._coded(rows.plan, pa.array(codes.PLANS.codes)),
             "state": self._coded(rows.state, pa.array(codes.STATES.codes)),
             "data_source": _constant(DATA_SOURCE, len(rows)),
         }
         return layout.fill(layout.ELIGIBILITY, columns, len(rows))
 
-    def roster(self, enrolments: Events, program: list[str], left_on: Ints) -> pa.Table:
+    def roster(self, rows: RosterRows) -> pa.Table:
         """One row per enrolment in a program."""
         columns = {
-            "person_id": self._person(enrolments.member, "P"),
-            "program": pa.array(program, pa.string()),
-            "enrolled_on": self._dates(enrolments.day),
-            "left_on": self._dates(left_on),
+            "person_id": self._person(rows.member, "P"),
+            "program": self._coded(rows.is_ours.astype(np.int8), pa.array([planted.OTHER_PROGRAM, planted.PROGRAM])),
+            "enrolled_on": self._dates(rows.enrolled),
+            "left_on": self._dates(rows.left),
         }
-        return layout.fill(layout.ROSTER, columns, len(enrolments))
+        return layout.fill(layout.ROSTER, columns, len(rows))
 
     def scores(self, units: Units, imaging_ratio: float) -> pa.Table:
         """One row per planted person-date."""

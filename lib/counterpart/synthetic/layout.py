@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 DIAGNOSIS_COLUMNS = PROCEDURE_COLUMNS = 25
-_TYPES = {
+TYPES = {
     "varchar": pa.string(),
     "integer": pa.int32(),
     "number": pa.float64(),
@@ -21,7 +21,7 @@ _TYPES = {
 def _schema(columns: str) -> pa.Schema:
     """A schema from words `name` or `name:type`; text where no type is named."""
     pairs = (word.partition(":") for word in columns.split())
-    return pa.schema([(name, _TYPES[kind or "varchar"]) for name, _, kind in pairs])
+    return pa.schema([(name, TYPES[kind or "varchar"]) for name, _, kind in pairs])
 
 
 def _numbered(name: str, n: int, kind: str = "varchar") -> str:

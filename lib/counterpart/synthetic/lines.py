@@ -111,6 +111,16 @@ class EligibilityRows(Rows):
     state: Ints
 
 
+@dataclass(frozen=True)
+class RosterRows(Rows):
+    """Enrolments; `left` is `NEVER` for those who stay. `is_ours` tells the program under study from the other one."""
+
+    member: Ints
+    enrolled: Ints
+    left: Ints
+    is_ours: Bools
+
+
 def spread_claims(rng: np.random.Generator, claims: Claims, spans: Spans) -> MedicalLines:
     """Claims (one row each) -> their lines, numbered within the claim from 1, claims numbered in their order from 0."""
     which, place = expand(claims.n_lines)

@@ -122,13 +122,7 @@ class Walk:
     def _clock(self, outcome: str) -> Clock:
         return self.calendar.acute if outcome in ("emergency", "opioid") else self.calendar.elective
 
-    def _follow(
-        self,
-        member: Ints,
-        day: Ints,
-        drivers: Floats,
-        enrols: Bools,
-    ) -> None:
+    def _follow(self, member: Ints, day: Ints, drivers: Floats, enrols: Bools) -> None:
         """From the day after `day` on, replace the outcomes of these members by streams of the planted rates."""
         until = np.full(len(self.members), NEVER, dtype=np.int32)
         until[member] = day
@@ -145,13 +139,7 @@ class Walk:
         on = clock.draw(self.rng, day[which], last[which])
         return dress(self.rng, outcome, member[which], on).covered(self.cover)
 
-    def _enrol(
-        self,
-        member: Ints,
-        day: Ints,
-        drivers: Floats,
-        log_odds: Floats,
-    ) -> None:
+    def _enrol(self, member: Ints, day: Ints, drivers: Floats, log_odds: Floats) -> None:
         self.enrolled_on[member] = day
         self.units.append(self._units(member, day, True, drivers, log_odds))
 
@@ -195,14 +183,7 @@ class Walk:
         following = keys[np.searchsorted(keys, here, side="right")]
         return np.where(following // STRIDE == member, following % STRIDE, NEVER)
 
-    def _units(
-        self,
-        member: Ints,
-        day: Ints,
-        is_treated: bool,
-        drivers: Floats,
-        log_odds: Floats,
-    ) -> Units:
+    def _units(self, member: Ints, day: Ints, is_treated: bool, drivers: Floats, log_odds: Floats) -> Units:
         rate = self._rate("imaging", member, drivers) / planted.RATE_DAYS
         expected = rate * self.calendar.elective.between(day, day + planted.RATE_DAYS)
         return Units(member, day, np.full(len(member), is_treated), log_odds, expected)
