@@ -22,6 +22,7 @@ STANDARD_ERRORS = 3.0
 UNITS = """
 create temp table lines as
 select person_id, claim_start_date as day, hcpcs_code as code, revenue_center_code = '0450' as is_room,
+       coalesce(hcpcs_code in ('72100', '72110', '72114', '72131', '72132', '72148', '72158'), false) as is_image,
        place_of_service_code as place, diagnosis_code_1 as dx1, diagnosis_code_2 as dx2,
        regexp_matches(diagnosis_code_1, '^(M545|M541|M543|M544|M511|M512|M513|M478|M480|M961|S335|S390)') as is_back
 from read_parquet($folder || '/medical_claim/*.parquet');
@@ -49,13 +50,11 @@ with person as (
     select person_id, day, is_treated,
         count(distinct k) filter (k < 0 and code between '99202' and '99215') as office,
         count(distinct k) filter (k < 0 and code between '99202' and '99215' and is_back) as back_office,
-        count(distinct k) filter (k < 0 and code in ('72100','72110','72114','72131','72132','72148','72158')
-                                  and is_back) as images,
+        count(distinct k) filter (k < 0 and is_image) as images,
         count(distinct k) filter (k < 0 and (is_room or place = '23')) as emergencies,
         max(k < 0 and 'J449' in (dx1, coalesce(dx2, ''))) as pulmonary,
         max(k < 0 and 'M069' in (dx1, coalesce(dx2, ''))) as rheumatic,
-        list(distinct k) filter (k > 0 and code in ('72100','72110','72114','72131','72132','72148','72158')
-                                 and is_back) as image_days
+        list(distinct k) filter (k > 0 and is_image) as image_days
     from seen group by all
 ), opioids as (
     select person_id, day, count(distinct dispensing_date) as opioids

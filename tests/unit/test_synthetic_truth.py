@@ -72,7 +72,7 @@ def count_drivers(folder: Path, units: pd.DataFrame) -> pd.DataFrame:
     counted = {
         "office": medical[medical.hcpcs_code.isin(OFFICE)],
         "back_office": medical[medical.hcpcs_code.isin(OFFICE) & is_back],
-        "imaging": medical[medical.hcpcs_code.isin(IMAGING) & is_back],
+        "imaging": medical[medical.hcpcs_code.isin(IMAGING)],
         "emergency": medical[is_emergency],
     }
     drivers = {name: np.log1p(count_days(units, lines, day)) for name, lines in counted.items()}

@@ -21,7 +21,7 @@ MOST_VISITS = 16
 # After a point of choice nothing else is decided for this long, so that 90 days of follow-up know one decision.
 QUIET_DAYS = 91
 LATER_WITHIN = 120
-NOT_THE_BACK_SHARE = 0.055
+FOR_ANOTHER_REASON = 0.04  # of the images of the lumbar spine: no low back pain on the claim
 
 
 @dataclass(frozen=True)
@@ -110,15 +110,12 @@ def dress(rng: np.random.Generator, outcome: str, member: Ints, day: Ints) -> Ev
         return Events.of(member, day, codes.emergency_diagnosis.draw(rng, n)).one_a_day()
     if outcome in codes.NEGATIVE_CONTROLS:
         return Events.of(member, day, np.full(n, codes.DIAGNOSES[codes.NEGATIVE_CONTROLS[outcome]])).one_a_day()
+    diagnosis = codes.back_diagnosis.draw(rng, n)
+    if outcome == "imaging":
+        is_for_another_reason = rng.random(n) < FOR_ANOTHER_REASON
+        diagnosis = np.where(is_for_another_reason, codes.other_diagnosis.draw(rng, n), diagnosis)
     done = {"imaging": codes.back_study, "injection": codes.injection_procedure, "surgery": codes.surgery_procedure}
-    return Events.of(member, day, done[outcome].draw(rng, n), codes.back_diagnosis.draw(rng, n)).one_a_day()
-
-
-def draw_other_imaging(rng: np.random.Generator, members: Members, cover: Bools, calendar: Calendar) -> Events:
-    """Images of the lumbar spine for another reason: not counted where low back pain is asked for on the claim."""
-    member, day = occur(rng, members.frailty * NOT_THE_BACK_SHARE * 0.4, calendar.elective)
-    studies = codes.back_study.draw(rng, len(member))
-    return Events.of(member, day, studies, codes.other_diagnosis.draw(rng, len(member))).covered(cover)
+    return Events.of(member, day, done[outcome].draw(rng, n), diagnosis).one_a_day()
 
 
 def _spaced(points: Events) -> Choices:

@@ -182,9 +182,9 @@ def bill_imaging(rng: np.random.Generator, studies: Events) -> list[Claims]:
 
 
 def bill_therapy(rng: np.random.Generator, visits: Events) -> Claims:
-    """Physical therapy: an evaluation or exercise, then one to three more procedures, all under modifier GP."""
+    """Physical therapy: an evaluation or exercise, then one or two more procedures, all under modifier GP."""
     n = len(visits)
-    which, place = expand(1 + rng.integers(1, 4, n))
+    which, place = expand(1 + rng.integers(1, 3, n))
     procedure = codes.therapy_procedure.draw(rng, len(which))
     main = np.full(n, codes.PROCEDURES["97110"], dtype=np.int16)
     evaluated = rng.random(n) < 0.16

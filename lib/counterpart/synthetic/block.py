@@ -106,7 +106,7 @@ def _bill(rng: np.random.Generator, story: Story) -> billing.Claims:
             billing.bill_office(rng, join_events(*history.visits, story.back.office, *controls), calendar),
             billing.bill_tests(rng, history.office),
             billing.bill_procedures(rng, history.procedures),
-            *billing.bill_imaging(rng, join_events(outcomes["imaging"], story.other_imaging)),
+            *billing.bill_imaging(rng, outcomes["imaging"]),
             billing.bill_therapy(rng, join_events(story.pathways.therapy, history.joint_therapy)),
             billing.bill_chiropractic(rng, history.chiropractic),
             *billing.bill_emergencies(rng, outcomes["emergency"]),

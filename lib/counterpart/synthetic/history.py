@@ -22,6 +22,7 @@ PROCEDURES, STAYS, EMERGENCIES, TRAUMAS = 0.45, 0.022, 0.20, 0.003
 ACUTE_FILLS, MAINTENANCE_FILLS, MAINTENANCE_PER_CONDITION = 0.65, 0.65, 2.2
 STEROID_BURSTS, DAILY_STEROID_FILLS = 0.06, 8.0
 OPIOID_FILLS, OPIOID_USERS, OPIOID_FILLS_OF_USERS = 0.07, 0.015, 7.0
+UNRELATED_IMAGES = 0.02
 PREGNANCIES, FERTILE = 0.055, (18, 43)
 JOINT_COURSES, JOINT_VISITS = 0.04, 6
 CHIROPRACTIC_USERS, CHIROPRACTIC_COURSES, CHIROPRACTIC_VISITS = 0.035, 0.7, 6
@@ -53,6 +54,7 @@ def draw_history(rng: np.random.Generator, members: Members, cover: Bools, calen
     outcomes = {
         "emergency": _draw_emergencies(rng, members, calendar),
         "opioid": _draw_opioids(rng, members, calendar),
+        "imaging": _draw_unrelated_images(rng, members, calendar),
         **{name: _draw_control(rng, members, name, calendar) for name in CONTROLS_PER_YEAR},
     }
     return History(
@@ -109,6 +111,13 @@ def _draw_opioids(rng: np.random.Generator, members: Members, calendar: Calendar
     per_year = members.frailty * OPIOID_FILLS * is_adult + OPIOID_FILLS_OF_USERS * is_user
     member, day = occur(rng, per_year, calendar.acute)
     return Events.of(member, day, codes.opioid_product.draw(rng, len(member))).one_a_day()
+
+
+def _draw_unrelated_images(rng: np.random.Generator, members: Members, calendar: Calendar) -> Events:
+    """Images of the lumbar spine that no episode of low back pain explains."""
+    member, day = occur(rng, members.frailty * UNRELATED_IMAGES, calendar.elective)
+    studies = codes.back_study.draw(rng, len(member))
+    return Events.of(member, day, studies, codes.other_diagnosis.draw(rng, len(member))).one_a_day()
 
 
 def _draw_control(rng: np.random.Generator, members: Members, name: str, calendar: Calendar) -> Events:

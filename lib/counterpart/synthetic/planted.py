@@ -74,13 +74,16 @@ OUTCOMES: dict[str, Outcome] = {
     "contact_dermatitis": Outcome(0.030, 1.0, _CONFOUNDED),
 }  # fmt: skip
 NEGATIVE_CONTROLS = ("impacted_cerumen", "ingrowing_nail", "contact_dermatitis")
-# The names that studies give the outcomes.
+# The names that conf/studies/msk_imaging.yaml gives the outcomes.
 OUTCOME_NAMES = {
     "imaging": "lumbar_imaging",
-    "surgery": "lumbar_surgery",
-    "injection": "spinal_injection",
-    "opioid": "opioid_fill",
-    "emergency": "emergency_visit",
+    "surgery": "surgery",
+    "injection": "injections",
+    "opioid": "opioids",
+    "emergency": "emergency",
+    "impacted_cerumen": "cerumen",
+    "ingrowing_nail": "ingrowing_nail",
+    "contact_dermatitis": "dermatitis",
 }
 
 

@@ -7,9 +7,8 @@ from enum import IntEnum
 
 import numpy as np
 
-from counterpart.synthetic.backpain import BackPain, draw_back_pain, draw_other_imaging
+from counterpart.synthetic.backpain import BackPain, draw_back_pain
 from counterpart.synthetic.clock import Bools, Calendar
-from counterpart.synthetic.events import Events
 from counterpart.synthetic.history import History, draw_history
 from counterpart.synthetic.members import Members, Spans, draw_members, draw_spans
 from counterpart.synthetic.pathways import Pathways, walk_pathways
@@ -28,7 +27,6 @@ class Topic(IntEnum):
     AMOUNTS = 6
     ROSTER = 7
     DIRT = 8
-    OTHER_IMAGING = 9
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,6 @@ class Story:
     cover: Bools
     history: History
     back: BackPain
-    other_imaging: Events
     pathways: Pathways
 
 
@@ -65,6 +62,5 @@ def draw_story(settings: SynthSettings, block: int) -> Story:
     cover = spans.covers(len(members), calendar.days)
     history = draw_history(streams.of(Topic.HISTORY), members, cover, calendar)
     back = draw_back_pain(streams.of(Topic.BACK_PAIN), members, cover, calendar)
-    other_imaging = draw_other_imaging(streams.of(Topic.OTHER_IMAGING), members, cover, calendar)
     pathways = walk_pathways(streams.of(Topic.PATHWAYS), settings, members, spans, cover, calendar, history, back)
-    return Story(calendar, members, spans, cover, history, back, other_imaging, pathways)
+    return Story(calendar, members, spans, cover, history, back, pathways)

@@ -34,19 +34,19 @@ def planted_document(settings: SynthSettings, counts: Counter[str]) -> dict[str,
     return {
         "program": planted.PROGRAM,
         "rate_ratios": {
-            planted.OUTCOME_NAMES.get(name, name): {
+            planted.OUTCOME_NAMES[name]: {
                 str(horizon): planted.rate_ratio_of(name, settings.rate_ratio) for horizon in planted.HORIZONS
             }
             for name in planted.OUTCOMES
         },
-        "negative_controls": list(planted.NEGATIVE_CONTROLS),
+        "negative_controls": [planted.OUTCOME_NAMES[name] for name in planted.NEGATIVE_CONTROLS],
         "enrolment_model": {
             "intercept": planted.ENROLMENT_INTERCEPT,
             "coefficients": {name: coefficient for name, (coefficient, _) in planted.DRIVERS.items()},
             "centres": {name: centre for name, (_, centre) in planted.DRIVERS.items()},
         },
         "outcome_models": {
-            planted.OUTCOME_NAMES.get(name, name): {"per_90_days": model.per_90_days, **model.coefficients}
+            planted.OUTCOME_NAMES[name]: {"per_90_days": model.per_90_days, **model.coefficients}
             for name, model in planted.OUTCOMES.items()
         },
         "settings": {
