@@ -33,7 +33,13 @@ BASE: dict[str, Any] = {
     },
     "outcomes": {
         "outcomes": [
-            {"name": "imaging", "label": "Imaging", "role": "primary", "events": ["imaging", "mri"], "horizons": [30, 90]},
+            {
+                "name": "imaging",
+                "label": "Imaging",
+                "role": "primary",
+                "events": ["imaging", "mri"],
+                "horizons": [30, 90],
+            },
             {"name": "later", "label": "Late imaging", "events": ["imaging"], "horizons": [90], "start_day": 15},
         ]
     },

@@ -8,7 +8,6 @@ from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyspark.sql import SparkSession
 from typing_extensions import Self
 
 from counterpart.codes import CodeLibrary
@@ -39,15 +38,16 @@ class Application:
 
     def __enter__(self) -> Self:
         self.progress.note(f"site {self.site.name}" + (f", study {self.study.name}" if self.study else ""))
-        is_given = SparkSession.getActiveSession() is not None
-        self.spark = build_session(self.site)
-        if not is_given:
+        self.spark, is_ours = build_session(self.site)
+        if is_ours:
             self._open.callback(self.spark.stop)
         self.progress.watch(self.spark)
         self.store = Store(self.spark, self.site.warehouse)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._open.close()
 
     def ingest(self, received_on: date | None) -> dict[str, Any]:

@@ -69,13 +69,17 @@ def _write_json(path: Path | None, document: dict[str, Any]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="counterpart", description="Matched-cohort studies on insurance claims.", epilog=__doc__.split("\n\n", 1)[1]
+        prog="counterpart",
+        description="Matched-cohort studies on insurance claims.",
+        epilog=__doc__.split("\n\n", 1)[1],
     )
     parser.add_argument("--version", action="version", version=f"counterpart {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = _study_command(commands, "run", "ingest, every stage of a study, and the report", _run)
     run.add_argument("--no-ingest", action="store_true", help="take the claims tables as they are")
-    _study_command(commands, "ingest", "bring the claims tables up to date with the site's source", _ingest, needs_study=False)
+    _study_command(
+        commands, "ingest", "bring the claims tables up to date with the site's source", _ingest, needs_study=False
+    )
     for name in STAGE_NAMES:
         _study_command(commands, name, f"the stage {name} of a study", _one_stage)
     _study_command(commands, "report", "release the results of a study and write its report", _report)
@@ -95,7 +99,9 @@ def _study_command(
         command.add_argument("--study", type=Path, help="not used; accepted so that all jobs take the same arguments")
     command.add_argument("--site", type=Path, required=True, help="the site document (YAML)")
     command.add_argument("--json", type=Path, metavar="FILE", help="write what a scheduler needs")
-    command.add_argument("--received-on", type=_day, default=None, help="date of the delivery; later service dates are impossible")
+    command.add_argument(
+        "--received-on", type=_day, default=None, help="date of the delivery; later service dates are impossible"
+    )
     return command
 
 
@@ -106,7 +112,9 @@ def _add_synth(commands: Any) -> None:
     synth.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     synth.add_argument("--start", type=_day, default=date(2016, 1, 1))
     synth.add_argument("--end", type=_day, default=date(2021, 9, 30))
-    synth.add_argument("--hidden-confounding", type=float, default=0.0, metavar="X", help="strength of a cause no claim shows")
+    synth.add_argument(
+        "--hidden-confounding", type=float, default=0.0, metavar="X", help="strength of a cause no claim shows"
+    )
     synth.add_argument("--workers", type=int, default=None, help="processes (default: one per core)")
     synth.add_argument("--json", type=Path, metavar="FILE")
 

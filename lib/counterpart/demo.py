@@ -37,7 +37,12 @@ def run_demo(folder: Path, members: int, seed: int, rate_ratio: float, dirt: str
 
 
 def _require_same(planted: dict[str, Any], settings: SynthSettings, folder: Path) -> None:
-    asked = {"members": settings.members, "seed": settings.seed, "rate_ratio": settings.rate_ratio, "dirt": settings.dirt}
+    asked = {
+        "members": settings.members,
+        "seed": settings.seed,
+        "rate_ratio": settings.rate_ratio,
+        "dirt": settings.dirt,
+    }
     different = [f"{name} {planted[name]}, not {value}" for name, value in asked.items() if planted[name] != value]
     if different:
         raise SettingsError(

@@ -63,9 +63,7 @@ class EventPlan:
     @property
     def systems(self) -> frozenset[int]:
         """Numbers of the code systems that any code set of the plan uses."""
-        return frozenset(
-            code_range.low >> 56 for code_set in self.code_sets.values() for code_range in code_set.ranges
-        )
+        return frozenset(code_range.low >> 56 for code_set in self.code_sets.values() for code_range in code_set.ranges)
 
     def uses(self, *systems: str) -> bool:
         """Does any code set of the plan hold codes of one of the systems?"""
@@ -109,9 +107,7 @@ def _days_of_claims(medical: DataFrame, plan: EventPlan, people: DataFrame | Non
         lines = lines.filter(_may_show(plan))
     claim_days = _add_masks(lines, plan)
     shown = [
-        F.when(_shows(clauses, plan), F.lit(event_id))
-        if plan.names[event_id] != MEDICAL_CLAIM
-        else F.lit(event_id)
+        F.when(_shows(clauses, plan), F.lit(event_id)) if plan.names[event_id] != MEDICAL_CLAIM else F.lit(event_id)
         for event_id, clauses in enumerate(plan.clauses)
     ]
     return claim_days.select(
@@ -128,7 +124,9 @@ def _days_of_fills(pharmacy: DataFrame, plan: EventPlan, people: DataFrame | Non
         fills = _restrict(fills, people)
     shown_by = _signals_by_code(fills, plan)
     events_of = {
-        signal: [i for i, clauses in enumerate(plan.clauses) if any(Signal(clause.codes) == signal for clause in clauses)]
+        signal: [
+            i for i, clauses in enumerate(plan.clauses) if any(Signal(clause.codes) == signal for clause in clauses)
+        ]
         for signal in plan.signals
     }
     matched = _match_codes(fills, F.col("ndc"), shown_by)
@@ -182,8 +180,12 @@ def _add_masks(lines: DataFrame, plan: EventPlan) -> DataFrame:
     """
     codes = [column for system, column in _line_codes() if plan.uses(system)]
     diagnoses = [F.coalesce("diagnoses", F.array().cast("array<bigint>"))] if plan.uses(*_DIAGNOSIS_SYSTEMS) else []
-    is_telehealth = F.coalesce(F.col("place").isin(*TELEHEALTH_PLACES), F.lit(False)) | _has_modifier(TELEHEALTH_MODIFIER)
-    is_therapist = F.coalesce(F.col("specialty").isin(*THERAPIST_SPECIALTIES), F.lit(False)) | _has_modifier(THERAPY_MODIFIER)
+    is_telehealth = F.coalesce(F.col("place").isin(*TELEHEALTH_PLACES), F.lit(False)) | _has_modifier(
+        TELEHEALTH_MODIFIER
+    )
+    is_therapist = F.coalesce(F.col("specialty").isin(*THERAPIST_SPECIALTIES), F.lit(False)) | _has_modifier(
+        THERAPY_MODIFIER
+    )
     exploded = lines.select(
         "member_key",
         "event_date",
@@ -195,7 +197,9 @@ def _add_masks(lines: DataFrame, plan: EventPlan) -> DataFrame:
     )
     matched = _match_codes(exploded, F.col("code"), _signals_by_code(lines, plan))
     masks = [
-        F.coalesce(F.bit_or(F.when(_in_word(word), F.expr(_BIT_OF_SIGNAL.format(first=word * _BITS_PER_WORD)))), F.lit(0))
+        F.coalesce(
+            F.bit_or(F.when(_in_word(word), F.expr(_BIT_OF_SIGNAL.format(first=word * _BITS_PER_WORD)))), F.lit(0)
+        )
         .cast("bigint")
         .alias(f"mask_{word}")
         for word in range(_n_words(plan))

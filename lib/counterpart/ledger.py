@@ -103,7 +103,9 @@ class Ledger:
         for name, (path, version) in sorted(tables.items()):
             dataset = MetaDataset(_delta_source(path, version), name=name, digest=str(version))
             datasets.append(
-                mlflow.entities.DatasetInput(dataset._to_mlflow_entity(), [mlflow.entities.InputTag("version", str(version))])
+                mlflow.entities.DatasetInput(
+                    dataset._to_mlflow_entity(), [mlflow.entities.InputTag("version", str(version))]
+                )
             )
         self.client.log_inputs(run_id, datasets)
 

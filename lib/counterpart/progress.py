@@ -80,7 +80,9 @@ class TerminalProgress:
             task: TaskID = bar.add_task(name, total=None, tasks="")
             while not done.wait(_POLL_SECONDS):
                 n_done, n_known = self._tasks()
-                bar.update(task, completed=n_done, total=n_known or None, tasks=f"{n_done}/{n_known} tasks" if n_known else "")
+                bar.update(
+                    task, completed=n_done, total=n_known or None, tasks=f"{n_done}/{n_known} tasks" if n_known else ""
+                )
 
     def _show_plain(self, name: str, done: threading.Event) -> None:
         while not done.wait(_PLAIN_LINE_SECONDS):

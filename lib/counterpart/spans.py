@@ -18,8 +18,8 @@ def label_runs(
 ) -> DataFrame:
     """Add `covered_to`, the last day any earlier span of the keys reaches, and `run_start_date`.
 
-    Span -> span. A run is a chain of spans in date order in which each starts at most `max_gap_days` uncovered days after
-    the days before it: 0 joins overlapping and adjacent spans. Both columns look at earlier spans only, never at
+    Span -> span. A run is a chain of spans in date order in which each starts at most `max_gap_days` uncovered days
+    after what came before: 0 joins overlapping and adjacent spans. Both columns look at earlier spans only, never at
     what follows. Of spans that start on one day the longest is first; `ties` orders equal spans, where a caller must
     tell them apart.
     """

@@ -129,7 +129,9 @@ class Store:
         here, there = self.read(table), conform(rows, table)
         return here.exceptAll(there).isEmpty() and there.exceptAll(here).isEmpty()
 
-    def change_lines(self, table: Table, added: DataFrame, retired: DataFrame | None, properties: Mapping[str, str]) -> None:
+    def change_lines(
+        self, table: Table, added: DataFrame, retired: DataFrame | None, properties: Mapping[str, str]
+    ) -> None:
         """Take out the retired lines and add the new ones in one commit; no commit where there is nothing to change.
 
         Lines lie sorted by member and date inside the files of a month and member bucket.
@@ -143,7 +145,9 @@ class Store:
             self.append(table, _laid_out(added, table))
 
     def _create(self, table: Table, properties: Mapping[str, str]) -> None:
-        builder = DeltaTable.createIfNotExists(self.spark).location(self.path(table)).partitionedBy(*table.partitioned_by)
+        builder = (
+            DeltaTable.createIfNotExists(self.spark).location(self.path(table)).partitionedBy(*table.partitioned_by)
+        )
         builder = builder.addColumns(self.spark.createDataFrame([], table.ddl).schema)
         for name, value in properties.items():
             builder = builder.property(name, value)
@@ -156,8 +160,10 @@ class Store:
         months = [row[0] for row in gone.select("old_month").distinct().orderBy("old_month").collect()]
         same_line = " AND ".join(f"line.{column} = change.{column}" for column in key)
         in_months = f"line.service_month IN ({', '.join(map(str, months))})"
-        merge = DeltaTable.forPath(self.spark, self.path(table)).alias("line").merge(
-            changes.alias("change"), f"{in_months} AND {same_line} AND change.old_month = line.service_month"
+        merge = (
+            DeltaTable.forPath(self.spark, self.path(table))
+            .alias("line")
+            .merge(changes.alias("change"), f"{in_months} AND {same_line} AND change.old_month = line.service_month")
         )
         values = {column: f"change.{column}" for column in table.columns}
         (

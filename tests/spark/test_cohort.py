@@ -32,7 +32,11 @@ def test_demographics_on_the_index_date(frame):
     )
     age, state = age_on(F.col("birth"), F.col("day")), state_on(F.col("residences"), F.col("day"))
     told = people.select(
-        "case", age.alias("age"), age_band_of(age, (18, 45, 65)).alias("band"), state.alias("state"), region_of(state).alias("region")
+        "case",
+        age.alias("age"),
+        age_band_of(age, (18, 45, 65)).alias("band"),
+        state.alias("state"),
+        region_of(state).alias("region"),
     )
     assertDataFrameEqual(
         told,
@@ -52,7 +56,8 @@ def test_demographics_on_the_index_date(frame):
 def test_candidates_of_a_roster_and_of_visits(frame):
     study = small_study()
     program = frame(
-        "member_key | program | enrolled_on\n 1 | digital | 2020-02-01\n 2 | digital | 2021-02-01\n 3 | other | 2020-02-01", PROGRAM.ddl
+        "member_key | program | enrolled_on\n 1 | digital | 2020-02-01\n 2 | digital | 2021-02-01\n 3 | other | 2020-02-01",
+        PROGRAM.ddl,
     )
     visits = frame(
         """member_key | event_date | event_id
@@ -197,7 +202,9 @@ def test_every_criterion_excludes_the_unit_that_breaks_it_and_no_other(frame):
     reconciled = attrition.groupBy("arm").agg(
         F.sum("n_excluded").alias("excluded"), F.min("n_remaining").alias("left"), F.max("n_remaining").alias("raw")
     )
-    sums = reconciled.join(n_units, "arm").select("arm", (F.col("excluded") + F.col("left")).alias("sum"), "raw", "n_units", "left")
+    sums = reconciled.join(n_units, "arm").select(
+        "arm", (F.col("excluded") + F.col("left")).alias("sum"), "raw", "n_units", "left"
+    )
     assertDataFrameEqual(
         sums,
         frame(
@@ -220,7 +227,9 @@ def test_every_criterion_excludes_the_unit_that_breaks_it_and_no_other(frame):
 def label(frame, units, days):
     plan = plan_of("back_pain", "cancer")
     candidates = frame(units, "unit_id bigint, member_key bigint, arm string, index_date date, first_treated_on date")
-    return label_candidates(candidates, frame(PEOPLE, MEMBERS.ddl), frame(SPANS, ENROLLMENT.ddl), days, plan, small_study())
+    return label_candidates(
+        candidates, frame(PEOPLE, MEMBERS.ddl), frame(SPANS, ENROLLMENT.ddl), days, plan, small_study()
+    )
 
 
 @pytest.mark.parametrize("n_partitions", [1, 7])
@@ -245,5 +254,9 @@ def test_no_candidates_give_an_attrition_of_zeros(frame):
     attrition = summarise_attrition(frame("unit_id | arm\n", COHORT.ddl), small_study())
     assert empty.isEmpty()
     steps = len(criteria_names(small_study())) + 1
-    told = attrition.agg(F.count("*").alias("rows"), F.sum("n_excluded").alias("excluded"), F.sum("n_remaining").alias("left"))
-    assertDataFrameEqual(told, frame(f"rows | excluded | left\n {2 * steps} | 0 | 0", "rows bigint, excluded bigint, left bigint"))
+    told = attrition.agg(
+        F.count("*").alias("rows"), F.sum("n_excluded").alias("excluded"), F.sum("n_remaining").alias("left")
+    )
+    assertDataFrameEqual(
+        told, frame(f"rows | excluded | left\n {2 * steps} | 0 | 0", "rows bigint, excluded bigint, left bigint")
+    )

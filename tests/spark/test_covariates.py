@@ -111,6 +111,8 @@ def test_the_index_in_spark_is_the_index_on_arrays(spark):
     combinations = np.unique(np.random.default_rng(3).integers(0, 2 ** len(CONDITIONS), 2_000))
     flags = (combinations[:, None] >> np.arange(len(CONDITIONS)) & 1).astype(bool)
     expected = charlson(flags, "quan2011")
-    frame = spark.createDataFrame([(int(c), int(e)) for c, e in zip(combinations, expected, strict=True)], "bits int, points bigint")
+    frame = spark.createDataFrame(
+        [(int(c), int(e)) for c, e in zip(combinations, expected, strict=True)], "bits int, points bigint"
+    )
     wrong = frame.filter(weigh_conditions(F.col("bits")) != F.col("points"))
     assert wrong.isEmpty()

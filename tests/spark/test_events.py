@@ -78,9 +78,7 @@ def medical_lines(frame, text=LINES):
         "diagnoses": codes,
         "allowed_cents": F.col("cents"),
     }
-    columns = [
-        known.get(name, F.lit(None)).cast(kind).alias(name) for name, kind in MEDICAL.columns.items()
-    ]
+    columns = [known.get(name, F.lit(None)).cast(kind).alias(name) for name, kind in MEDICAL.columns.items()]
     return raw.select(*columns)
 
 
@@ -88,7 +86,9 @@ def fills(frame):
     table = frame(
         "member_key | dispensing_date | allowed_cents\n 1 | 2020-03-20 | 900\n 1 | 2020-03-21 | 40", PHARMACY.ddl
     )
-    ndc = F.when(F.col("allowed_cents") == 900, F.lit(encode("ndc", "00406051201"))).otherwise(F.lit(encode("ndc", "11111111111")))
+    ndc = F.when(F.col("allowed_cents") == 900, F.lit(encode("ndc", "00406051201"))).otherwise(
+        F.lit(encode("ndc", "11111111111"))
+    )
     return table.withColumn("ndc", ndc)
 
 
@@ -146,7 +146,9 @@ def test_no_lines_no_days(frame, library, study):
 
 def test_more_signals_than_one_mask_holds(frame, library, tmp_path, study):
     for number in range(130):
-        (tmp_path / f"set_{number}.csv").write_text(f"system,code,valid_from,valid_to,source\nicd10cm,A{number:03d},,,t\n")
+        (tmp_path / f"set_{number}.csv").write_text(
+            f"system,code,valid_from,valid_to,source\nicd10cm,A{number:03d},,,t\n"
+        )
     plan = plan_events(study, CodeLibrary.load([tmp_path]), [f"set_{number}" for number in range(130)])
     lines = medical_lines(
         frame,

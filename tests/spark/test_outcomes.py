@@ -30,9 +30,7 @@ def test_follow_up_ends_at_the_first_reason(frame):
         "member_key | treated_on\n 1 | 2020-03-01\n 2 | 2020-03-02\n 3 | 2020-02-01\n 3 | 2020-04-01\n 3 | 2020-05-01",
         "member_key bigint, treated_on date",
     )
-    members = frame(
-        "member_key | death_date\n 1 |\n 2 |\n 3 |\n 4 | 2020-03-11\n 5 |\n 6 | 2020-05-31", MEMBERS.ddl
-    )
+    members = frame("member_key | death_date\n 1 |\n 2 |\n 3 |\n 4 | 2020-03-11\n 5 |\n 6 | 2020-05-31", MEMBERS.ddl)
     enrollment = frame(
         """member_key | benefit  | start_date | end_date
            1          | medical  | 2018-01-01 | 2021-12-31

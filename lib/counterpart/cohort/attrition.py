@@ -27,7 +27,9 @@ def summarise_attrition(cohort: DataFrame, study: Study) -> DataFrame:
     rows = [(arm, step, name) for arm in ("treated", "comparator") for step, name in enumerate(names)]
     steps = cohort.sparkSession.createDataFrame(rows, "arm string, step int, criterion string")
     failed_at = cohort.join(
-        F.broadcast(steps.select("arm", F.col("criterion").alias("excluded_by"), "step")), ["arm", "excluded_by"], "left"
+        F.broadcast(steps.select("arm", F.col("criterion").alias("excluded_by"), "step")),
+        ["arm", "excluded_by"],
+        "left",
     ).select("arm", "member_key", F.coalesce("step", F.lit(last)).alias("step"))
     # One row per arm, member and step: `n` units end there; the member's best unit gets as far as `furthest`.
     by_member = failed_at.groupBy("arm", "member_key").agg(F.max("step").alias("step"))

@@ -49,9 +49,7 @@ def label_candidates(
         .join(_count_clinical(candidates, member_days, plan, study.cohort), "unit_id", "left")
     )
     units = _add_demographics(units, study.cohort)
-    failed = [
-        F.when(~F.coalesce(rule, F.lit(False)), F.lit(name)) for name, rule in _criteria(study).items()
-    ]
+    failed = [F.when(~F.coalesce(rule, F.lit(False)), F.lit(name)) for name, rule in _criteria(study).items()]
     labelled = units.withColumn("excluded_by", F.coalesce(*failed))
     return conform(_keep_one_date_per_month(labelled), COHORT)
 
@@ -145,6 +143,4 @@ def _keep_one_date_per_month(units: DataFrame) -> DataFrame:
     is_eligible = F.col("excluded_by").isNull()
     earliest_first = W.partitionBy("arm", "member_key", "index_month", is_eligible).orderBy("index_date", "unit_id")
     is_later = is_eligible & (F.row_number().over(earliest_first) > 1)
-    return units.withColumn(
-        "excluded_by", F.when(is_later, F.lit(ONE_DATE_PER_MONTH)).otherwise(F.col("excluded_by"))
-    )
+    return units.withColumn("excluded_by", F.when(is_later, F.lit(ONE_DATE_PER_MONTH)).otherwise(F.col("excluded_by")))

@@ -57,9 +57,7 @@ def _from_claims(
     units: DataFrame, member_days: DataFrame, plan: EventPlan, covariates: tuple[Covariate, ...]
 ) -> DataFrame:
     spark = units.sparkSession
-    asked = [
-        (plan.event_id(c.event), c.covariate_id, c.kind, *c.window) for c in covariates if c.event is not None
-    ]
+    asked = [(plan.event_id(c.event), c.covariate_id, c.kind, *c.window) for c in covariates if c.event is not None]
     windows = spark.createDataFrame(asked, "event_id int, covariate_id int, kind string, first_day int, last_day int")
     near = units.select("unit_id", "member_key", "index_date").join(member_days, "member_key", "inner")
     inside = F.datediff("event_date", "index_date").between(F.col("first_day"), F.col("last_day"))

@@ -73,7 +73,9 @@ def _charlson(study: Study) -> Iterator[Covariate]:
         return
     window = study.covariates.charlson_window
     for condition in CONDITIONS:
-        yield Covariate(f"charlson_{condition}", f"Charlson: {condition}", "flag", window, event=f"charlson_{condition}")
+        yield Covariate(
+            f"charlson_{condition}", f"Charlson: {condition}", "flag", window, event=f"charlson_{condition}"
+        )
     yield Covariate(CHARLSON_INDEX, "Charlson index (Quan 2011 weights)", "count", window)
 
 

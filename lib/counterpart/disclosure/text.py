@@ -9,7 +9,7 @@ HIDDEN = "…"
 # What an exception of somebody else's may carry: quoted values, fields of a printed row, mail addresses, numbers of any length
 # (a lone "7" may be a count of people, "2020-03-14" one person's date, "P00314" a member).
 _QUOTED = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`|‘[^’\n]*’|“[^”\n]*”")
-_FIELD = re.compile(r"(?<=[\w\]])\s*[=:]\s*[^\s,;)\]}]+")
+_FIELD = re.compile(r"(?<=\w)\s*=\s*[^\s,;)\]}]+")
 _MAIL = re.compile(r"\S+@\S+")
 _NUMBERED = re.compile(r"\S*\d\S*")
 _HEX = re.compile(r"\b[0-9a-fA-F]{8,}\b")
@@ -30,14 +30,8 @@ def safe_text(message: str) -> str:
     text = lines[0] if lines else ""
     for pattern in (_QUOTED, _MAIL, _NUMBERED, _HEX):
         text = pattern.sub(HIDDEN, text)
-    text = _FIELD.sub(lambda found: found[0] if HIDDEN in found[0] else _keep_words(found[0]), text)
-    text = _RUNS.sub(HIDDEN, text)
+    text = _RUNS.sub(HIDDEN, _FIELD.sub(f"={HIDDEN}", text))
     return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1].rstrip() + HIDDEN
-
-
-def _keep_words(field: str) -> str:
-    """`: message` is a sentence and stays; `name=value` is a field of a row and loses its value."""
-    return field if field.lstrip().startswith(":") and " " in field else f"={HIDDEN}" if "=" in field else field
 
 
 def is_label(text: str) -> bool:

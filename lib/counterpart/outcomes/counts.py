@@ -79,9 +79,7 @@ def _outcome_days(
     units: DataFrame, follow_up: DataFrame, member_days: DataFrame, plan: EventPlan, study: Study
 ) -> DataFrame:
     """(unit_id, days, outcome, day): every event of an outcome near a unit, before and after its index date."""
-    names = [
-        (plan.event_id(event), outcome.name) for outcome in study.outcomes.outcomes for event in outcome.events
-    ]
+    names = [(plan.event_id(event), outcome.name) for outcome in study.outcomes.outcomes for event in outcome.events]
     outcome_of = units.sparkSession.createDataFrame(names, "event_id int, outcome string")
     return (
         units.select("unit_id", "member_key", "index_date")

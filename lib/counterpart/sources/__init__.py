@@ -4,18 +4,18 @@
 
 `raw` maps the source's table names to frames as they were read (CSV: all strings). The result's frames are lazy:
 
-    members, enrollment, program    the whole new tables: what existed, joined with this delivery
-    medical, pharmacy               lines to add: new ones and new versions of old ones
-    medical_retired, pharmacy_retired   existing lines to take out first (superseded or reversed by this delivery), as whole
-                                    rows of the table. New table = old - retired + added; a delivery sent twice has
-                                    neither.
-    quarantine                      source rows that cannot be used, with the reason
-    intake                          fates of all source rows: (delivery, source, fate, rule, n_rows), fates kept, merged, quarantined
+- `members`, `enrollment`, `program`: the whole new tables, what existed joined with this delivery;
+- `medical`, `pharmacy`: lines to add, new ones and new versions of old ones;
+- `medical_retired`, `pharmacy_retired`: lines of the tables to take out first, superseded or reversed by this delivery
+  (None without existing tables). New table = old - retired + added; rows sent twice are neither;
+- `quarantine`: source rows that cannot be used, with the reason;
+- `intake`: the fates of all source rows, adding up to the rows of each source table.
 
-`IngestContext.stage(name, frame)` is called for each frame that is read more than once: it should write the frame and return it
-read back, so that the source is scanned and shuffled once. Its default returns the frame as it is.
+Most frames are read more than once on the way. `IngestContext.stage` writes such a frame and returns it read back, so
+that a source is typed once; by default nothing is written.
 
-`IngestContext.existing` holds the declared tables as they are before this delivery (none: {}).
+A new layout is one module: a `Layout` of `Source`s, each a list of columns and a function from the raw frame to
+the named Columns of a form (`layout`). See docs/layouts.md.
 """
 
 from counterpart.sources.accounts import IngestContext

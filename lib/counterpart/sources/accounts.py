@@ -27,7 +27,7 @@ MERGED = "merged"
 QUARANTINED = "quarantined"
 
 AS_SENT = "as_sent"
-MENDED = "mended_code"
+MENDED = "mended"
 
 
 def _as_it_is(_name: str, frame: DataFrame) -> DataFrame:

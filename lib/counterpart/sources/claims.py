@@ -116,20 +116,20 @@ def _draft_source(
     may_be_quarantined = rejected_by.isNotNull() | row["is_denied"] | row["is_reversal"]
     typed = {name: column for name, column in row.items() if name not in ("person_id", "has_unreadable_date")}
     read = raw.join(suspects, key == F.col("suspect_key"), "left")
-    return read.select(
+    drafts = read.select(
         F.lit(source.name).alias("source"),
         key.alias("member_key"),
         *(column.alias(name) for name, column in typed.items()),
         rejected_by.alias("rejected_by"),
-        _hash([row[name] for name in claims.content]).alias("version_hash"),
         row_as_json(source.columns_read(raw), may_be_quarantined).alias("row_json"),
     )
+    return drafts.withColumn("version_hash", _hash(claims.content))
 
 
-def _hash(content: list[Column]) -> Column:
+def _hash(content: list[str]) -> Column:
     # xxhash64 skips nulls: without their pattern a value would hash the same in whichever column it stands.
-    nulls = F.concat(*(F.when(column.isNull(), F.lit("0")).otherwise("1") for column in content))
-    return F.xxhash64(*content, nulls)
+    pattern = sum((F.shiftleft(F.isnull(name).cast("int"), place) for place, name in enumerate(content)), F.lit(0))
+    return F.xxhash64(*content, pattern)
 
 
 def _versions_of(existing: DataFrame, claims: ClaimsTable) -> DataFrame:

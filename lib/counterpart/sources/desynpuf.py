@@ -1,8 +1,8 @@
 """CMS DE-SynPUF: beneficiary years, and claims of which each is one wide row (codes ICD-9 and HCPCS, 2008-2010).
 
-A public file whose joint distributions were altered on purpose, so some of its columns cannot mean what their names say:
+A public file whose joint distributions were altered on purpose: some columns cannot mean what their names say.
 
-- LINE_PRCSG_IND_CD calls lines "non-covered" that were paid and "allowed" that were not: every line counts, none is denied;
+- LINE_PRCSG_IND_CD calls lines "non-covered" that were paid and "allowed" that were not: all count, none is denied;
 - claims are as common in years under an HMO as outside it: months of HMO are not taken off the cover;
 - an outpatient payment below zero is a deductible larger than the payment, as in Medicare: nothing is a reversal.
 
@@ -11,7 +11,9 @@ The diagnoses of a claim are those of its header and its lines; the admitting di
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 from pyspark.sql import Window as W
@@ -61,27 +63,26 @@ def read_beneficiary(raw: DataFrame) -> Row:
 
 def read_carrier(raw: DataFrame) -> Row:
     """A professional claim, with up to 13 lines side by side."""
-    codes = _columns(raw, "HCPCS_CD_", "LINE_PRCSG_IND_CD_", "LINE_ICD9_DGNS_CD_")
+    stems = ("HCPCS_CD_", "LINE_PRCSG_IND_CD_", "LINE_ICD9_DGNS_CD_")
 
-    def line(place: int) -> tuple[Column, Row]:
-        told = [
-            fields.is_given(raw, f"{stem}{place}") for stem in ("HCPCS_CD_", "LINE_PRCSG_IND_CD_", "LINE_ICD9_DGNS_CD_")
-        ]
-        paid, allowed = (fields.cents(raw, f"LINE_{kind}_AMT_{place}") for kind in ("NCH_PMT", "ALOWD_CHRG"))
-        return told[0] | told[1] | told[2], _line(raw, place, allowed, paid)
+    def line(place: int) -> tuple[Column, Column]:
+        is_told = reduce(or_, (fields.is_given(raw, f"{stem}{place}") for stem in stems))
+        allowed, paid = (fields.cents(raw, f"LINE_{kind}_AMT_{place}") for kind in ("ALOWD_CHRG", "NCH_PMT"))
+        return is_told, _line(raw, place, allowed, paid)
 
-    return {**_claim(raw, "professional", _diagnoses(raw)), "lines": _lines(codes, line)}
+    lines = [line(place) for place in _places(raw, *stems)]
+    return {**_claim(raw, "professional"), "lines": _lines(lines)}
 
 
 def read_facility(raw: DataFrame) -> Row:
     """An inpatient or outpatient claim. It is paid as a whole, so the payment stands on its first line."""
-    places = _columns(raw, "HCPCS_CD_")
 
-    def line(place: int) -> tuple[Column, Row]:
+    def line(place: int) -> tuple[Column, Column]:
         payment = fields.cents(raw, "CLM_PMT_AMT") if place == 1 else F.lit(0)
         return fields.is_given(raw, f"HCPCS_CD_{place}"), _line(raw, place, payment, payment)
 
-    return {**_claim(raw, "institutional", _diagnoses(raw)), "lines": _lines(places, line)}
+    lines = [line(place) for place in _places(raw, "HCPCS_CD_")]
+    return {**_claim(raw, "institutional"), "lines": _lines(lines)}
 
 
 def read_fill(raw: DataFrame) -> Row:
@@ -113,12 +114,13 @@ def _covered(person: Column, year: Column, months: Column) -> tuple[Column, Colu
     return F.when(months > 0, first_day), F.when(months > 0, last_day)
 
 
-def _columns(raw: DataFrame, *stems: str) -> list[int]:
+def _places(raw: DataFrame, *stems: str) -> list[int]:
     """The numbers that any of the stems has a column for."""
     return sorted({int(name.removeprefix(stem)) for stem in stems for name in fields.numbered(raw, stem)})
 
 
-def _claim(raw: DataFrame, claim_type: str, diagnoses: list[Column]) -> Row:
+def _claim(raw: DataFrame, claim_type: str) -> Row:
+    diagnoses = _diagnoses(raw)
     return {
         "person_id": fields.text(raw, "DESYNPUF_ID"),
         "claim_id": fields.text(raw, "CLM_ID"),
@@ -127,9 +129,7 @@ def _claim(raw: DataFrame, claim_type: str, diagnoses: list[Column]) -> Row:
         "claim_type": F.lit(claim_type),
         "service_date": fields.date(raw, "CLM_FROM_DT"),
         "service_end_date": F.coalesce(fields.date(raw, "CLM_THRU_DT"), fields.date(raw, "CLM_FROM_DT")),
-        "diagnoses": F.array_except(
-            F.array(*(encode_column("icd9cm", code) for code in diagnoses)), F.array(F.lit(None))
-        ),
+        "diagnoses": fields.encode_list("icd9cm", diagnoses),
         "is_mended": fields.needs_mending(diagnoses),
         "has_unreadable_date": fields.has_unreadable_date(raw, "CLM_FROM_DT", "CLM_THRU_DT"),
     }
@@ -137,29 +137,34 @@ def _claim(raw: DataFrame, claim_type: str, diagnoses: list[Column]) -> Row:
 
 def _diagnoses(raw: DataFrame) -> list[Column]:
     stems = ("ICD9_DGNS_CD_", "LINE_ICD9_DGNS_CD_")
-    return [fields.text(raw, name) for stem in stems for name in fields.numbered(raw, stem)]
+    return [fields.code(raw, name) for stem in stems for name in fields.numbered(raw, stem)]
 
 
-def _line(raw: DataFrame, place: int, allowed: Column, paid: Column) -> Row:
-    nothing = F.lit(None)
-    return {
-        "line_number": F.lit(place),
-        "procedure": encode_column("hcpcs", fields.text(raw, f"HCPCS_CD_{place}")),
-        "modifiers": F.array(),
-        "revenue": nothing,
-        "allowed_cents": allowed,
-        "paid_cents": paid,
-    }
+def _line(raw: DataFrame, place: int, allowed: Column, paid: Column) -> Column:
+    return F.struct(
+        F.lit(place).alias("line_number"),
+        fields.code(raw, f"HCPCS_CD_{place}").alias("code"),
+        allowed.alias("allowed_cents"),
+        paid.alias("paid_cents"),
+    )
 
 
-def _lines(places: Sequence[int], line: Callable[[int], tuple[Column, Row]]) -> Column:
-    """Lines that tell anything, as an array of structs; the first always, for a claim has one."""
-    structs = []
-    for place in places:
-        is_told, row = line(place)
-        struct = F.struct(*(row[name].cast(kind).alias(name) for name, kind in LINE.items()))
-        structs.append(struct if place == 1 else F.when(is_told, struct))
-    return F.array_compact(F.array(*structs))
+def _lines(lines: Sequence[tuple[Column, Column]]) -> Column:
+    """(is there anything on it, line) -> the lines that tell something; the first always, for a claim has one."""
+    first, others = lines[0][1], lines[1:]
+    told = F.array_compact(F.array(first, *(F.when(is_told, line) for is_told, line in others)))
+
+    def encoded(line: Column) -> Column:
+        known = {
+            "line_number": line["line_number"],
+            "procedure": encode_column("hcpcs", line["code"]),
+            "modifiers": F.array(),
+            "allowed_cents": line["allowed_cents"],
+            "paid_cents": line["paid_cents"],
+        }
+        return F.struct(*(known.get(name, F.lit(None)).cast(kind).alias(name) for name, kind in LINE.items()))
+
+    return F.transform(told, encoded)
 
 
 _CLAIM = ("DESYNPUF_ID", "CLM_ID", "CLM_FROM_DT", "CLM_THRU_DT")

@@ -143,7 +143,7 @@ def build_members(good: DataFrame, existing: DataFrame | None) -> DataFrame:
 
 
 def _first_told(fact: str, is_told: Column) -> Column:
-    """The value of the newest delivery that tells it, there the one known first: a minimum, so that no order matters."""
+    """The value in the newest delivery that tells it, there the one known first: a minimum, so no order matters."""
     told = F.struct("age_of_fact", F.coalesce("known_from", F.lit("9999-12-31").cast("date")).alias("known_from"), fact)
     return F.min(F.when(is_told, told))[fact].alias(fact)
 

@@ -18,13 +18,13 @@ LETTERS_OR_NAMES: dict[str, str] = {
     **{letters: letters for letters in _BY_LETTERS},
     **{name.upper(): letters for letters, name in _BY_LETTERS.items()},
 }
-"""Upper-case letters or name -> letters: the 50 states, the District of Columbia and the territories (USPS Publication 28)."""
+"""Upper-case letters or name -> letters: the 50 states, the District of Columbia, territories (USPS Publication 28)."""
 
-# Numbered in the order of the names, as of the 1930s: 54 stands for all places that are no state.
+# Numbered in the order of the names. 54 stands for all other places and has no letters.
 _SSA_ORDER = (
-    "AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA "
-    "PR RI SC SD TN TX UT VT VI VA WA WV WI WY"
+    "AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR "
+    "PA PR RI SC SD TN TX UT VT VI VA WA WV WI WY"
 )
 
 SSA: dict[str, str] = {f"{number:02d}": letters for number, letters in enumerate(_SSA_ORDER.split(), start=1)}
-"""Social Security Administration state codes 01-53, as in Medicare files (CMS DE-SynPUF codebook, SP_STATE_CODE). 54, others, has none."""
+"""State codes of the Social Security Administration, as in Medicare files (CMS DE-SynPUF codebook, SP_STATE_CODE)."""

@@ -6,6 +6,7 @@ so amounts tell: nothing allowed and nothing paid of a charge is a denial, a neg
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -54,7 +55,7 @@ def read_medical(raw: DataFrame) -> Row:
     """A claim line."""
     start = fields.first_date(raw, "claim_line_start_date", "claim_start_date")
     claim_type = F.lower(fields.text(raw, "claim_type"))
-    codes = [fields.text(raw, name) for name in ("hcpcs_code", "revenue_center_code", *_DIAGNOSES)]
+    codes = [fields.code(raw, name) for name in ("hcpcs_code", "revenue_center_code", *_DIAGNOSES)]
     dates = ("claim_line_start_date", "claim_start_date", "claim_line_end_date", "claim_end_date")
     return {
         **_read_claim(raw),
@@ -62,12 +63,12 @@ def read_medical(raw: DataFrame) -> Row:
         "service_date": start,
         "service_end_date": F.coalesce(fields.first_date(raw, "claim_line_end_date", "claim_end_date"), start),
         "procedure": encode_column("hcpcs", codes[0]),
-        "modifiers": _present(F.upper(fields.text(raw, name)) for name in _MODIFIERS),
+        "modifiers": fields.present(F.array(*(F.upper(fields.text(raw, name)) for name in _MODIFIERS))),
         "revenue": encode_column("revenue", codes[1]),
         "place": _two_digits(fields.text(raw, "place_of_service_code")),
         "bill_type": fields.text(raw, "bill_type_code"),
         "specialty": F.upper(fields.text(raw, "rendering_specialty")),
-        "diagnoses": _present(encode_column(_diagnosis_system(raw, start), code) for code in codes[2:]),
+        "diagnoses": _read_diagnoses(raw, codes[2:], start),
         "is_mended": fields.needs_mending(codes),
         "has_unreadable_date": fields.has_unreadable_date(raw, *dates),
     }
@@ -80,10 +81,10 @@ def read_pharmacy(raw: DataFrame) -> Row:
         **_read_claim(raw),
         "service_date": dispensed,
         "service_end_date": dispensed,
-        "ndc": ndc_column(fields.text(raw, "ndc_code")),
+        "ndc": ndc_column(fields.code(raw, "ndc_code")),
         "days_supply": fields.whole_number(raw, "days_supply"),
         "quantity": fields.quantity(raw, "quantity"),
-        "is_mended": fields.needs_mending([fields.text(raw, "ndc_code")]),
+        "is_mended": fields.needs_mending([fields.code(raw, "ndc_code")]),
         "has_unreadable_date": fields.has_unreadable_date(raw, "dispensing_date"),
     }
 
@@ -115,16 +116,10 @@ def _read_claim(raw: DataFrame) -> Row:
     }
 
 
-def _diagnosis_system(raw: DataFrame, service_date: Column) -> Column:
+def _read_diagnoses(raw: DataFrame, codes: Sequence[Column], service_date: Column) -> Column:
     told = fields.text(raw, "diagnosis_code_type")
     is_icd9 = F.coalesce(told.contains("9"), service_date < F.lit(_FIRST_ICD10_DAY).cast("date"))
-    return F.when(is_icd9, "icd9cm").otherwise("icd10cm")
-
-
-def _present(values: object) -> Column:
-    """The values that are not null, each once, in order."""
-    # array_compact and filter run as lambdas, outside generated code.
-    return F.array_except(F.array(*values), F.array(F.lit(None)))
+    return F.when(is_icd9, fields.encode_list("icd9cm", codes)).otherwise(fields.encode_list("icd10cm", codes))
 
 
 def _two_digits(place: Column) -> Column:

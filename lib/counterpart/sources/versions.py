@@ -126,7 +126,10 @@ def _mark_copies(rows: DataFrame) -> DataFrame:
 
 
 def _pair_reversals(rows: DataFrame) -> DataFrame:
-    """Add `is_reversed` and `is_orphan`, as brackets pair: a reversal closes the nearest version of its amounts before it."""
+    """Add `is_reversed`, `is_orphan` and `stays_open`.
+
+    As brackets pair, a reversal closes the nearest version before it that has its amounts and is still open.
+    """
     amounts = [F.abs(F.coalesce(F.col(name), F.lit(0))).alias(name) for name in ("paid_cents", "allowed_cents")]
     same_amounts = W.partitionBy(*VERSION_KEY, "is_copy", *amounts).orderBy(*_oldest_first())
     step = F.when(F.col("is_reversal"), -1).otherwise(1)

@@ -42,7 +42,9 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
     """
     source = site.source
     if source is None:
-        raise ProtocolError("the site document has no section `source`; it names the layout and the folder of the claims")
+        raise ProtocolError(
+            "the site document has no section `source`; it names the layout and the folder of the claims"
+        )
     delivered = store.read_delivery(source.path, source_tables(source.layout))
     delivery = content_hash({"files": delivered.fingerprint, "layout": source.layout, "code": code_version(_ROOMS)})
     if delivery in store.finished([delivery]):
@@ -117,5 +119,3 @@ def _record(store: Store, delivery: str, delivered: Delivery) -> None:
     now = datetime.now(timezone.utc).replace(microsecond=0)
     inputs: dict[str, Any] = {"fingerprint": delivered.fingerprint}
     store.record(StageResult("ingest", "", delivery, inputs, {}, now), "", code_version(_ROOMS))
-
-

@@ -17,7 +17,7 @@ from counterpart.errors import DataError
 from counterpart.ledger import Ledger
 from counterpart.protocol import Site, content_hash
 from counterpart.report import render_report
-from counterpart.scores import ScoreModel
+from counterpart.scores.document import example_input, model_from_document
 from counterpart.stages.context import Context, code_version
 from counterpart.stages.run import StageRun
 from counterpart.stages.study import STAGES
@@ -82,7 +82,7 @@ def _gather(context: Context, finished: Mapping[str, StageResult], run_id: str) 
         effects=collect("estimate", EFFECTS),
         event_time=collect("estimate", EVENT_TIME),
         intake=_intake(context),
-        score=score["diagnostics"],
+        score={**score["model"]["diagnostics"], "warnings": score["warnings"]},
         run=_describe_run(context, finished, run_id),
     )
 
@@ -92,7 +92,9 @@ def _intake(context: Context) -> pd.DataFrame:
     if not context.store.exists(INTAKE):
         return context.spark.createDataFrame([], INTAKE.ddl).toPandas()
     rows = context.store.read(INTAKE).groupBy("source", "fate", "rule").agg(F.sum("n_rows").alias("n_rows"))
-    return rows.withColumn("delivery", F.lit("all")).select(*INTAKE.columns).orderBy("source", "fate", "rule").toPandas()
+    return (
+        rows.withColumn("delivery", F.lit("all")).select(*INTAKE.columns).orderBy("source", "fate", "rule").toPandas()
+    )
 
 
 def _describe_run(context: Context, finished: Mapping[str, StageResult], run_id: str) -> dict[str, Any]:
@@ -102,7 +104,10 @@ def _describe_run(context: Context, finished: Mapping[str, StageResult], run_id:
         "code_version": {name: code_version(stage.rooms) for name, stage in STAGES.items()},
         "protocol_hash": content_hash(context.study),
         "table_versions": dict(context.versions),
-        "stages": {name: {"key": key, "finished_at": finished[key].finished_at.isoformat()} for name, key in context.keys.items()},
+        "stages": {
+            name: {"key": key, "finished_at": finished[key].finished_at.isoformat()}
+            for name, key in context.keys.items()
+        },
     }
 
 
@@ -134,5 +139,5 @@ def _metrics(document: Mapping[str, Any]) -> dict[str, float | None]:
 def _log_model(ledger: Ledger, run_id: str, runs: Sequence[StageRun], score: Mapping[str, Any]) -> None:
     """The propensity model goes to the score stage's run, or to the report's where that stage did not run now."""
     target = next((run.run_id for run in runs if run.stage == "score"), run_id)
-    model = ScoreModel.from_document(score["model"])
-    ledger.log_score_model(target, model.to_sklearn(), model.example())
+    model = model_from_document(score["model"])
+    ledger.log_score_model(target, model.to_sklearn(), example_input(model))

@@ -30,7 +30,12 @@ class StageRun:
 
     def as_told(self) -> dict[str, Any]:
         """What a scheduler may know."""
-        return {"key": self.result_key, "reused": self.is_reused, "seconds": round(self.seconds, 3), "run_id": self.run_id}
+        return {
+            "key": self.result_key,
+            "reused": self.is_reused,
+            "seconds": round(self.seconds, 3),
+            "run_id": self.run_id,
+        }
 
 
 def prepare(context: Context) -> None:
@@ -81,7 +86,12 @@ def _run_stage(
 def _record(context: Context, stage: Stage, metrics: Mapping[str, Any]) -> StageResult:
     inputs = stage_inputs(stage, context)
     result = StageResult(
-        stage.name, context.study.name, context.keys[stage.name], inputs, metrics, datetime.now(timezone.utc).replace(microsecond=0)
+        stage.name,
+        context.study.name,
+        context.keys[stage.name],
+        inputs,
+        metrics,
+        datetime.now(timezone.utc).replace(microsecond=0),
     )
     context.store.record(result, content_hash(context.study), code_version(stage.rooms))
     return result

@@ -17,6 +17,7 @@ from counterpart.covariates import Covariate
 from counterpart.events import EventPlan, build_member_days, plan_events
 from counterpart.matching import match_nearest
 from counterpart.protocol import Study, content_hash
+from counterpart.scores.document import model_to_document
 from counterpart.stages.context import Context, kept
 from counterpart.tables import (
     ATTRITION,
@@ -76,7 +77,9 @@ def run_cohort(context: Context) -> Metrics:
     plan = plan_events(study, context.library, cohorts.index_events(study))
     members, enrollment, program = (_claims(context, table) for table in (MEMBERS, ENROLLMENT, PROGRAM))
     first, last = cohorts.index_scan(study)
-    found = build_member_days(_months(context, MEDICAL, first, last), _months(context, PHARMACY, first, last), plan, None)
+    found = build_member_days(
+        _months(context, MEDICAL, first, last), _months(context, PHARMACY, first, last), plan, None
+    )
     with (
         kept(found.filter(F.col("event_date").between(F.lit(first), F.lit(last)))) as index_days,
         kept(cohorts.build_candidates(study, program, index_days, plan)) as candidates,
@@ -108,9 +111,10 @@ def run_score(context: Context) -> Metrics:
     units = _result(context, "cohort", COHORT)
     covariates = _result(context, "covariates", COVARIATES)
     dictionary = _result(context, "covariates", COVARIATE_DICTIONARY)
-    model = scores.fit_scores(units, covariates, dictionary, context.study.scoring, context.study.seed)
-    _write(context, "score", SCORES, scores.apply_scores(units, covariates, model))
-    return {"model": model.as_document(), "diagnostics": model.diagnostics.as_document()}
+    sample = scores.collect_sample(units, covariates, dictionary, context.study.scoring, context.study.seed)
+    model = scores.fit_score_model(sample, context.study.scoring)
+    _write(context, "score", SCORES, scores.score_units(units, covariates, model))
+    return {"model": model_to_document(model), "warnings": list(model.diagnostics.warnings)}
 
 
 def run_match(context: Context) -> Metrics:
@@ -120,7 +124,8 @@ def run_match(context: Context) -> Metrics:
         result = match_nearest(scored, context.study.matching, context.study.seed)
         _write(context, "match", MATCHES, result.pairs)
         _write(context, "match", UNMATCHED, result.unmatched)
-        return dict(result.summary)
+        result.release()
+    return dict(result.summary)
 
 
 def run_outcomes(context: Context) -> Metrics:
@@ -146,19 +151,20 @@ def run_estimate(context: Context) -> Metrics:
     cohort = _result(context, "cohort", COHORT)
     matches = _result(context, "match", MATCHES)
     follow_up = _result(context, "outcomes", FOLLOW_UP)
+    scored = _result(context, "score", SCORES)
     counted = _result(context, "outcomes", OUTCOMES)
     weeks = _result(context, "outcomes", OUTCOME_WEEKS)
     covariates = _result(context, "covariates", COVARIATES)
     dictionary = _result(context, "covariates", COVARIATE_DICTIONARY)
     tables = {
-        EFFECTS: effects.estimate_effects(cohort, matches, counted, follow_up, context.study.outcomes),
+        EFFECTS: effects.estimate_effects(cohort, matches, counted, context.study.outcomes),
         BALANCE: effects.summarise_balance(cohort, covariates, dictionary, matches),
-        EVENT_TIME: effects.summarise_event_time(matches, follow_up, weeks),
-        SCORE_HISTOGRAM: effects.summarise_scores(cohort, _result(context, "score", SCORES), matches),
+        EVENT_TIME: effects.summarise_event_time(cohort, matches, follow_up, weeks),
+        SCORE_HISTOGRAM: effects.summarise_scores(cohort, matches, scored),
     }
     for table, rows in tables.items():
         _write(context, "estimate", table, rows)
-    return {"n_effects": len(tables)}
+    return {"tables": sorted(table.name for table in tables)}
 
 
 STAGES: Mapping[str, Stage] = {

@@ -1,0 +1,135 @@
+"""The three ways to show counts without showing a small one: leave states out of a chain, round, or hide a sum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+
+# Counts of people or events from 1 to 10 stay on the site; zero may leave (CMS cell size suppression policy).
+SMALLEST_SHOWN = 11
+
+# Sums of more than this many shown counts are not searched for small differences: an exact decomposition of an outcome
+# (all imaging = X-ray + CT + MRI + other) has five.
+_MAX_TERMS = 5
+
+
+def may_show(count: int) -> bool:
+    """Zero, or more than ten."""
+    return count == 0 or count >= SMALLEST_SHOWN
+
+
+def shown(count: int) -> int | None:
+    """The count if it may leave, else None: for a single number that nothing else is a part of."""
+    return count if may_show(count) else None
+
+
+def rounded(count: int) -> int:
+    """The nearest multiple of 11.
+
+    Eleven neighbouring counts have the same multiple, so whatever exact count is subtracted from it, the difference
+    can be 0 or above 10: no difference from a rounded count is known to be one from 1 to 10.
+    """
+    return SMALLEST_SHOWN * ((count + SMALLEST_SHOWN // 2) // SMALLEST_SHOWN)
+
+
+def shown_rounded(count: int) -> int | None:
+    """The count rounded if it may leave, else None."""
+    return rounded(count) if may_show(count) else None
+
+
+def choose_states(states: Sequence[tuple[int, ...]], weights: Sequence[int]) -> list[int]:
+    """Of a chain of states (each at most, or each at least, the one before), the positions that may be shown.
+
+    Each shown state, and each step from one shown state to the next, has only numbers that may be shown; so has every
+    difference of two shown states, being a sum of such steps. Of all such choices the one with the largest sum of
+    weights is taken; a state of weight 0 or less is never shown. Time: states squared.
+    """
+    best: list[tuple[int, list[int]]] = []
+    for here, state in enumerate(states):
+        if weights[here] <= 0 or not all(map(may_show, state)):
+            best.append((0, []))
+            continue
+        before = [best[i] for i in range(here) if best[i][1] and _may_step(states[i], state)]
+        weight, path = max(before, key=lambda found: found[0], default=(0, []))
+        best.append((weight + weights[here], [*path, here]))
+    return max(best, key=lambda found: found[0], default=(0, []))[1]
+
+
+def _may_step(earlier: tuple[int, ...], later: tuple[int, ...]) -> bool:
+    return all(may_show(abs(a - b)) for a, b in zip(earlier, later, strict=True))
+
+
+def merge_neighbours(counts: Sequence[int], may_cut: Sequence[bool] | None = None) -> list[tuple[int, int, int | None]]:
+    """Counts in a row of bins -> (first bin, last bin, their count): as many runs as can be shown.
+
+    A run that cannot be shown whatever it is merged with has None. `may_cut[i]` allows a run to end before bin i (0 is
+    the start, `len(counts)` the end).
+    """
+    if not counts:
+        return []
+    edges = [(sum(counts[:edge]),) for edge in range(len(counts) + 1)]
+    ends = {0, len(counts)}
+    weights = [len(counts) + 1 if edge in ends else 1 for edge in range(len(edges))]
+    if may_cut is not None:
+        weights = [weight if allowed else 0 for weight, allowed in zip(weights, may_cut, strict=True)]
+    cuts = choose_states(edges, weights)
+    runs: list[tuple[int, int, int | None]] = [
+        (start, end - 1, edges[end][0] - edges[start][0]) for start, end in zip(cuts, cuts[1:], strict=False)
+    ]
+    first, last = (cuts[0], cuts[-1]) if cuts else (0, 0)
+    head: list[tuple[int, int, int | None]] = [(0, first - 1, None)] if first else []
+    tail: list[tuple[int, int, int | None]] = [(last, len(counts) - 1, None)] if last < len(counts) else []
+    return head + runs + tail
+
+
+def pool_small(counts: Mapping[str, int]) -> list[tuple[tuple[str, ...], int | None]]:
+    """Disjoint parts of a total that is shown -> groups with their counts; the small parts are pooled until they may be shown.
+
+    A pool of one is joined by the next smallest part, so that the total less the others does not give it away.
+    """
+    ascending = sorted((count, name) for name, count in counts.items() if count)
+    pool = [(count, name) for count, name in ascending if not may_show(count)]
+    rest = ascending[len(pool) :]
+    while pool and rest and (len(pool) == 1 or sum(count for count, _ in pool) < SMALLEST_SHOWN):
+        pool.append(rest.pop(0))
+    groups: list[tuple[tuple[str, ...], int | None]] = [((name,), count) for count, name in reversed(rest)]
+    if pool:
+        groups.append((tuple(sorted(name for _, name in pool)), shown(sum(count for count, _ in pool))))
+    return groups + [((name,), 0) for name, count in sorted(counts.items()) if not count]
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A shown count, as what it adds up: the disjoint `atoms` (event and days) whose counts nobody is told."""
+
+    atoms: frozenset[tuple[str, int]]
+    count: int
+
+
+def gives_away(candidate: Sum, already_shown: Sequence[Sum]) -> bool:
+    """Would showing `candidate` beside the others let a count from 1 to 10 be had by adding and subtracting?
+
+    Looks at sums and differences of up to five counts that leave a set of whole atoms, each once.
+    """
+    related = [other for other in already_shown if other.atoms & candidate.atoms]
+    related += [
+        other for other in already_shown if other not in related and any(other.atoms & near.atoms for near in related)
+    ]
+    for size in range(1, min(len(related), _MAX_TERMS - 1) + 1):
+        for chosen in combinations(related, size):
+            for signs in product((-1, 1), repeat=size):
+                if -1 in signs and _is_small_remainder(candidate, chosen, signs):
+                    return True
+    return False
+
+
+def _is_small_remainder(candidate: Sum, others: Sequence[Sum], signs: Sequence[int]) -> bool:
+    count = candidate.count + sum(sign * other.count for sign, other in zip(signs, others, strict=True))
+    if may_show(abs(count)):
+        return False
+    coverage: dict[tuple[str, int], int] = dict.fromkeys(candidate.atoms, 1)
+    for sign, other in zip(signs, others, strict=True):
+        for atom in other.atoms:
+            coverage[atom] = coverage.get(atom, 0) + sign
+    return set(coverage.values()) <= {0, 1} or set(coverage.values()) <= {0, -1}

@@ -1,0 +1,131 @@
+"""Attrition, one chain per arm from the raw count to the matched pairs, and what was matched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from counterpart.disclosure.cells import choose_states
+from counterpart.disclosure.results import ARMS, Sizes
+from counterpart.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NOT_CHOSEN = "eligible_not_chosen"
+MATCHED = "matched"
+_REASONS = ("no_exact_stratum", "outside_caliper", "pool_exhausted")
+
+# What to keep if not all can be shown: the pairs (every result is about them), then the eligible, the raw count, the rest.
+_WEIGHT_MATCHED, _WEIGHT_ELIGIBLE, _WEIGHT_RAW = 10_000, 1_000, 100
+
+_State = tuple[str, int, int]
+
+
+def release_attrition(
+    attrition: pd.DataFrame, matching: Mapping[str, Any]
+) -> tuple[dict[str, list[dict[str, Any]]], Sizes]:
+    """ATTRITION and the pairs -> rows of both chains (steps merged until none is small), and the sizes they show.
+
+    A row names the criteria it merges. Excluded and remaining add up to the row before, and all excluded with the last
+    remaining to the first. DataError if they did not before.
+    """
+    n_pairs = int(matching.get("n_pairs", 0))
+    chains = {arm: _chain(attrition[attrition["arm"] == arm], arm, n_pairs, matching) for arm in ARMS}
+    kept = {arm: _choose(states, _n_after_eligible(arm, matching)) for arm, states in chains.items()}
+    eligible = {}
+    for arm, states in chains.items():
+        position = len(states) - 1 - _n_after_eligible(arm, matching)
+        eligible[arm] = states[position][1] if position in kept[arm] else None
+    matched_shown = all(len(chains[arm]) - 1 in kept[arm] for arm in ARMS)
+    rows = {arm: _rows(chains[arm], kept[arm]) for arm in ARMS}
+    return rows, Sizes(eligible, n_pairs if matched_shown else None)
+
+
+def _reasons(matching: Mapping[str, Any]) -> list[str]:
+    found = matching.get("unmatched", {})
+    return [*_REASONS, *sorted(set(found) - set(_REASONS))]
+
+
+def _n_after_eligible(arm: str, matching: Mapping[str, Any]) -> int:
+    return len(_reasons(matching)) if arm == "treated" else 1
+
+
+def _chain(steps: pd.DataFrame, arm: str, n_pairs: int, matching: Mapping[str, Any]) -> list[_State]:
+    """(criterion, units left, members left): raw first, then each criterion, then what matching left over."""
+    ordered = steps.sort_values("step").to_dict("records")
+    states = [(str(row["criterion"]), int(row["n_remaining"]), int(row["n_members_remaining"])) for row in ordered]
+    if not states:
+        states = [("candidates", n_pairs, n_pairs)]
+    removed = {NOT_CHOSEN: states[-1][1] - n_pairs}
+    if arm == "treated":
+        removed = {reason: int(matching.get("unmatched", {}).get(reason, 0)) for reason in _reasons(matching)}
+    left, members = states[-1][1:]
+    for name, count in removed.items():
+        left -= count
+        # A treated member is one unit; comparators that serve are one unit each too.
+        members = max(members - count, n_pairs) if arm == "treated" else n_pairs
+        states.append((name, left, members))
+    pairwise = zip(states, states[1:], strict=False)
+    if left != n_pairs or any(later[1] > earlier[1] for earlier, later in pairwise):
+        raise DataError(
+            f"attrition of the {arm} arm does not reconcile: the eligible less the unmatched must be the matched pairs"
+        )
+    return states
+
+
+def _choose(states: list[_State], n_after_eligible: int) -> list[int]:
+    weights = [1] * len(states)
+    weights[0] = _WEIGHT_RAW
+    weights[-1 - n_after_eligible] = _WEIGHT_ELIGIBLE
+    weights[-1] = _WEIGHT_MATCHED
+    # Units, members, and the dates members have beyond their first: of each, no small number and no small step.
+    return choose_states([(units, members, units - members) for _, units, members in states], weights)
+
+
+def _rows(states: list[_State], kept: list[int]) -> list[dict[str, Any]]:
+    """Rows for the shown states; what lies before the first or after the last shown one is a row without numbers."""
+    rows = []
+    if not kept or kept[0] > 0:
+        rows.append(_row([states[0][0]], None, None, None))
+    for earlier, here in zip([None, *kept], kept, strict=False):
+        first = 0 if earlier is None else earlier + 1
+        merged = [name for name, _, _ in states[first : here + 1] if here == 0 or name != states[0][0]]
+        excluded = None if earlier is None else states[earlier][1] - states[here][1]
+        rows.append(_row(merged, 0 if here == 0 else excluded, *states[here][1:]))
+    last = kept[-1] if kept else 0
+    if last < len(states) - 1:
+        rows.append(_row([name for name, _, _ in states[last + 1 :]], None, None, None))
+    return rows
+
+
+def _row(criteria: list[str], excluded: int | None, remaining: int | None, members: int | None) -> dict[str, Any]:
+    return {
+        "criteria": criteria,
+        "n_excluded": excluded,
+        "n_remaining": remaining,
+        "n_members_remaining": members,
+    }
+
+
+def release_matching(matching: Mapping[str, Any], sizes: Sizes, treated: list[dict[str, Any]]) -> dict[str, Any]:
+    """The pairs, the caliper and the distances; the unmatched as the chain of the treated shows them."""
+    criteria = set(_reasons(matching))
+    unmatched = [
+        {"reasons": row["criteria"], "n_units": row["n_excluded"]}
+        for row in treated
+        if set(row["criteria"]) <= criteria
+    ]
+    hidden = sizes.pairs is None
+    return {
+        "n_pairs": sizes.pairs,
+        "caliper": matching.get("caliper"),
+        "caliper_width": _digits(matching.get("caliper_width"), 4),
+        "mean_distance": None if hidden else _digits(matching.get("mean_distance"), 4),
+        "max_distance": None if hidden else _digits(matching.get("max_distance"), 3),
+        "unmatched": unmatched,
+    }
+
+
+def _digits(value: Any, digits: int) -> float | None:
+    return None if value is None else round(float(value), digits)
