@@ -130,7 +130,14 @@ class Ledger:
         signature = infer_signature(example, model.predict_proba(example))
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "propensity_model"
-            mlflow.sklearn.save_model(model, path, signature=signature, pip_requirements=["scikit-learn", "pandas"])
+            mlflow.sklearn.save_model(
+                model,
+                path,
+                signature=signature,
+                pip_requirements=["scikit-learn", "pandas"],
+                # Saved without pickle; of what the model names, this function is not on the list of safe types.
+                skops_trusted_types=["numpy.clip"],
+            )
             self.client.log_artifacts(run_id, str(path), "propensity_model")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from counterpart.disclosure.cells import choose_states
@@ -16,7 +17,7 @@ NOT_CHOSEN = "eligible_not_chosen"
 MATCHED = "matched"
 _REASONS = ("no_exact_stratum", "outside_caliper", "pool_exhausted")
 
-# What to keep if not all can be shown: the pairs (every result is about them), then the eligible, the raw count, the rest.
+# What to keep if not all can be shown: the pairs (every result is about them), then the eligible, the raw count.
 _WEIGHT_MATCHED, _WEIGHT_ELIGIBLE, _WEIGHT_RAW = 10_000, 1_000, 100
 
 _State = tuple[str, int, int]
@@ -32,23 +33,18 @@ def release_attrition(
     """
     n_pairs = int(matching.get("n_pairs", 0))
     chains = {arm: _chain(attrition[attrition["arm"] == arm], arm, n_pairs, matching) for arm in ARMS}
-    kept = {arm: _choose(states, _n_after_eligible(arm, matching)) for arm, states in chains.items()}
+    kept = {arm: _choose(states, _n_after_eligible(arm)) for arm, states in chains.items()}
     eligible = {}
     for arm, states in chains.items():
-        position = len(states) - 1 - _n_after_eligible(arm, matching)
+        position = len(states) - 1 - _n_after_eligible(arm)
         eligible[arm] = states[position][1] if position in kept[arm] else None
     matched_shown = all(len(chains[arm]) - 1 in kept[arm] for arm in ARMS)
     rows = {arm: _rows(chains[arm], kept[arm]) for arm in ARMS}
     return rows, Sizes(eligible, n_pairs if matched_shown else None)
 
 
-def _reasons(matching: Mapping[str, Any]) -> list[str]:
-    found = matching.get("unmatched", {})
-    return [*_REASONS, *sorted(set(found) - set(_REASONS))]
-
-
-def _n_after_eligible(arm: str, matching: Mapping[str, Any]) -> int:
-    return len(_reasons(matching)) if arm == "treated" else 1
+def _n_after_eligible(arm: str) -> int:
+    return len(_REASONS) if arm == "treated" else 1
 
 
 def _chain(steps: pd.DataFrame, arm: str, n_pairs: int, matching: Mapping[str, Any]) -> list[_State]:
@@ -59,15 +55,14 @@ def _chain(steps: pd.DataFrame, arm: str, n_pairs: int, matching: Mapping[str, A
         states = [("candidates", n_pairs, n_pairs)]
     removed = {NOT_CHOSEN: states[-1][1] - n_pairs}
     if arm == "treated":
-        removed = {reason: int(matching.get("unmatched", {}).get(reason, 0)) for reason in _reasons(matching)}
+        removed = {reason: int(matching.get(f"n_{reason}", 0)) for reason in _REASONS}
     left, members = states[-1][1:]
     for name, count in removed.items():
         left -= count
         # A treated member is one unit; comparators that serve are one unit each too.
         members = max(members - count, n_pairs) if arm == "treated" else n_pairs
         states.append((name, left, members))
-    pairwise = zip(states, states[1:], strict=False)
-    if left != n_pairs or any(later[1] > earlier[1] for earlier, later in pairwise):
+    if left != n_pairs or any(later[1] > earlier[1] for earlier, later in pairwise(states)):
         raise DataError(
             f"attrition of the {arm} arm does not reconcile: the eligible less the unmatched must be the matched pairs"
         )
@@ -110,7 +105,7 @@ def _row(criteria: list[str], excluded: int | None, remaining: int | None, membe
 
 def release_matching(matching: Mapping[str, Any], sizes: Sizes, treated: list[dict[str, Any]]) -> dict[str, Any]:
     """The pairs, the caliper and the distances; the unmatched as the chain of the treated shows them."""
-    criteria = set(_reasons(matching))
+    criteria = set(_REASONS)
     unmatched = [
         {"reasons": row["criteria"], "n_units": row["n_excluded"]}
         for row in treated
@@ -122,7 +117,7 @@ def release_matching(matching: Mapping[str, Any], sizes: Sizes, treated: list[di
         "caliper": matching.get("caliper"),
         "caliper_width": _digits(matching.get("caliper_width"), 4),
         "mean_distance": None if hidden else _digits(matching.get("mean_distance"), 4),
-        "max_distance": None if hidden else _digits(matching.get("max_distance"), 3),
+        "largest_distance": None if hidden else _digits(matching.get("largest_distance"), 4),
         "unmatched": unmatched,
     }
 

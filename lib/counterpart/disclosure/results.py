@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,8 @@ class StudyResults:
     """The small result tables of one study, raw. Frames are in the contracts of `tables`; all of them may be empty.
 
     attrition: ATTRITION, criteria up to the eligible. balance: BALANCE. effects: EFFECTS. event_time: EVENT_TIME.
-    score_histogram: SCORE_HISTOGRAM. dictionary: COVARIATE_DICTIONARY. intake: INTAKE.
-    matching: n_pairs, unmatched (reason -> units), caliper (SD), caliper_width, mean_distance, max_distance (logit).
-    score: diagnostics of the propensity model. run: versions, table_versions, code_version, stages, run_ids.
+    score_histogram: SCORE_HISTOGRAM. dictionary: COVARIATE_DICTIONARY. intake: INTAKE. matching: the summary of the match.
+    score: diagnostics and warnings of the propensity model. run: versions, keys and times of the stages.
     """
 
     attrition: pd.DataFrame
@@ -42,5 +42,12 @@ class Sizes:
     pairs: int | None
 
     def of(self, arm: str, phase: str) -> int | None:
-        """Units of an arm: the eligible before matching (also called crude), the pairs after (also called matched)."""
+        """Units of an arm: the eligible before matching (phases before, crude), the pairs after it (after, matched)."""
         return self.eligible[arm] if phase in ("before", "crude") else self.pairs
+
+
+def plain(value: Any, digits: int | None = None) -> float | None:
+    """A number as a float, with as many significant digits as asked for; None for null, NaN and infinity."""
+    if value is None or not math.isfinite(value):
+        return None
+    return float(value) if digits is None else float(f"{float(value):.{digits}g}")

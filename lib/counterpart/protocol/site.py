@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from counterpart.protocol.study import Section
+from counterpart.errors import EnvironmentProblem
+from counterpart.protocol.section import Problem, Real, Section, Text, Whole
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+
+
+def _as_spark_reads(value: Any) -> Any:
+    """YAML's true and 8 as the text Spark takes."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+SparkValue = Annotated[str, BeforeValidator(_as_spark_reads)]
 
 
 class Source(Section):
     """Raw claims. `path` is a folder; relative paths are relative to the folder the command runs in."""
 
     layout: Literal["tuva", "desynpuf"]
-    path: str
-    roster: str | None = None
+    path: Text
+    roster: Text | None = None
 
 
 class SparkSettings(Section):
     """How a session is built where there is none yet. On a platform that brings its own session, nothing here applies."""
 
-    master: str | None = "local[*]"
-    driver_memory: str = "4g"
-    shuffle_partitions: int = Field(8, ge=1)
-    conf: dict[str, str] = {}
+    master: Text | None = "local[*]"
+    driver_memory: str = Field("4g", pattern=r"^[1-9][0-9]*[kmgtKMGT]$", description="a size such as 4g or 4096m")
+    shuffle_partitions: Whole = Field(8, ge=1)
+    conf: dict[str, SparkValue] = {}
 
 
 class Site(Section):
@@ -35,20 +50,28 @@ class Site(Section):
     above which ingest stops. `target_lines_per_file` decides the number of member buckets.
     """
 
-    name: str
-    warehouse: str
-    reports: str
-    mlflow: str | None = None
-    mlflow_experiment: str | None = None
+    name: Text
+    warehouse: Text
+    reports: Text
+    mlflow: Text | None = None
+    mlflow_experiment: Text | None = None
     source: Source | None = None
-    max_quarantined: float = Field(0.05, ge=0, le=1)
-    target_lines_per_file: int = Field(8_000_000, ge=1_000)
+    max_quarantined: Real = Field(0.05, ge=0, le=1, description="a share of the rows, such as 0.05")
+    target_lines_per_file: Whole = Field(8_000_000, ge=1_000)
     spark: SparkSettings = SparkSettings()
+
+    def contradictions(self) -> Iterator[Problem]:
+        """MLflow's file cannot lie beside a warehouse that is no folder of this machine."""
+        if self.mlflow is None and _ADDRESS.match(self.warehouse):
+            yield ("mlflow",), "is missing: beside a warehouse in an object store there is no place for MLflow's file"
 
     def tracking_uri(self) -> str:
         """MLflow's tracking address: the site's own, else a SQLite file beside the warehouse."""
         if self.mlflow is not None:
             return self.mlflow
         folder = Path(self.warehouse).absolute().parent
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise EnvironmentProblem(f"{folder} cannot be made, for MLflow's file: {problem.strerror}") from None
         return f"sqlite:///{folder / 'mlflow.db'}"

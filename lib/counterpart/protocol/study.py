@@ -5,19 +5,31 @@ Days are relative to the index date (day 0) and inclusive at both ends. Defaults
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Iterator
+from datetime import date, timedelta
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
-CALIPER_SCALES = ("pooled", "overall")
-STRATUM_COLUMNS = ("sex", "age_band", "region", "state", "index_month")
+from counterpart.protocol.section import Day, Name, Problem, Real, Section, Text, Whole, YesNo
 
+ALL_CLAIMS = "medical_claim"
+"""The event that every claim line shows; no study can define it otherwise."""
 
-class Section(BaseModel):
-    """A part of a document: frozen, and an unknown key is an error."""
+BUILT_IN_CRITERIA = (
+    "index_date_in_window",
+    "not_treated_by_index_date",
+    "known_member",
+    "alive_on_index_date",
+    "age",
+    "enrolled_on_index_date",
+    "enrolled_in_lookback",
+    "one_date_per_month",
+)
+"""What every candidate is asked besides the study's own history and exclusions, which need names of their own."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+_LONGEST_LOOKBACK = 36_500
 
 
 def _ordered_window(window: tuple[int, int]) -> tuple[int, int]:
@@ -28,26 +40,40 @@ def _ordered_window(window: tuple[int, int]) -> tuple[int, int]:
 
 def _looks_back(window: tuple[int, int]) -> tuple[int, int]:
     if window[1] > 0:
-        raise ValueError(f"the window ends on day {window[1]}; before the index date only days up to 0 are known")
+        raise ValueError(f"the window ends on day {window[1]}; it must end on day 0, the index date, or before")
+    if window[0] < -_LONGEST_LOOKBACK:
+        raise ValueError(f"the window starts on day {window[0]}; the earliest is day -{_LONGEST_LOOKBACK}")
     return window
 
 
-Window = Annotated[tuple[int, int], AfterValidator(_ordered_window)]
+def _repeated(values: Any) -> Iterator[tuple[int, Any]]:
+    """Position and value of everything that was there before."""
+    listed = list(values)
+    return ((i, value) for i, value in enumerate(listed) if value in listed[:i])
+
+
+def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    twice = sorted({str(value) for _, value in _repeated(values)})
+    if twice:
+        raise ValueError(f"listed twice: {', '.join(twice)}")
+    return values
+
+
+Window = Annotated[tuple[Whole, Whole], AfterValidator(_ordered_window)]
 Lookback = Annotated[Window, AfterValidator(_looks_back)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Once = AfterValidator(_each_once)
 
 
 class DataWindow(Section):
     """The service dates the delivered claims cover completely."""
 
-    start: date
-    end: date
+    start: Day
+    end: Day
 
-    @model_validator(mode="after")
-    def _starts_before_it_ends(self) -> DataWindow:
+    def contradictions(self) -> Iterator[Problem]:
+        """The data end before they start."""
         if self.start > self.end:
-            raise ValueError(f"start {self.start} is after end {self.end}")
-        return self
+            yield ("end",), f"{self.end} is before start {self.start}"
 
 
 class Clause(Section):
@@ -60,14 +86,14 @@ class Clause(Section):
 
     codes: Name
     diagnosis: Name | None = None
-    in_person: bool = False
-    therapist: bool = False
+    in_person: YesNo = False
+    therapist: YesNo = False
 
 
 class RosterIndex(Section):
     """Index date = first enrolment in a program of the roster."""
 
-    program: str
+    program: Text
 
 
 class ClaimsIndex(Section):
@@ -86,7 +112,11 @@ def _kind_of_index(index: Any) -> str:
     """Which of the two kinds an index section means: problems are then reported for that kind only."""
     if isinstance(index, Section):
         return type(index).__name__
-    return "ClaimsIndex" if isinstance(index, dict) and {"event", "take"} & set(index) else "RosterIndex"
+    kinds = {"program": "RosterIndex", "event": "ClaimsIndex", "take": "ClaimsIndex"}
+    keys = [str(key) for key in index] if isinstance(index, dict) else []
+    # A known key decides before a misspelt one.
+    meant = [*({"event", "take", "program"} & set(keys)), *(near for key in keys for near in get_close_matches(key, kinds))]
+    return max((kinds[key] for key in meant[:1]), default="RosterIndex")
 
 
 AnyIndex = Annotated[
@@ -98,41 +128,40 @@ AnyIndex = Annotated[
 class TreatedArm(Section):
     """Who got the program or treatment under study."""
 
-    label: str
+    label: Text
     index: AnyIndex
 
 
 class ComparatorArm(Section):
     """Who they are compared with: candidate person-dates, not treated by their own index date."""
 
-    label: str
+    label: Text
     index: ClaimsIndex
 
 
 class Age(Section):
     """Age in completed years at the index date."""
 
-    min: int = Field(18, ge=0, le=120)
-    max: int = Field(120, ge=0, le=120)
-    bands: tuple[int, ...] = (18, 35, 45, 55, 65)
+    min: Whole = Field(18, ge=0, le=120)
+    max: Whole = Field(120, ge=0, le=120)
+    bands: tuple[Whole, ...] = Field((18, 35, 45, 55, 65), min_length=1)
 
-    @model_validator(mode="after")
-    def _bands_ascend_inside(self) -> Age:
-        if list(self.bands) != sorted(set(self.bands)) or not self.bands:
-            raise ValueError(f"bands {list(self.bands)} must ascend; each is the first age of its band")
+    def contradictions(self) -> Iterator[Problem]:
+        """No age is left, or ages without a band."""
         if self.min > self.max:
-            raise ValueError(f"min {self.min} is above max {self.max}")
-        if self.bands[0] > self.min:
-            raise ValueError(f"the first band starts at {self.bands[0]}, above the minimum age {self.min}")
-        return self
+            yield ("min",), f"{self.min} is above max {self.max}"
+        if list(self.bands) != sorted(set(self.bands)):
+            yield ("bands",), f"{list(self.bands)} must ascend; each is the first age of its band"
+        elif self.bands[0] > self.min:
+            yield ("bands",), f"the first band starts at {self.bands[0]}, above the minimum age {self.min}"
 
 
 class EnrollmentRule(Section):
     """Cover before and on the index date."""
 
-    lookback_days: int = Field(365, ge=0, le=3650)
-    allowed_gap_days: int = Field(45, ge=0, le=365)
-    benefits: tuple[Literal["medical", "pharmacy"], ...] = ("medical",)
+    lookback_days: Whole = Field(365, ge=0, le=3650)
+    allowed_gap_days: Whole = Field(45, ge=0, le=365)
+    benefits: Annotated[tuple[Literal["medical", "pharmacy"], ...], Once] = Field(("medical",), min_length=1)
 
 
 class History(Section):
@@ -141,8 +170,20 @@ class History(Section):
     name: Name
     event: Name
     window: Lookback = (-365, -1)
-    min_days: int = Field(1, ge=1)
-    min_span_days: int = Field(0, ge=0)
+    min_days: Whole = Field(1, ge=1)
+    min_span_days: Whole = Field(0, ge=0)
+
+    def contradictions(self) -> Iterator[Problem]:
+        """More days than the window has."""
+        first, last = self.window
+        n_days = last - first + 1
+        if self.min_days > n_days:
+            yield ("min_days",), f"{self.min_days} days do not fit into the {n_days} days of the window"
+        if self.min_span_days > last - first:
+            yield (
+                ("min_span_days",),
+                f"{self.min_span_days} days apart do not fit into the window, whose ends are {last - first} days apart",
+            )
 
 
 class Exclusion(Section):
@@ -156,8 +197,8 @@ class Exclusion(Section):
 class Cohort(Section):
     """Both arms, and who is eligible at the index date."""
 
-    index_start: date
-    index_end: date
+    index_start: Day
+    index_end: Day
     treated: TreatedArm
     comparator: ComparatorArm
     age: Age = Age()
@@ -166,15 +207,25 @@ class Cohort(Section):
     exclusions: tuple[Exclusion, ...] = ()
     region: Literal["census_region", "state"] = "census_region"
 
-    @model_validator(mode="after")
-    def _window_and_names(self) -> Cohort:
+    def contradictions(self) -> Iterator[Problem]:
+        """An empty index window, arms that are the same, criteria of one name."""
         if self.index_start > self.index_end:
-            raise ValueError(f"index_start {self.index_start} is after index_end {self.index_end}")
-        names = [rule.name for rule in (*self.history, *self.exclusions)]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"criteria named twice: {', '.join(twice)}")
-        return self
+            yield ("index_end",), f"{self.index_end} is before index_start {self.index_start}"
+        if self.treated.label == self.comparator.label:
+            yield ("comparator", "label"), f"{self.comparator.label!r} is the label of the treated arm too"
+        treated = self.treated.index
+        if isinstance(treated, ClaimsIndex) and treated.event == self.comparator.index.event:
+            yield (
+                ("comparator", "index", "event"),
+                f"{treated.event!r} is the event of the treated arm too: on such a date nobody is untreated",
+            )
+        rules = [("history", i, rule.name) for i, rule in enumerate(self.history)]
+        rules += [("exclusions", i, rule.name) for i, rule in enumerate(self.exclusions)]
+        names = [*BUILT_IN_CRITERIA, *(name for _, _, name in rules)]
+        for position, name in _repeated(names):
+            section, i, _ = rules[position - len(BUILT_IN_CRITERIA)]
+            why = "a criterion every study has" if name in BUILT_IN_CRITERIA else "a criterion named before"
+            yield (section, i, "name"), f"{name!r} is {why}; each needs a name of its own"
 
 
 class EventFlag(Section):
@@ -187,15 +238,31 @@ class EventFlag(Section):
     kind: Literal["flag", "count", "cents"] = "flag"
     window: Lookback = (-365, -1)
     name: Name | None = None
-    label: str | None = None
+    label: Text | None = None
+
+    @property
+    def covariate_name(self) -> str:
+        """The given name, else made of event, kind and days: `imaging_count_90`, `imaging_flag_365_30`."""
+        first, last = self.window
+        days = f"{-first}" if last == -1 else f"{-first}_{-last}"
+        return self.name or f"{self.event}_{self.kind}_{days}"
 
 
 class Covariates(Section):
     """What is known of a unit before its index date. Demographics and index month are always included."""
 
-    charlson: bool = True
+    charlson: YesNo = True
     charlson_window: Lookback = (-365, -1)
     events: tuple[EventFlag, ...] = ()
+
+    def contradictions(self) -> Iterator[Problem]:
+        """Two covariates of one name."""
+        names = ["age", *(flag.covariate_name for flag in self.events)]
+        for position, name in _repeated(names):
+            yield ("events", position - 1), f"there is a covariate {name!r} already; give this one a name of its own"
+        for i, name in enumerate(names[1:]):
+            if self.charlson and name.startswith("charlson_"):
+                yield ("events", i), f"{name!r} is named like one that `charlson: true` brings; give it another name"
 
 
 class Scoring(Section):
@@ -205,11 +272,11 @@ class Scoring(Section):
     (0 fits without one). A covariate that is not zero in fewer than `min_units` sampled units is left out, by name.
     """
 
-    max_treated: int = Field(200_000, ge=100)
-    max_comparators: int = Field(400_000, ge=100)
-    ridge: float = Field(1.0, ge=0)
-    min_units: int = Field(20, ge=1)
-    max_iterations: int = Field(500, ge=10)
+    max_treated: Whole = Field(200_000, ge=100)
+    max_comparators: Whole = Field(400_000, ge=100)
+    ridge: Real = Field(1.0, ge=0)
+    min_units: Whole = Field(20, ge=1)
+    max_iterations: Whole = Field(500, ge=10)
 
 
 class Matching(Section):
@@ -219,13 +286,15 @@ class Matching(Section):
     (Austin 2011), `overall` that of everybody. null means no caliper.
     """
 
-    exact: tuple[Literal["sex", "age_band", "region", "state", "index_month"], ...] = (
+    exact: Annotated[tuple[Literal["sex", "age_band", "region", "state", "index_month"], ...], Once] = (
         "sex",
         "age_band",
         "region",
         "index_month",
     )
-    caliper: float | None = Field(0.2, gt=0)
+    caliper: Real | None = Field(
+        0.2, gt=0, le=10, description="standard deviations of the logit of the score, or null for no caliper"
+    )
     caliper_scale: Literal["pooled", "overall"] = "pooled"
     ratio: Literal[1] = 1
     replace: Literal[False] = False
@@ -239,35 +308,33 @@ class Outcome(Section):
     """
 
     name: Name
-    label: str
-    events: tuple[Name, ...] = Field(min_length=1)
-    horizons: tuple[Annotated[int, Field(ge=1, le=3650)], ...] = (90,)
-    start_day: int = Field(1, ge=0, le=365)
+    label: Text
+    events: Annotated[tuple[Name, ...], Once] = Field(min_length=1)
+    horizons: Annotated[tuple[Annotated[Whole, Field(ge=1, le=3650)], ...], Once] = Field((90,), min_length=1)
+    start_day: Whole = Field(1, ge=0, le=365)
     role: Literal["primary", "secondary", "negative_control"] = "secondary"
 
-    @model_validator(mode="after")
-    def _horizons_follow_the_start(self) -> Outcome:
-        if min(self.horizons) < self.start_day:
-            raise ValueError(f"horizon {min(self.horizons)} ends before start_day {self.start_day}")
-        return self
+    def contradictions(self) -> Iterator[Problem]:
+        """A horizon before the first day that counts."""
+        for i, horizon in enumerate(self.horizons):
+            if horizon < self.start_day:
+                yield ("horizons", i), f"day {horizon} is before start_day {self.start_day}"
 
 
 class Outcomes(Section):
     """What is counted after the index date."""
 
     outcomes: tuple[Outcome, ...] = Field(min_length=1)
-    confidence: float = Field(0.95, gt=0.5, lt=1)
+    confidence: Real = Field(0.95, gt=0.5, lt=1, description="level of the intervals, such as 0.95")
 
-    @model_validator(mode="after")
-    def _one_primary_distinct_names(self) -> Outcomes:
-        names = [outcome.name for outcome in self.outcomes]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"outcomes named twice: {', '.join(twice)}")
-        n_primary = sum(outcome.role == "primary" for outcome in self.outcomes)
-        if n_primary != 1:
-            raise ValueError(f"{n_primary} outcomes have the role primary; exactly one must")
-        return self
+    def contradictions(self) -> Iterator[Problem]:
+        """Outcomes of one name; none or several that are primary."""
+        for i, name in _repeated(outcome.name for outcome in self.outcomes):
+            yield ("outcomes", i, "name"), f"{name!r} is an outcome named before"
+        primary = [outcome.name for outcome in self.outcomes if outcome.role == "primary"]
+        if len(primary) != 1:
+            found = f"{len(primary)} outcomes have the role primary" + (f" ({', '.join(primary)})" if primary else "")
+            yield ("outcomes",), f"{found}; exactly one must"
 
     @property
     def primary(self) -> Outcome:
@@ -282,26 +349,44 @@ class Study(Section):
     """
 
     name: Name
-    title: str
-    question: str
-    seed: int = Field(0, ge=0, lt=2**63)
+    title: Text
+    question: Text
+    seed: Whole = Field(0, ge=0, lt=2**63)
     data: DataWindow
-    events: dict[Name, tuple[Clause, ...]] = {}
+    events: dict[Name, Annotated[tuple[Clause, ...], Field(min_length=1)]] = {}
     cohort: Cohort
     covariates: Covariates = Covariates()
     scoring: Scoring = Scoring()
     matching: Matching = Matching()
     outcomes: Outcomes
-    cautions: tuple[str, ...] = ()
+    cautions: tuple[Text, ...] = ()
 
-    @model_validator(mode="after")
-    def _index_window_inside_data(self) -> Study:
-        if not (self.data.start <= self.cohort.index_start and self.cohort.index_end <= self.data.end):
-            raise ValueError(
-                f"cohort: index dates {self.cohort.index_start} to {self.cohort.index_end} are not inside the data "
-                f"({self.data.start} to {self.data.end})"
+    def contradictions(self) -> Iterator[Problem]:
+        """Index dates, look-back and horizons that the data do not cover."""
+        cohort, data = self.cohort, f"the data, {self.data.start} to {self.data.end}"
+        for key, day in (("index_start", cohort.index_start), ("index_end", cohort.index_end)):
+            if not self.data.start <= day <= self.data.end:
+                yield ("cohort", key), f"{day} is not inside {data}"
+        if ALL_CLAIMS in self.events:
+            yield ("events", ALL_CLAIMS), "is the event of every claim line already and cannot be another"
+        yield from self._uncovered(data)
+
+    def _uncovered(self, data: str) -> Iterator[Problem]:
+        """Days that are needed of the very first index date, and that no claims tell of."""
+        start = self.cohort.index_start
+        lookback = self.cohort.enrollment.lookback_days
+        if self.data.start <= start < self.data.start + timedelta(days=lookback):
+            yield (
+                ("cohort", "enrollment", "lookback_days"),
+                f"{lookback} days before index_start {start} begin before {data}",
             )
-        return self
+        for i, outcome in enumerate(self.outcomes.outcomes):
+            for j, horizon in enumerate(outcome.horizons):
+                if start <= self.data.end < start + timedelta(days=horizon):
+                    yield (
+                        ("outcomes", "outcomes", i, "horizons", j),
+                        f"day {horizon} of even the first index date {start} is after {data}",
+                    )
 
     def clauses_of(self, event: str) -> tuple[Clause, ...]:
         """The clauses of an event; a name without an entry in `events` is the code set of that name."""

@@ -156,15 +156,15 @@ def run_estimate(context: Context) -> Metrics:
     weeks = _result(context, "outcomes", OUTCOME_WEEKS)
     covariates = _result(context, "covariates", COVARIATES)
     dictionary = _result(context, "covariates", COVARIATE_DICTIONARY)
-    tables = {
-        EFFECTS: effects.estimate_effects(cohort, matches, counted, context.study.outcomes),
-        BALANCE: effects.summarise_balance(cohort, covariates, dictionary, matches),
-        EVENT_TIME: effects.summarise_event_time(cohort, matches, follow_up, weeks),
-        SCORE_HISTOGRAM: effects.summarise_scores(cohort, matches, scored),
-    }
-    for table, rows in tables.items():
+    made = (
+        (EFFECTS, effects.estimate_effects(cohort, matches, counted, context.study.outcomes)),
+        (BALANCE, effects.summarise_balance(cohort, covariates, dictionary, matches)),
+        (EVENT_TIME, effects.summarise_event_time(cohort, matches, follow_up, weeks)),
+        (SCORE_HISTOGRAM, effects.summarise_scores(cohort, matches, scored)),
+    )
+    for table, rows in made:
         _write(context, "estimate", table, rows)
-    return {"tables": sorted(table.name for table in tables)}
+    return {"tables": [table.name for table, _ in made]}
 
 
 STAGES: Mapping[str, Stage] = {

@@ -1,0 +1,137 @@
+"""Effects: which contrasts may be shown beside each other, and how exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from counterpart.disclosure.cells import Sum, gives_away, may_show, rounded, shown_rounded
+from counterpart.disclosure.results import ARMS, Sizes, plain
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from counterpart.protocol import Outcome
+
+CRUDE, MATCHED = "crude", "matched"
+DAYS_PER_YEAR = 365.25
+PERSON_YEARS = 1000
+
+# Intervals carry the number of people with repeated events; at three digits they do not give it away. Crude results are
+# coarser: with more digits their difference from the matched ones would count the events of the unmatched.
+_DIGITS = {CRUDE: 2, MATCHED: 3}
+_MEASURES = ("rate_treated", "rate_comparator", "rate_ratio", "rate_difference")
+
+
+def release_effects(effects: pd.DataFrame, outcomes: Sequence[Outcome], sizes: Sizes) -> list[dict[str, Any]]:
+    """EFFECTS -> a row per outcome, horizon and phase in the study's order; withheld rows have no counts and estimates.
+
+    Matched counts are exact; a contrast with a small count, or one that would give a small count away beside those
+    shown before it, is withheld whole. Crude counts are multiples of 11, and crude rates come from these.
+    """
+    found = {(row["outcome"], row["horizon"], row["phase"]): row for row in effects.to_dict("records")}
+    shown_sums: dict[str, list[Sum]] = {arm: [] for arm in ARMS}
+    released = {}
+    for outcome in sorted(outcomes, key=lambda one: one.role != "primary"):
+        for horizon in sorted(outcome.horizons):
+            for phase in (MATCHED, CRUDE):
+                row = found.get((outcome.name, horizon, phase))
+                if row is not None:
+                    is_shown = _is_shown(row, outcome, outcomes, sizes, shown_sums)
+                    released[outcome.name, horizon, phase] = _row(row, outcome, sizes, is_shown)
+    order = [(one.name, horizon, phase) for one in outcomes for horizon in one.horizons for phase in (CRUDE, MATCHED)]
+    return [released[key] for key in order if key in released]
+
+
+def _is_shown(
+    row: Mapping[str, Any],
+    outcome: Outcome,
+    outcomes: Sequence[Outcome],
+    sizes: Sizes,
+    shown_sums: dict[str, list[Sum]],
+) -> bool:
+    """May the counts of the row leave? If they do and are exact, they are remembered in `shown_sums`."""
+    phase = str(row["phase"])
+    counts = {arm: int(row[f"events_{arm}"]) for arm in ARMS}
+    if any(sizes.of(arm, phase) is None for arm in ARMS):
+        return False
+    if not all(may_show(counts[arm]) and may_show(int(row[f"n_with_event_{arm}"])) for arm in ARMS):
+        return False
+    if phase == CRUDE:
+        return True
+    sums = {arm: Sum(_atoms(outcome, int(row["horizon"]), outcomes), counts[arm]) for arm in ARMS}
+    if any(gives_away(sums[arm], shown_sums[arm]) for arm in ARMS):
+        return False
+    for arm in ARMS:
+        shown_sums[arm].append(sums[arm])
+    return True
+
+
+def _atoms(outcome: Outcome, horizon: int, outcomes: Sequence[Outcome]) -> frozenset[tuple[str, int]]:
+    """The window cut at every edge any outcome has: (event, first day of the piece)."""
+    edges = {one.start_day for one in outcomes} | {end + 1 for one in outcomes for end in one.horizons}
+    days = [day for day in edges if outcome.start_day <= day <= horizon]
+    return frozenset((event, day) for event in outcome.events for day in days)
+
+
+def _row(row: Mapping[str, Any], outcome: Outcome, sizes: Sizes, is_shown: bool) -> dict[str, Any]:
+    phase = str(row["phase"])
+    released: dict[str, Any] = {
+        "outcome": outcome.name,
+        "label": outcome.label,
+        "role": outcome.role,
+        "horizon": int(row["horizon"]),
+        "start_day": outcome.start_day,
+        "phase": phase,
+        "is_withheld": not is_shown,
+        "is_rounded": phase == CRUDE,
+    }
+    for arm in ARMS:
+        size = sizes.of(arm, phase)
+        released[f"n_{arm}"] = size
+        released[f"n_complete_{arm}"] = None if size is None else shown_rounded(int(row[f"n_complete_{arm}"]))
+        released[f"person_years_{arm}"] = None if size is None else plain(int(row[f"days_{arm}"]) / DAYS_PER_YEAR, 4)
+        released[f"events_{arm}"] = _events(row, arm, phase) if is_shown else None
+    return released | (_measures(row, phase) if is_shown else dict.fromkeys(_names_of_measures()))
+
+
+def _names_of_measures() -> list[str]:
+    limits = [f"{name}{end}" for name in _MEASURES for end in ("", "_lower", "_upper")]
+    return [*limits, "clustered_by"]
+
+
+def _events(row: Mapping[str, Any], arm: str, phase: str) -> int:
+    exact = int(row[f"events_{arm}"])
+    return rounded(exact) if phase == CRUDE else exact
+
+
+def _measures(row: Mapping[str, Any], phase: str) -> dict[str, Any]:
+    values = {name: row[name] for name in _names_of_measures()}
+    if phase == CRUDE:
+        values |= _from_rounded(row)
+    return {name: value if name == "clustered_by" else plain(value, _DIGITS[phase]) for name, value in values.items()}
+
+
+def _from_rounded(row: Mapping[str, Any]) -> dict[str, float | None]:
+    """Rates, ratio and difference of the rounded counts, with intervals as wide as those of the exact ones."""
+    treated, comparator = (_rounded_rate(int(row[f"events_{arm}"]), int(row[f"days_{arm}"])) for arm in ARMS)
+    moved = _moved(row, "rate_treated", treated) | _moved(row, "rate_comparator", comparator)
+    ratio = treated / comparator if treated is not None and comparator else None
+    difference = treated - comparator if treated is not None and comparator is not None else None
+    return moved | _moved(row, "rate_ratio", ratio) | _moved(row, "rate_difference", difference)
+
+
+def _rounded_rate(events: int, days: int) -> float | None:
+    return rounded(events) / days * DAYS_PER_YEAR * PERSON_YEARS if days else None
+
+
+def _moved(row: Mapping[str, Any], name: str, value: float | None) -> dict[str, float | None]:
+    """The estimate at another value: limits of a difference keep their distance from it, all others their ratio to it."""
+    exact, lower, upper = (plain(row[f"{name}{end}"]) for end in ("", "_lower", "_upper"))
+    limits: tuple[float | None, float | None] = (None, None)
+    if value is not None and exact is not None and lower is not None and upper is not None:
+        if name == "rate_difference":
+            limits = (value + lower - exact, value + upper - exact)
+        elif exact:
+            limits = (value * lower / exact, value * upper / exact)
+    return {name: value, f"{name}_lower": limits[0], f"{name}_upper": limits[1]}

@@ -1,0 +1,147 @@
+"""Balance, score overlap and event time: covariates, bins and weeks that may be shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from counterpart.disclosure.cells import may_show, merge_neighbours, rounded, shown_rounded
+from counterpart.disclosure.results import ARMS, Sizes, plain
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DAYS_PER_YEAR = 365.25
+PERSON_YEARS = 1000
+
+# A standardised difference of a covariate that few people have is told as "at most" this step or its multiple.
+SMD_STEP = 0.1
+_FLAGS = ("flag", "category")
+_COUNTED = (*_FLAGS, "count")
+
+
+def release_balance(balance: pd.DataFrame, dictionary: pd.DataFrame, sizes: Sizes) -> list[dict[str, Any]]:
+    """BALANCE and its dictionary -> a row per covariate and phase.
+
+    Means of flags and counts come from totals rounded to multiples of 11: exact ones would give away, level by level
+    or before less after, how many people lack or have something. Where a count from 1 to 10 is involved the means are
+    withheld and the standardised difference is told as an upper bound.
+    """
+    about = {row["covariate_id"]: row for row in dictionary.to_dict("records")}
+    return [_balance_row(row, about[row["covariate_id"]], sizes) for row in balance.to_dict("records")]
+
+
+def _balance_row(row: Mapping[str, Any], about: Mapping[str, Any], sizes: Sizes) -> dict[str, Any]:
+    kind, phase = str(about["kind"]), str(row["phase"])
+    is_shown = all(sizes.of(arm, phase) is not None and _may_show_mean(row, arm, kind) for arm in ARMS)
+    smd = plain(row["smd"])
+    return {
+        "name": row["name"],
+        "label": about["label"],
+        "kind": kind,
+        "phase": phase,
+        "is_withheld": not is_shown,
+        "mean_treated": _mean(row, "treated", kind) if is_shown else None,
+        "mean_comparator": _mean(row, "comparator", kind) if is_shown else None,
+        "smd": round(smd, 3) if is_shown and smd is not None else None,
+        "smd_at_most": None if is_shown or smd is None else _step_above(smd),
+        "variance_ratio": plain(row["variance_ratio"], 2) if is_shown else None,
+    }
+
+
+def _may_show_mean(row: Mapping[str, Any], arm: str, kind: str) -> bool:
+    n, n_nonzero = int(row[f"n_{arm}"]), int(row[f"n_nonzero_{arm}"])
+    return may_show(n_nonzero) and (kind not in _FLAGS or may_show(n - n_nonzero))
+
+
+def _mean(row: Mapping[str, Any], arm: str, kind: str) -> float | None:
+    n, mean = int(row[f"n_{arm}"]), plain(row[f"mean_{arm}"])
+    if mean is None or not n:
+        return None
+    return plain(rounded(round(mean * n)) / n if kind in _COUNTED else mean, 3)
+
+
+def _step_above(smd: float) -> float:
+    return round(SMD_STEP * max(1, math.ceil(abs(smd) / SMD_STEP)), 1)
+
+
+def largest_smd(balance: pd.DataFrame) -> dict[str, float | None]:
+    """The largest absolute standardised difference by phase, over all covariates; it names none of them."""
+    largest: dict[str, float | None] = {}
+    for phase in ("before", "after"):
+        values = balance[balance["phase"] == phase]["smd"].dropna().abs()
+        largest[phase] = None if values.empty else round(float(values.max()), 3)
+    return largest
+
+
+def release_histogram(histogram: pd.DataFrame, sizes: Sizes) -> list[dict[str, Any]]:
+    """SCORE_HISTOGRAM with units rounded to multiples of 11; bins with 1 to 10 are withheld (None)."""
+    return [
+        {
+            "phase": row["phase"],
+            "arm": row["arm"],
+            "bin": int(row["bin"]),
+            "n_units": None if sizes.of(row["arm"], row["phase"]) is None else shown_rounded(int(row["n_units"])),
+        }
+        for row in histogram.to_dict("records")
+    ]
+
+
+def release_event_time(
+    event_time: pd.DataFrame, effects: Sequence[Mapping[str, Any]], primary: str, sizes: Sizes
+) -> list[dict[str, Any]]:
+    """EVENT_TIME -> runs of weeks with more than ten events each, and their rates per 1,000 person-years.
+
+    Runs do not cross the index date if that can be had. Edges at which a run of weeks would differ from a shown matched
+    count of the primary outcome by 1 to 10 events are not cut.
+    """
+    if sizes.pairs is None or event_time.empty:
+        return []
+    released = []
+    for arm in ARMS:
+        weeks = event_time[event_time["arm"] == arm].sort_values("week")
+        shown = [
+            int(row[f"events_{arm}"])
+            for row in effects
+            if row["outcome"] == primary and row["phase"] == "matched" and row[f"events_{arm}"] is not None
+        ]
+        counts, days = weeks["n_events"].astype(int).tolist(), weeks["days_at_risk"].astype(int).tolist()
+        first = int(weeks["week"].iloc[0])
+        for start, end, count in _safe_runs(counts, shown, must_cut=-first):
+            at_risk = sum(days[start : end + 1])
+            rate = None if count is None or not at_risk else count / at_risk * DAYS_PER_YEAR * PERSON_YEARS
+            released.append(
+                {
+                    "arm": arm,
+                    "first_week": first + start,
+                    "last_week": first + end,
+                    "n_events": count,
+                    "person_years": plain(at_risk / DAYS_PER_YEAR, 4),
+                    "rate": plain(rate, 3),
+                }
+            )
+    return released
+
+
+def _safe_runs(counts: list[int], shown: Sequence[int], must_cut: int) -> list[tuple[int, int, int | None]]:
+    may_cut = [True] * (len(counts) + 1)
+    while True:
+        runs = merge_neighbours(counts, may_cut)
+        edge = _edge_that_tells(runs, shown, {0, must_cut, len(counts)})
+        if edge is None:
+            return runs
+        may_cut[edge] = False
+
+
+def _edge_that_tells(runs: Sequence[tuple[int, int, int | None]], shown: Sequence[int], keep: set[int]) -> int | None:
+    """An edge of neighbouring runs whose sum is 1 to 10 away from a shown count, and that may be given up."""
+    for position, (start, _, _) in enumerate(runs):
+        total = 0
+        for _, end, count in runs[position:]:
+            total += count or 0
+            if any(not may_show(abs(total - other)) for other in shown):
+                loose = [edge for edge in (end + 1, start) if edge not in keep]
+                if loose:
+                    return loose[0]
+    return None

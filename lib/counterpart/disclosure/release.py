@@ -1,0 +1,99 @@
+"""The one door: a finished study's results -> the document that report, ledger and scheduler may see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from counterpart.disclosure.cells import pool_small, shown
+from counterpart.disclosure.estimates import release_effects
+from counterpart.disclosure.flow import release_attrition, release_matching
+from counterpart.disclosure.profiles import largest_smd, release_balance, release_event_time, release_histogram
+from counterpart.disclosure.results import Sizes, StudyResults, plain
+from counterpart.disclosure.text import is_label
+from counterpart.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from counterpart.protocol import Study
+
+
+def release(results: StudyResults, study: Study) -> dict[str, Any]:
+    """Everything of a study that may leave the site, as plain values (JSON).
+
+    protocol: the study document. attrition: by arm, rows {criteria, n_excluded, n_remaining, n_members_remaining}.
+    matching, score: what the two stages found. balance, score_histogram, effects, event_time: lists of rows (see the
+    functions that release them). largest_smd: before, after. intake: source rows by fate. run: versions and keys.
+
+    A number that is None is withheld or does not exist. DataError where a name looks like an id or a person's date.
+    """
+    attrition, sizes = release_attrition(results.attrition, results.matching)
+    effects = release_effects(results.effects, study.outcomes.outcomes, sizes)
+    document = {
+        "protocol": study.model_dump(mode="json"),
+        "attrition": attrition,
+        "matching": release_matching(results.matching, sizes, attrition["treated"]),
+        "score": _release_score(results.score, sizes),
+        "balance": release_balance(results.balance, results.dictionary, sizes),
+        "largest_smd": largest_smd(results.balance) if sizes.pairs is not None else {"before": None, "after": None},
+        "score_histogram": release_histogram(results.score_histogram, sizes),
+        "effects": effects,
+        "event_time": release_event_time(results.event_time, effects, study.outcomes.primary.name, sizes),
+        "intake": release_intake(results.intake)["rows"],
+        "run": dict(results.run),
+    }
+    _refuse_ids([row["name"] for row in document["balance"]])
+    return document
+
+
+def release_intake(intake: pd.DataFrame) -> dict[str, Any]:
+    """INTAKE -> {rows, lines}: what became of the rows of every source table, and the same as a table to print.
+
+    Fates of 1 to 10 rows are pooled with the next smallest, so that the sum of a source gives none of them away.
+    """
+    rows: list[dict[str, Any]] = []
+    for source, fates in intake.groupby("source", sort=True):
+        counts = fates.groupby(["fate", "rule"])["n_rows"].sum()
+        named = {f"{fate}: {rule}": int(count) for (fate, rule), count in counts.items()}
+        rows += [{"source": str(source), "fates": list(names), "n_rows": count} for names, count in pool_small(named)]
+        rows.append({"source": str(source), "fates": ["in"], "n_rows": shown(sum(named.values()))})
+    return {"rows": rows, "lines": _intake_lines(rows)}
+
+
+def _intake_lines(rows: list[dict[str, Any]]) -> list[str]:
+    lines = [f"{'source':<16} {'rows':>13}  fate"]
+    for row in rows:
+        count = "withheld" if row["n_rows"] is None else f"{row['n_rows']:,}"
+        lines.append(f"{row['source']:<16} {count:>13}  {' + '.join(row['fates'])}")
+    return lines
+
+
+def _release_score(score: Mapping[str, Any], sizes: Sizes) -> dict[str, Any]:
+    """Diagnostics of the propensity model; its counts are those of the arms, shown or not."""
+    are_shown = None not in sizes.eligible.values()
+    return {
+        "n_treated": sizes.eligible.get("treated"),
+        "n_comparators": sizes.eligible.get("comparator"),
+        "n_sampled_treated": _of_sample(score, "n_sampled_treated") if are_shown else None,
+        "n_sampled_comparators": _of_sample(score, "n_sampled_comparators") if are_shown else None,
+        "c_statistic": plain(score.get("c_statistic"), 3) if are_shown else None,
+        "converged": score.get("converged"),
+        "n_iterations": score.get("n_iterations"),
+        "left_out": dict(score.get("left_out", {})),
+        "separated": list(score.get("separated", ())),
+        "warnings": list(score.get("warnings", ())),
+    }
+
+
+def _of_sample(score: Mapping[str, Any], name: str) -> int | None:
+    return shown(int(score[name])) if name in score else None
+
+
+def _refuse_ids(names: list[str]) -> None:
+    suspicious = [position for position, name in enumerate(names) if not is_label(name)]
+    if suspicious:
+        raise DataError(
+            f"{len(suspicious)} covariate names look like an id or a date of a person (position {suspicious[0] + 1} of "
+            "the dictionary is the first); nothing was released"
+        )
