@@ -4,40 +4,83 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection, Iterator
+from copy import deepcopy
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from yaml.constructor import ConstructorError
 
 from counterpart.errors import ProtocolError
+from counterpart.protocol.references import code_set_names, unknown_references
+from counterpart.protocol.section import NAME, Section
 from counterpart.protocol.site import Site
-from counterpart.protocol.study import Section, Study
+from counterpart.protocol.study import ClaimsIndex, RosterIndex, Study
 
 Document = TypeVar("Document", bound=Section)
 
+_MERGE = "tag:yaml.org,2002:merge"
+_TIMESTAMP = "tag:yaml.org,2002:timestamp"
+_INDEX_KINDS = (RosterIndex.__name__, ClaimsIndex.__name__)
+
+# pydantic's words where ours are plainer. Its others begin "Input should be", which we shorten to "must be".
+_WORDS = {
+    "missing": "is missing",
+    "string_type": "must be text",
+    "string_too_short": "must not be empty",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a number",
+    "bool_type": "must be true or false",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a section of names",
+    "invalid_key": "a key must be text",
+}
+_OURS = ("contradiction", "value_error")
+"""Their words say already what was found."""
+
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML where a key written twice is an error, not the last one's victory."""
+    """YAML where a key written twice is a problem, not the last one's victory, and where a date stays as it is written.
+
+    YAML's own dates stop at the first that is not in the calendar, without saying which section it stands in.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 (PyYAML's own way to say it)
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.twice: list[str] = []
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
-        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
-        if twice:
-            raise ConstructorError(None, None, f"written twice: {', '.join(twice)}", node.start_mark)
+        seen: list[Any] = []
+        for key_node, _ in node.value:
+            if key_node.tag == _MERGE:
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                self.twice.append(f"line {key_node.start_mark.line + 1}: {key} is written twice in one section")
+            seen.append(key)
         return super().construct_mapping(node, deep=deep)
 
 
 def load_study(path: Path) -> Study:
-    """The study in a YAML file. ProtocolError with all problems if it is not one."""
-    return _load(path, Study)
+    """The study in a YAML file. ProtocolError with all problems if it is not one.
+
+    That events and code sets exist is part of it; what is in their files is for `counterpart.codes` to read.
+    """
+    return _load(path, Study, code_set_names(path))
 
 
 def load_site(path: Path) -> Site:
     """The site in a YAML file. ProtocolError with all problems if it is not one."""
-    return _load(path, Site)
+    return _load(path, Site, None)
 
 
 def content_hash(section: BaseModel | dict[str, Any] | list[Any] | str) -> str:
@@ -47,57 +90,159 @@ def content_hash(section: BaseModel | dict[str, Any] | list[Any] | str) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def _load(path: Path, model: type[Document]) -> Document:
+def _load(path: Path, model: type[Document], code_sets: Collection[str] | None) -> Document:
+    content, problems = _read(path, model.__name__.lower())
+    loaded: Document | None = None
+    try:
+        loaded = model.model_validate(content)
+    except ValidationError as problem:
+        problems += _describe_all(content, problem.errors(), model)
+    if code_sets is not None:
+        problems += [f"{_dotted(where)}: {what}" for where, what in unknown_references(content, code_sets)]
+    if loaded is None or problems:
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        raise ProtocolError(f"{path} has {count}:\n" + "\n".join(f"  {line}" for line in problems))
+    return loaded
+
+
+def _read(path: Path, kind: str) -> tuple[dict[Any, Any], list[str]]:
+    """The document as it is written, and the keys that are written twice."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ProtocolError(f"{path} does not exist; a {model.__name__.lower()} document is a YAML file") from None
-    except (OSError, UnicodeDecodeError) as problem:
-        raise ProtocolError(f"{path} cannot be read: {problem}") from None
+        raise ProtocolError(f"{path} does not exist; a {kind} document is a YAML file") from None
+    except OSError as problem:
+        raise ProtocolError(f"{path} cannot be read: {problem.strerror}; a {kind} document is a YAML file") from None
+    except UnicodeDecodeError:
+        raise ProtocolError(f"{path} is not text in UTF-8; a {kind} document is a YAML file") from None
     try:
-        content = yaml.load(text, Loader=_StrictLoader)
-    except yaml.YAMLError as problem:
-        raise ProtocolError(f"{path} is not valid YAML: {problem}") from None
+        loader = _StrictLoader(text)
+        content = loader.get_single_data()
+    except (yaml.YAMLError, ValueError, RecursionError) as problem:
+        raise ProtocolError(f"{path} is not valid YAML: {_yaml_problem(problem)}") from None
+    if content is None:
+        raise ProtocolError(f"{path} is empty; a {kind} document is a YAML file with sections")
     if not isinstance(content, dict):
-        raise ProtocolError(f"{path} must be a mapping of sections; it is {type(content).__name__}")
+        raise ProtocolError(f"{path} must have sections (`name: ...` and so on); it is {_shown(content)}")
+    return content, loader.twice
+
+
+def _yaml_problem(problem: Exception) -> str:
+    """Line, column and complaint of a YAML error, without the quoted source around it."""
+    if isinstance(problem, yaml.MarkedYAMLError) and problem.problem_mark is not None:
+        mark = problem.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {problem.problem}"
+    return "it nests too deeply" if isinstance(problem, RecursionError) else str(problem).splitlines()[0]
+
+
+def _describe_all(content: dict[Any, Any], errors: Collection[Any], model: type[Section]) -> list[str]:
+    """A line for each problem. A misspelt key is read on as the nearest known one, so that it does not hide others."""
+    unknown = [error for error in errors if error["type"] == "extra_forbidden"]
+    if not unknown:
+        return list(dict.fromkeys(_describe(error, model) for error in errors if not _is_echo(error, errors)))
+    meant = deepcopy(content)
+    for error in unknown:
+        _rename(meant, error["loc"], _nearest(error["loc"], model))
+    lines = [_describe_unknown(error["loc"], model) for error in unknown]
     try:
-        return model.model_validate(content)
+        model.model_validate(meant)
     except ValidationError as problem:
-        lines = [f"  {_describe(error, model)}" for error in problem.errors()]
-        raise ProtocolError(f"{path} has {len(lines)} problem(s):\n" + "\n".join(lines)) from None
+        lines += _describe_all(meant, problem.errors(), model)
+    return lines
 
 
-def _describe(error: Any, model: type[BaseModel]) -> str:
-    where = ".".join(str(part) for part in error["loc"] if not str(part).endswith("Index")) or "document"
-    if error["type"] == "extra_forbidden":
-        known = _known_keys(model, error["loc"][:-1])
-        near = get_close_matches(str(error["loc"][-1]), known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(known))}"
-        return f"{where}: unknown key; {hint}"
-    message = error["msg"].removeprefix("Value error, ")
-    found = error.get("input")
-    is_scalar = isinstance(found, (str, int, float, bool)) or found is None
-    return f"{where}: {message}" + (f" (found {found!r})" if is_scalar and error["type"] != "missing" else "")
+def _is_echo(error: Any, errors: Collection[Any]) -> bool:
+    """Is a list short only because of an item that is told by itself?"""
+    depth = len(error["loc"])
+    return error["type"] == "too_short" and any(
+        other["loc"][:depth] == error["loc"] and len(other["loc"]) > depth for other in errors
+    )
+
+
+def _rename(content: Any, path: tuple[Any, ...], name: str | None) -> None:
+    """Give the key at the path another name, unless that is taken; without a name, take it away."""
+    for part in path[:-1]:
+        if part not in _INDEX_KINDS:
+            content = content[part]
+    value = content.pop(path[-1])
+    if name is not None:
+        content.setdefault(name, value)
+
+
+def _describe_unknown(path: tuple[Any, ...], model: type[Section]) -> str:
+    near = _nearest(path, model)
+    known = ", ".join(sorted(_known_keys(model, path[:-1])))
+    hint = f"did you mean {near}?" if near else f"known keys: {known}"
+    if any(part in _INDEX_KINDS for part in path):
+        hint += " (an index has either program, or event and take)"
+    return f"{_dotted(path)}: unknown key; {hint}"
+
+
+def _describe(error: Any, model: type[Section]) -> str:
+    where, kind, found = error["loc"], error["type"], error.get("input")
+    message = _WORDS.get(kind) or error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    if kind.startswith("model_"):
+        message = f"must be a section with the keys {', '.join(_known_keys(model, where))}"
+    if kind == "string_pattern_mismatch":
+        is_name = error["ctx"]["pattern"] == NAME
+        message = "must be small letters, digits and underscores, a letter first" if is_name else "cannot be read"
+    if kind in ("too_short", "too_long"):
+        message = f"must have {error['msg'].split(' have ')[-1].split(' after')[0]}"
+    if kind == "missing" or kind in _OURS:
+        return f"{_dotted(where)}: {message}"
+    hint = "; put it in quotes" if kind == "string_type" and isinstance(found, bool | int | float) else ""
+    return f"{_dotted(where)}: {message} (found {_shown(found)}{hint}){_explanation(model, where)}"
+
+
+def _shown(found: Any) -> str:
+    if isinstance(found, dict):
+        return "a section"
+    if isinstance(found, list | tuple):
+        return f"a list of {len(found)}"
+    if found is None or isinstance(found, bool):
+        return {None: "nothing", True: "true", False: "false"}[found]
+    return repr(found if len(str(found)) <= 60 else f"{str(found)[:60]}...")
+
+
+def _dotted(where: tuple[Any, ...]) -> str:
+    return ".".join(str(part) for part in where if part not in (*_INDEX_KINDS, "[key]")) or "document"
+
+
+def _nearest(path: tuple[Any, ...], model: type[Section]) -> str | None:
+    near = get_close_matches(str(path[-1]), _known_keys(model, path[:-1]), n=1, cutoff=0.5)
+    return near[0] if near else None
+
+
+def _explanation(model: type[Section], path: tuple[Any, ...]) -> str:
+    """What the value means, where its field says so."""
+    for section in _sections_at(model, path[:-1]):
+        field = section.model_fields.get(str(path[-1]))
+        if field is not None and field.description:
+            return f"; it is {field.description}"
+    return ""
 
 
 def _known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    """The keys of the section at `path`: list indices and union tags in the path do not change the model."""
-    candidates = [model]
+    return [name for section in _sections_at(model, path) for name in section.model_fields]
+
+
+def _sections_at(model: type[BaseModel], path: tuple[Any, ...]) -> list[type[BaseModel]]:
+    """The kinds of section that can stand at the path. Positions and names in a list or map do not change the kind."""
+    sections = [model]
     for part in path:
-        candidates = [found for candidate in candidates for found in _models_at(candidate, part)] or candidates
-    return [name for candidate in candidates for name in candidate.model_fields]
+        sections = [found for section in sections for found in _sections_below(section, part)]
+    return sections
 
 
-def _models_at(model: type[BaseModel], part: Any) -> list[type[BaseModel]]:
-    if isinstance(part, int):
-        return [model]
-    field = model.model_fields.get(str(part))
-    if field is None:
-        return [model] if part == model.__name__ else []
-    return _models_in(field.annotation)
+def _sections_below(section: type[BaseModel], part: Any) -> Iterator[type[BaseModel]]:
+    field = section.model_fields.get(str(part))
+    if field is not None:
+        yield from _sections_in(field.annotation)
+    elif part not in _INDEX_KINDS or part == section.__name__:
+        yield section
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def _sections_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [found for part in get_args(annotation) for found in _models_in(part)]
+    return [found for part in get_args(annotation) for found in _sections_in(part)]

@@ -1,6 +1,6 @@
 """What every section of a document is made of: frozen, strictly typed, its contradictions told with their paths.
 
-Values are taken as they are written: a number in quotes is not a number, `yes` is not 1, and a day is written 2020-01-31.
+Values are taken as they are written: a number in quotes is not a number, `yes` is not 1, a day is written 2020-01-31.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
     def contradictions(self) -> Iterator[Problem]:
-        """What cannot be true together, once each value is right by itself. A section with such rules says them here."""
+        """What cannot be true together, once each value is right by itself. Sections with such rules say them here."""
         yield from ()
 
     @model_validator(mode="after")

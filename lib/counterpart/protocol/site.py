@@ -34,20 +34,22 @@ class Source(Section):
 
 
 class SparkSettings(Section):
-    """How a session is built where there is none yet. On a platform that brings its own session, nothing here applies."""
+    """How a session is built where there is none yet; on a platform that brings its own, nothing here applies."""
 
     master: Text | None = "local[*]"
-    driver_memory: str = Field("4g", pattern=r"^[1-9][0-9]*[kmgtKMGT]$", description="a size such as 4g or 4096m")
-    shuffle_partitions: Whole = Field(8, ge=1)
-    conf: dict[str, SparkValue] = {}
+    driver_memory: str = Field(
+        default="4g", pattern=r"^[1-9][0-9]*[kmgtKMGT]$", description="a size such as 4g or 4096m"
+    )
+    shuffle_partitions: Whole = Field(default=8, ge=1)
+    conf: dict[str, SparkValue] = Field(default={})
 
 
 class Site(Section):
     """One installation.
 
     `warehouse` is the folder (or object-store address) of the Delta tables, `reports` a folder for reports, `mlflow`
-    a tracking address (default: a SQLite file in the warehouse's parent folder). `max_quarantined` is the share of a source table's rows
-    above which ingest stops. `target_lines_per_file` decides the number of member buckets.
+    a tracking address (default: a SQLite file in the warehouse's parent folder). `max_quarantined` is the share of a
+    source table's rows above which ingest stops. `target_lines_per_file` decides the number of member buckets.
     """
 
     name: Text
@@ -56,8 +58,8 @@ class Site(Section):
     mlflow: Text | None = None
     mlflow_experiment: Text | None = None
     source: Source | None = None
-    max_quarantined: Real = Field(0.05, ge=0, le=1, description="a share of the rows, such as 0.05")
-    target_lines_per_file: Whole = Field(8_000_000, ge=1_000)
+    max_quarantined: Real = Field(default=0.05, ge=0, le=1, description="a share of the rows, such as 0.05")
+    target_lines_per_file: Whole = Field(default=8_000_000, ge=1_000)
     spark: SparkSettings = SparkSettings()
 
     def contradictions(self) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ Days are relative to the index date (day 0) and inclusive at both ends. Defaults
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
@@ -99,9 +99,9 @@ class RosterIndex(Section):
 class ClaimsIndex(Section):
     """Index date = a service date that shows an event.
 
-    `first` takes a member's first such date inside the index window; `each` offers every date as a candidate, of which at most
-    one a member and calendar month is kept: the earliest that passes all criteria (choosing at random among the
-    month's dates would let a later visit decide about an earlier one).
+    `first` takes a member's first such date inside the index window; `each` offers every date as a candidate, of which
+    at most one a member and calendar month is kept: the earliest that passes all criteria (choosing at random among
+    the month's dates would let a later visit decide about an earlier one).
     """
 
     event: Name
@@ -115,7 +115,10 @@ def _kind_of_index(index: Any) -> str:
     kinds = {"program": "RosterIndex", "event": "ClaimsIndex", "take": "ClaimsIndex"}
     keys = [str(key) for key in index] if isinstance(index, dict) else []
     # A known key decides before a misspelt one.
-    meant = [*({"event", "take", "program"} & set(keys)), *(near for key in keys for near in get_close_matches(key, kinds))]
+    meant = [
+        *({"event", "take", "program"} & set(keys)),
+        *(near for key in keys for near in get_close_matches(key, kinds)),
+    ]
     return max((kinds[key] for key in meant[:1]), default="RosterIndex")
 
 
@@ -142,9 +145,9 @@ class ComparatorArm(Section):
 class Age(Section):
     """Age in completed years at the index date."""
 
-    min: Whole = Field(18, ge=0, le=120)
-    max: Whole = Field(120, ge=0, le=120)
-    bands: tuple[Whole, ...] = Field((18, 35, 45, 55, 65), min_length=1)
+    min: Whole = Field(default=18, ge=0, le=120)
+    max: Whole = Field(default=120, ge=0, le=120)
+    bands: tuple[Whole, ...] = Field(default=(18, 35, 45, 55, 65), min_length=1)
 
     def contradictions(self) -> Iterator[Problem]:
         """No age is left, or ages without a band."""
@@ -159,19 +162,19 @@ class Age(Section):
 class EnrollmentRule(Section):
     """Cover before and on the index date."""
 
-    lookback_days: Whole = Field(365, ge=0, le=3650)
-    allowed_gap_days: Whole = Field(45, ge=0, le=365)
-    benefits: Annotated[tuple[Literal["medical", "pharmacy"], ...], Once] = Field(("medical",), min_length=1)
+    lookback_days: Whole = Field(default=365, ge=0, le=3650)
+    allowed_gap_days: Whole = Field(default=45, ge=0, le=365)
+    benefits: Annotated[tuple[Literal["medical", "pharmacy"], ...], Once] = Field(default=("medical",), min_length=1)
 
 
 class History(Section):
-    """An event that must be in the look-back: on at least `min_days` days, the first and last at least `min_span_days` apart."""
+    """An event that must be in the look-back, on at least `min_days` days that span at least `min_span_days`."""
 
     name: Name
     event: Name
     window: Lookback = (-365, -1)
-    min_days: Whole = Field(1, ge=1)
-    min_span_days: Whole = Field(0, ge=0)
+    min_days: Whole = Field(default=1, ge=1)
+    min_span_days: Whole = Field(default=0, ge=0)
 
     def contradictions(self) -> Iterator[Problem]:
         """More days than the window has."""
@@ -229,7 +232,7 @@ class Cohort(Section):
 
 
 class EventFlag(Section):
-    """A covariate from an event: does it occur in the window (`flag`), on how many days (`count`), at what cost (`cents`).
+    """A covariate from an event: does it occur in the window (`flag`), on how many days (`count`), at what `cents`.
 
     The name of the covariate is `<event>_<kind>_<days>` unless one is given.
     """
@@ -272,11 +275,11 @@ class Scoring(Section):
     (0 fits without one). A covariate that is not zero in fewer than `min_units` sampled units is left out, by name.
     """
 
-    max_treated: Whole = Field(200_000, ge=100)
-    max_comparators: Whole = Field(400_000, ge=100)
-    ridge: Real = Field(1.0, ge=0)
-    min_units: Whole = Field(20, ge=1)
-    max_iterations: Whole = Field(500, ge=10)
+    max_treated: Whole = Field(default=200_000, ge=100)
+    max_comparators: Whole = Field(default=400_000, ge=100)
+    ridge: Real = Field(default=1.0, ge=0)
+    min_units: Whole = Field(default=20, ge=1)
+    max_iterations: Whole = Field(default=500, ge=10)
 
 
 class Matching(Section):
@@ -293,7 +296,7 @@ class Matching(Section):
         "index_month",
     )
     caliper: Real | None = Field(
-        0.2, gt=0, le=10, description="standard deviations of the logit of the score, or null for no caliper"
+        default=0.2, gt=0, le=10, description="in standard deviations of the logit of the score, or null for no caliper"
     )
     caliper_scale: Literal["pooled", "overall"] = "pooled"
     ratio: Literal[1] = 1
@@ -310,8 +313,8 @@ class Outcome(Section):
     name: Name
     label: Text
     events: Annotated[tuple[Name, ...], Once] = Field(min_length=1)
-    horizons: Annotated[tuple[Annotated[Whole, Field(ge=1, le=3650)], ...], Once] = Field((90,), min_length=1)
-    start_day: Whole = Field(1, ge=0, le=365)
+    horizons: Annotated[tuple[Annotated[Whole, Field(ge=1, le=3650)], ...], Once] = Field(default=(90,), min_length=1)
+    start_day: Whole = Field(default=1, ge=0, le=365)
     role: Literal["primary", "secondary", "negative_control"] = "secondary"
 
     def contradictions(self) -> Iterator[Problem]:
@@ -325,7 +328,7 @@ class Outcomes(Section):
     """What is counted after the index date."""
 
     outcomes: tuple[Outcome, ...] = Field(min_length=1)
-    confidence: Real = Field(0.95, gt=0.5, lt=1, description="level of the intervals, such as 0.95")
+    confidence: Real = Field(default=0.95, gt=0.5, lt=1, description="the level of the intervals, such as 0.95")
 
     def contradictions(self) -> Iterator[Problem]:
         """Outcomes of one name; none or several that are primary."""
@@ -351,9 +354,9 @@ class Study(Section):
     name: Name
     title: Text
     question: Text
-    seed: Whole = Field(0, ge=0, lt=2**63)
+    seed: Whole = Field(default=0, ge=0, lt=2**63)
     data: DataWindow
-    events: dict[Name, Annotated[tuple[Clause, ...], Field(min_length=1)]] = {}
+    events: dict[Name, Annotated[tuple[Clause, ...], Field(min_length=1)]] = Field(default={})
     cohort: Cohort
     covariates: Covariates = Covariates()
     scoring: Scoring = Scoring()
