@@ -1,4 +1,4 @@
-"""One command at work: documents, session, store and ledger opened in order, closed again, and what a scheduler is told."""
+"""One command at work: documents, session, store and ledger opened in order; what a scheduler is told at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demonstration: made-up claims with a planted effect, the whole study on them, and what was planted beside what was found."""
+"""The demonstration: made-up claims with a planted effect, the whole study, and planted beside found."""
 
 from __future__ import annotations
 

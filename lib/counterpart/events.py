@@ -84,7 +84,7 @@ def plan_events(study: Study, library: CodeLibrary, names: Iterable[str]) -> Eve
 
 
 def build_member_days(medical: DataFrame, pharmacy: DataFrame, plan: EventPlan, people: DataFrame | None) -> DataFrame:
-    """Claim lines and fills -> one row per (member_key, event_date, event_id), with `allowed_cents` of the claims that showed it.
+    """Claim lines and fills -> (member_key, event_date, event_id), with `allowed_cents` of the claims that showed it.
 
     `people` (member_key, from_date, to_date; one row a member) limits members and dates and should be small enough
     to broadcast; None takes everybody. Dates must already be pruned to the months that matter.
@@ -239,7 +239,7 @@ def _signals_by_code(rows: DataFrame, plan: EventPlan) -> DataFrame:
 
 
 def _match_codes(rows: DataFrame, code: Column, signals: DataFrame) -> DataFrame:
-    """Rows x signals their code shows on their date: an equi-join on the code's bucket, then the range and the dates."""
+    """Rows x signals their code shows on their date: equi-join on the code's bucket, then the range and the dates."""
     rows = rows.withColumn("bucket", F.shiftright(code, 32))
     in_range = code.between(F.col("low"), F.col("high"))
     is_valid = (F.col("valid_from").isNull() | (F.col("event_date") >= F.col("valid_from"))) & (

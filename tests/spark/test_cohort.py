@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
+from tests.studies import small_study
 
 from counterpart.cohort import build_candidates, criteria_names, label_candidates, summarise_attrition
 from counterpart.cohort.demographics import age_band_of, age_on, region_of, state_on
 from counterpart.events import EventPlan
 from counterpart.tables import ATTRITION, COHORT, ENROLLMENT, MEMBERS, PROGRAM
-from tests.studies import small_study
 
 DAYS = "member_key bigint, event_date date, event_id int, allowed_cents bigint"
 
@@ -21,12 +21,12 @@ def plan_of(*names):
 
 def test_demographics_on_the_index_date(frame):
     people = frame(
-        """case          | birth      | day        | residences
-           birthday      | 1980-03-01 | 2020-03-01 | [{"from_date":"2019-01-01","state":"TX"}]
-           day before    | 1980-03-02 | 2020-03-01 | [{"from_date":"2019-01-01","state":"TX"},{"from_date":"2020-03-02","state":"NY"}]
-           moved that day| 1955-03-01 | 2020-03-01 | [{"from_date":"2019-01-01","state":"TX"},{"from_date":"2020-03-01","state":"NY"}]
-           leap, common  | 2000-02-29 | 2021-02-28 | []
-           leap, passed  | 2000-02-29 | 2021-03-01 | [{"from_date":"2022-01-01","state":"CA"}]
+        """case         | birth      | day        | residences
+           birthday     | 1980-03-01 | 2020-03-01 | [{"from_date":"2019-01-01","state":"TX"}]
+           day before   | 1980-03-02 | 2020-03-01 | [{"from_date":"2019-01-01","state":"TX"},{"from_date":"2020-03-02"}]
+           moved today  | 1955-03-01 | 2020-03-01 | [{"from_date":"2019-01-01"},{"from_date":"2020-03-01","state":"NY"}]
+           leap, common | 2000-02-29 | 2021-02-28 | []
+           leap, passed | 2000-02-29 | 2021-03-01 | [{"from_date":"2022-01-01","state":"CA"}]
            no birth date |            | 2020-03-01 | [{"from_date":"2019-01-01","state":"XX"}]""",
         "case string, birth date, day date, residences array<struct<from_date:date,state:string>>",
     )
@@ -44,7 +44,7 @@ def test_demographics_on_the_index_date(frame):
             """case          | age | band  | state   | region
                birthday      | 40  | 18-44 | TX      | south
                day before    | 39  | 18-44 | TX      | south
-               moved that day| 65  | 65+   | NY      | northeast
+               moved today   | 65  | 65+   | NY      | northeast
                leap, common  | 20  | 18-44 | unknown | unknown
                leap, passed  | 21  | 18-44 | unknown | unknown
                no birth date |     |       | XX      | unknown""",
@@ -56,7 +56,10 @@ def test_demographics_on_the_index_date(frame):
 def test_candidates_of_a_roster_and_of_visits(frame):
     study = small_study()
     program = frame(
-        "member_key | program | enrolled_on\n 1 | digital | 2020-02-01\n 2 | digital | 2021-02-01\n 3 | other | 2020-02-01",
+        """member_key | program | enrolled_on
+           1          | digital | 2020-02-01
+           2          | digital | 2021-02-01
+           3          | other   | 2020-02-01""",
         PROGRAM.ddl,
     )
     visits = frame(
@@ -169,7 +172,7 @@ def test_every_criterion_excludes_the_unit_that_breaks_it_and_no_other(frame):
     days = frame(
         "member_key | event_date | event_id\n"
         + history_of([1, 2, 3, 5, 6, 7, 8, 9, 11, 12])
-        # Member 10: two days 89 days apart. Member 12: cancer on the last day of the window; member 11 the day before it.
+        # Member 10: two days 89 days apart. Member 12: cancer on the last day of the window; member 11 a day before.
         + "\n10 | 2019-09-01 | 0\n10 | 2019-11-29 | 0\n12 | 2020-04-01 | 1\n11 | 2020-03-31 | 1",
         DAYS,
     )

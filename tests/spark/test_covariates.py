@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
+from tests.studies import small_study
 
 from counterpart.covariates import build_covariates, covariate_events, covariate_reach, describe_covariates
 from counterpart.covariates.build import weigh_conditions
 from counterpart.events import EventPlan
 from counterpart.numerics.comorbidity import CONDITIONS, charlson
 from counterpart.tables import COHORT
-from tests.studies import small_study
 
 DAYS = "member_key bigint, event_date date, event_id int, allowed_cents bigint"
 LEVELS = {"region": ("south", "unknown")}

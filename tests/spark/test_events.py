@@ -152,7 +152,9 @@ def test_more_signals_than_one_mask_holds(frame, library, tmp_path, study):
     plan = plan_events(study, CodeLibrary.load([tmp_path]), [f"set_{number}" for number in range(130)])
     lines = medical_lines(
         frame,
-        "case | claim | service_date | diagnoses | cents\n a | 1 | 2020-01-01 | A000,A061,A062,A129 | 1\n b | 2 | 2020-01-02 | A124 | 1",
+        """case | claim | service_date | diagnoses           | cents
+           a    | 1     | 2020-01-01   | A000,A061,A062,A129 | 1
+           b    | 2     | 2020-01-02   | A124                | 1""",
     )
     expected = """day | event | allowed_cents
         2020-01-01 | set_0   | 1

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pyspark.testing import assertDataFrameEqual
+from tests.studies import small_study
 
 from counterpart.events import EventPlan
 from counterpart.outcomes import build_follow_up, build_outcomes, build_weeks
 from counterpart.tables import COHORT, ENROLLMENT, FOLLOW_UP, MEMBERS, OUTCOME_WEEKS, OUTCOMES
-from tests.studies import small_study
 
 DAYS = "member_key bigint, event_date date, event_id int, allowed_cents bigint"
 PLAN = EventPlan(("imaging", "mri"), ((), ()), (), {})
@@ -61,7 +61,10 @@ def test_follow_up_ends_at_the_first_reason(frame):
 
 def observed(frame):
     units = frame(
-        "unit_id | member_key | arm | index_date\n 1 | 1 | treated | 2020-03-01\n 2 | 1 | comparator | 2020-02-20\n 3 | 2 | comparator | 2020-03-01",
+        """unit_id | member_key | arm        | index_date
+           1       | 1          | treated    | 2020-03-01
+           2       | 1          | comparator | 2020-02-20
+           3       | 2          | comparator | 2020-03-01""",
         COHORT.ddl,
     )
     follow_up = frame("unit_id | days\n 1 | 300\n 2 | 9\n 3 | 40", FOLLOW_UP.ddl)

@@ -1,4 +1,4 @@
-"""A small demo, made once: claims with a planted effect and every kind of dirt, ingested and studied in the shared session."""
+"""A small demo, made once: claims with a planted effect and every kind of dirt, ingested and studied."""
 
 from __future__ import annotations
 

@@ -59,7 +59,24 @@ RANKS = {
 WITHOUT_SPARK = ("protocol", "numerics", "synthetic")
 
 # What brings rows to the driver, and why it stays small however many members there are.
-DOORS: dict[tuple[str, str], str] = {}
+DOORS: dict[tuple[str, str], str] = {
+    ("scores.sample", "collect_sample"): "two counts, the dictionary, and the sampled units, which the protocol bounds",
+    ("matching.caliper", "measure_caliper"): "a row per arm",
+    ("matching.nearest", "summarise_matches"): "one row",
+    ("stages.claims", "_member_buckets"): "a count per source table",
+    ("stages.claims", "_account"): "sources x fates x rules of one delivery",
+    ("stages.claims", "_read_intake"): "sources x fates x rules of one delivery",
+    ("stages.context", "kept"): "a count",
+    ("stages.study", "_count_arms"): "a row per arm",
+    ("stages.publish", "_gather"): "criteria x arms, covariates x phases, outcomes x horizons, weeks, bins",
+    ("stages.publish", "collect"): "criteria x arms, covariates x phases, outcomes x horizons, weeks, bins",
+    ("stages.publish", "_intake"): "sources x fates x rules",
+    ("store", "version"): "one row",
+    ("store", "properties"): "one row",
+    ("store", "_merge_lines"): "the service months that a delivery corrects",
+    ("store", "finished"): "a row per finished stage run",
+    ("store", "_hold_to_key"): "a count",
+}
 
 COLLECTING = {"collect", "toPandas", "toArrow", "toLocalIterator", "head", "take", "tail", "show"}
 # On strings, lists and groups these mean something else; on a frame they are called without arguments.

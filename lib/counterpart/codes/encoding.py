@@ -177,10 +177,10 @@ def _cleaned(text: Column, width: int) -> Column:
 
 
 def _ascii_payload(cleaned: Column) -> Column:
-    # 5 million codes on 2 cores, best of three, reading included (0.3 s): clean, pattern and conv(hex()) in one chain take
-    # 2.6 s on codes without dots and 2.9 s with dots. Seven shifted ascii(substring()) instead of conv(hex()): 0.5 s more.
-    # CASE WHEN rlike instead of a regexp_substr that is null by itself: 4.5 and 5.1 s, because Spark then cleans the text
-    # twice. A CASE that tries the raw text first: 2.1 s without dots, but 5.5 s with them.
+    # 5 million codes on 2 cores, best of three, reading included (0.3 s): clean, pattern and conv(hex()) in one chain
+    # take 2.6 s on codes without dots and 2.9 s with dots. Seven shifted ascii(substring()) instead of conv(hex()):
+    # 0.5 s more. CASE WHEN rlike instead of a regexp_substr that is null by itself: 4.5 and 5.1 s, because Spark then
+    # cleans the text twice. A CASE that tries the raw text first: 2.1 s without dots, but 5.5 s with them.
     return F.conv(F.hex(F.rpad(cleaned, ASCII_WIDTH, "\0")), 16, 10).cast("bigint")
 
 

@@ -1,4 +1,4 @@
-"""The cohort stage: candidate person-dates of both arms, eligibility as named criteria, attrition. No rule reads the future."""
+"""Candidate person-dates of both arms, eligibility as named criteria, attrition. No rule reads the future."""
 
 from counterpart.cohort.attrition import summarise_attrition
 from counterpart.cohort.candidates import build_candidates, index_events, index_scan, treatment_dates

@@ -42,7 +42,7 @@ def treatment_dates(study: Study, program: DataFrame, index_days: DataFrame, pla
 
 
 def build_candidates(study: Study, program: DataFrame, index_days: DataFrame, plan: EventPlan) -> DataFrame:
-    """Roster and member-days of the index events -> one row per unit: unit_id, member_key, arm, index_date, first_treated_on.
+    """Roster and member-days of the index events -> unit: unit_id, member_key, arm, index_date, first_treated_on.
 
     Treated: the roster's enrolment whatever its date, or the first index day inside the window. Comparators: index days
     inside the window. `first_treated_on` is the first treatment at any date up to the end of the index window.

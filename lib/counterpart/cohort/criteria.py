@@ -21,12 +21,12 @@ ONE_DATE_PER_MONTH = "one_date_per_month"
 
 def clinical_events(study: Study) -> tuple[str, ...]:
     """The events that history and exclusions ask for."""
-    return tuple(rule.event for rule in (*study.cohort.history, *study.cohort.exclusions))
+    return tuple(rule.event for rule in _clinical_rules(study.cohort))
 
 
 def lookback_of(study: Study) -> int:
     """Days before the index date that the clinical criteria reach back."""
-    return -min((rule.window[0] for rule in (*study.cohort.history, *study.cohort.exclusions)), default=0)
+    return -min((rule.window[0] for rule in _clinical_rules(study.cohort)), default=0)
 
 
 def criteria_names(study: Study) -> tuple[str, ...]:
@@ -42,7 +42,7 @@ def label_candidates(
     plan: EventPlan,
     study: Study,
 ) -> DataFrame:
-    """Candidates -> the cohort table: the same units, none lost, each with its strata and the first criterion it fails."""
+    """Candidates -> the cohort table: the same units, none lost, each with strata and the first criterion it fails."""
     units = (
         candidates.join(members, "member_key", "left")
         .join(_count_cover(candidates, enrollment, study.cohort.enrollment), "unit_id", "left")
@@ -52,6 +52,10 @@ def label_candidates(
     failed = [F.when(~F.coalesce(rule, F.lit(False)), F.lit(name)) for name, rule in _criteria(study).items()]
     labelled = units.withColumn("excluded_by", F.coalesce(*failed))
     return conform(_keep_one_date_per_month(labelled), COHORT)
+
+
+def _clinical_rules(cohort: Cohort) -> tuple[History | Exclusion, ...]:
+    return (*cohort.history, *cohort.exclusions)
 
 
 def _criteria(study: Study) -> dict[str, Column]:
@@ -85,7 +89,7 @@ def _has_none(column: str) -> Column:
 
 
 def _count_cover(candidates: DataFrame, enrollment: DataFrame, rule: EnrollmentRule) -> DataFrame:
-    """(unit_id, n_covering, n_reaching_back): benefits in force on the index date, and since the start of the look-back.
+    """(unit_id, n_covering, n_reaching_back): benefits in force on the index date, and since the look-back began.
 
     Only a span that is running on the index date counts, and only gaps before it are bridged.
     """
@@ -107,11 +111,10 @@ def _count_cover(candidates: DataFrame, enrollment: DataFrame, rule: EnrollmentR
 
 
 def _count_clinical(candidates: DataFrame, member_days: DataFrame, plan: EventPlan, cohort: Cohort) -> DataFrame:
-    """(unit_id, rule_0, rule_1, ...): per rule the days with its event in its window, and how far apart first and last are."""
+    """(unit_id, rule_0, rule_1, ...): by rule, the days with its event in its window, and from first to last."""
     day = F.datediff("event_date", "index_date")
     counts = []
-    rules: tuple[History | Exclusion, ...] = (*cohort.history, *cohort.exclusions)
-    for number, rule in enumerate(rules):
+    for number, rule in enumerate(_clinical_rules(cohort)):
         applies = (F.col("event_id") == plan.event_id(rule.event)) & day.between(*rule.window)
         shown_on = F.when(applies, F.col("event_date"))
         n_days = F.count(shown_on).alias("n_days")
@@ -138,7 +141,7 @@ def _add_demographics(units: DataFrame, cohort: Cohort) -> DataFrame:
 def _keep_one_date_per_month(units: DataFrame) -> DataFrame:
     """Of a member's eligible candidate dates in a calendar month, the earliest stays.
 
-    A choice by hash among the month's dates would read the future: whether 3 May is taken would depend on a visit on 20 May.
+    A choice by hash among the month's dates would read the future: a visit on 20 May would decide about 3 May.
     """
     is_eligible = F.col("excluded_by").isNull()
     earliest_first = W.partitionBy("arm", "member_key", "index_month", is_eligible).orderBy("index_date", "unit_id")

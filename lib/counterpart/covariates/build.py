@@ -50,7 +50,7 @@ def _demographic_value(covariate: Covariate) -> Column:
     column = F.col(str(covariate.column))
     if covariate.kind == "years":
         return column.cast("bigint")
-    return (column.cast("string") == covariate.level).cast("bigint")
+    return (column.cast("string") == F.lit(covariate.level)).cast("bigint")
 
 
 def _from_claims(
@@ -78,7 +78,7 @@ def _from_claims(
 
 
 def _add_charlson_index(counted: DataFrame, covariates: tuple[Covariate, ...]) -> DataFrame:
-    """Adds one row with the index for every unit with a condition: its flags are folded into 17 bits, which are weighed."""
+    """Adds the index of every unit with a condition: its flags are folded into 17 bits, which are weighed."""
     index = next((c for c in covariates if c.name == CHARLSON_INDEX), None)
     if index is None:
         return counted
@@ -92,7 +92,7 @@ def _add_charlson_index(counted: DataFrame, covariates: tuple[Covariate, ...]) -
 
 
 def weigh_conditions(conditions: Column) -> Column:
-    """The Charlson index (Quan 2011 weights, hierarchy on) of 17 bits in the order of CONDITIONS: `numerics.comorbidity` in Spark."""
+    """The Charlson index of 17 bits in the order of CONDITIONS, as in `numerics.comorbidity` (Quan 2011, hierarchy)."""
     graver_of = dict(HIERARCHY)
     points = []
     for number, (condition, weight) in enumerate(zip(CONDITIONS, WEIGHTS["quan2011"], strict=True)):

@@ -1,4 +1,4 @@
-"""The dictionary: every covariate a study asks for, with its number, name, kind and window. It depends on the protocol alone."""
+"""Every covariate a study asks for, with its number, name, kind and window. It depends on the protocol alone."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The only way out of the site for anything derived from members.
 
-Nothing leaves with a member id, a date of one person, or a count of people or events from 1 to 10 (CMS cell size suppression
-policy), nor with numbers from which such a count follows by adding and subtracting: see docs/disclosure.md.
+Nothing leaves with a member id, a date of one person, or a count of people or events from 1 to 10 (CMS cell size
+suppression policy), nor with numbers from which such a count follows by adding and subtracting: see docs/disclosure.md.
 """
 
 from counterpart.disclosure.release import release, release_intake

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 
 # Counts of people or events from 1 to 10 stay on the site; zero may leave (CMS cell size suppression policy).
 SMALLEST_SHOWN = 11
@@ -75,7 +75,7 @@ def merge_neighbours(counts: Sequence[int], may_cut: Sequence[bool] | None = Non
         weights = [weight if allowed else 0 for weight, allowed in zip(weights, may_cut, strict=True)]
     cuts = choose_states(edges, weights)
     runs: list[tuple[int, int, int | None]] = [
-        (start, end - 1, edges[end][0] - edges[start][0]) for start, end in zip(cuts, cuts[1:], strict=False)
+        (start, end - 1, edges[end][0] - edges[start][0]) for start, end in pairwise(cuts)
     ]
     first, last = (cuts[0], cuts[-1]) if cuts else (0, 0)
     head: list[tuple[int, int, int | None]] = [(0, first - 1, None)] if first else []
@@ -84,7 +84,7 @@ def merge_neighbours(counts: Sequence[int], may_cut: Sequence[bool] | None = Non
 
 
 def pool_small(counts: Mapping[str, int]) -> list[tuple[tuple[str, ...], int | None]]:
-    """Disjoint parts of a total that is shown -> groups with their counts; the small parts are pooled until they may be shown.
+    """Disjoint parts of a shown total -> groups with their counts; small parts are pooled until they may be shown.
 
     A pool of one is joined by the next smallest part, so that the total less the others does not give it away.
     """

@@ -126,7 +126,7 @@ def _rounded_rate(events: int, days: int) -> float | None:
 
 
 def _moved(row: Mapping[str, Any], name: str, value: float | None) -> dict[str, float | None]:
-    """The estimate at another value: limits of a difference keep their distance from it, all others their ratio to it."""
+    """The estimate at another value: limits of a difference keep their distance from it, others their ratio to it."""
     exact, lower, upper = (plain(row[f"{name}{end}"]) for end in ("", "_lower", "_upper"))
     limits: tuple[float | None, float | None] = (None, None)
     if value is not None and exact is not None and lower is not None and upper is not None:

@@ -18,7 +18,7 @@ class StudyResults:
     """The small result tables of one study, raw. Frames are in the contracts of `tables`; all of them may be empty.
 
     attrition: ATTRITION, criteria up to the eligible. balance: BALANCE. effects: EFFECTS. event_time: EVENT_TIME.
-    score_histogram: SCORE_HISTOGRAM. dictionary: COVARIATE_DICTIONARY. intake: INTAKE. matching: the summary of the match.
+    score_histogram: SCORE_HISTOGRAM. dictionary: COVARIATE_DICTIONARY. intake: INTAKE. matching: the match's summary.
     score: diagnostics and warnings of the propensity model. run: versions, keys and times of the stages.
     """
 
@@ -36,7 +36,7 @@ class StudyResults:
 
 @dataclass(frozen=True)
 class Sizes:
-    """The sizes of the arms that may be named. None: between 1 and 10, or so close to another size that it would show one."""
+    """Sizes of the arms that may be named. None: from 1 to 10, or so near another size that it would show this."""
 
     eligible: Mapping[str, int | None]
     pairs: int | None

@@ -1,4 +1,4 @@
-"""Outcomes: events of a unit from the start day to each horizon, inside its follow-up; and by week around the index date."""
+"""Events of a unit from the start day to each horizon, inside its follow-up; and by week around the index date."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def build_outcomes(
 def build_weeks(
     units: DataFrame, follow_up: DataFrame, member_days: DataFrame, plan: EventPlan, study: Study
 ) -> DataFrame:
-    """Eligible units -> events of the primary outcome by week; week w holds days 7w + 1 to 7w + 7, week -1 the index date.
+    """Eligible units -> events of the primary outcome by week: week w is days 7w + 1 to 7w + 7; day 0 is in -1.
 
     Weeks without events have no row.
     """

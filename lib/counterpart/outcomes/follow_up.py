@@ -1,4 +1,4 @@
-"""Follow-up: from the day after the index date to the first of treatment (comparators), death, end of cover, end of data."""
+"""From the day after the index date to the first of treatment (comparators), death, end of cover, end of data."""
 
 from __future__ import annotations
 

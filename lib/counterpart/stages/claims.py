@@ -14,11 +14,10 @@ from counterpart.protocol import Site, content_hash
 from counterpart.sources import ClaimsDelivery, IngestContext, build_claims, source_tables
 from counterpart.stages.context import Progress, code_version
 from counterpart.store import Delivery, StageResult, Store
-from counterpart.tables import ENROLLMENT, INTAKE, MEDICAL, MEMBERS, PHARMACY, PROGRAM, QUARANTINE, Table
+from counterpart.tables import ENROLLMENT, INTAKE, MEDICAL, MEMBERS, PHARMACY, PROGRAM, QUARANTINE
 
 if TYPE_CHECKING:
     import pandas as pd
-    from pyspark.sql import DataFrame
 
 BUCKETS_PROPERTY = "counterpart.member_buckets"
 _ROOMS = ("sources", "stages/claims.py")
@@ -69,7 +68,7 @@ _CLAIMS = (MEMBERS, ENROLLMENT, MEDICAL, PHARMACY, PROGRAM)
 
 
 def _member_buckets(store: Store, site: Site, delivered: Delivery) -> int:
-    """Buckets of a month: a property of the table, chosen once so that a file holds about `target_lines_per_file` lines."""
+    """Buckets of a month: a property of the table, chosen once for files of about `target_lines_per_file` lines."""
     if store.exists(MEDICAL):
         return int(store.properties(MEDICAL).get(BUCKETS_PROPERTY, 1))
     n_lines = max((frame.count() for frame in delivered.tables.values()), default=0)

@@ -1,4 +1,4 @@
-"""The way out: small result tables are gathered, released through the disclosure gate, and only then reported and logged."""
+"""The way out: small result tables are gathered, released through disclosure, and only then reported and logged."""
 
 from __future__ import annotations
 

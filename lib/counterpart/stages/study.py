@@ -229,7 +229,7 @@ STAGES: Mapping[str, Stage] = {
 
 
 def stage_inputs(stage: Stage, context: Context) -> dict[str, Any]:
-    """All that decides a stage's rows, apart from its code: protocol section, code sets, table versions, upstream keys."""
+    """What decides a stage's rows beside its code: protocol section, code sets, table versions, upstream keys."""
     plan = plan_events(context.study, context.library, stage.events(context.study))
     return {
         "section": content_hash(_plain(stage.section(context.study))),
