@@ -114,12 +114,9 @@ def _kind_of_index(index: Any) -> str:
         return type(index).__name__
     kinds = {"program": "RosterIndex", "event": "ClaimsIndex", "take": "ClaimsIndex"}
     keys = [str(key) for key in index] if isinstance(index, dict) else []
-    # A known key decides before a misspelt one.
-    meant = [
-        *({"event", "take", "program"} & set(keys)),
-        *(near for key in keys for near in get_close_matches(key, kinds)),
-    ]
-    return max((kinds[key] for key in meant[:1]), default="RosterIndex")
+    known = [key for key in kinds if key in keys]
+    misspelt = [near for key in keys for near in get_close_matches(key, kinds, n=1)]
+    return kinds[[*known, *misspelt, "program"][0]]
 
 
 AnyIndex = Annotated[

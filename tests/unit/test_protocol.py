@@ -1,0 +1,572 @@
+"""Documents: what is shipped loads; what is wrong is told at once, where it stands, with what is allowed."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from tests.studies import BASE, small_study
+
+import counterpart
+from counterpart.errors import CodeSetError, ProtocolError
+from counterpart.protocol import ClaimsIndex, RosterIndex, Study, code_set_folders, content_hash, load_site, load_study
+from counterpart.protocol.study import ALL_CLAIMS, BUILT_IN_CRITERIA
+
+CODE_SETS = ("therapy", "back_pain", "cancer", "imaging", "mri", "manual", "office_visit")
+SITE: dict[str, Any] = {"name": "here", "warehouse": "w/tables", "reports": "w/reports"}
+PACKAGE = Path(counterpart.__file__).parent
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str | bytes], Path]:
+    """A study document with code sets beside its folder."""
+    (tmp_path / "codesets").mkdir()
+    for name in CODE_SETS:
+        (tmp_path / "codesets" / f"{name}.csv").touch()
+    (tmp_path / "studies").mkdir()
+
+    def to_file(content: str | bytes) -> Path:
+        path = tmp_path / "studies" / "small.yaml"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return to_file
+
+
+def changed(base: dict[str, Any], *changes: tuple[str, Any]) -> dict[str, Any]:
+    """The document with values put at dotted paths; `...` takes the key away."""
+    document = deepcopy(base)
+    for dotted, value in changes:
+        *path, last = [int(part) if part.isdigit() else part for part in dotted.split(".")]
+        section: Any = document
+        for part in path:
+            section = section[part] if isinstance(section, list) else section.setdefault(part, {})
+        if value is ...:
+            del section[last]
+        else:
+            section[last] = value
+    return document
+
+
+@pytest.fixture
+def complaints(write: Callable[[str], Path]) -> Callable[..., list[str]]:
+    """Load the base study with changes; the problems told, one a line."""
+
+    def told(*changes: tuple[str, Any]) -> list[str]:
+        with pytest.raises(ProtocolError) as problem:
+            load_study(write(yaml.safe_dump(changed(BASE, *changes))))
+        head, *lines = str(problem.value).splitlines()
+        assert f" has {len(lines)} problem" in head
+        return [line.strip() for line in lines]
+
+    return told
+
+
+def test_what_is_shipped_loads(root: Path) -> None:
+    studies = {path.stem: load_study(path) for path in (root / "conf/studies").glob("*.yaml")}
+    sites = {path.stem: load_site(path) for path in (root / "conf/sites").glob("*.yaml")}
+    assert {name: study.name for name, study in studies.items()} == {name: name for name in studies}
+    assert set(studies) == {"msk_imaging", "chiropractic_imaging"}
+    assert set(sites) == {"local", "synpuf"}
+    msk = studies["msk_imaging"]
+    assert msk.cohort.treated.index == RosterIndex(program="digital_msk")
+    assert msk.cohort.comparator.index == ClaimsIndex(event="pt_visit", take="each")
+    assert (msk.data.start, msk.cohort.index_end) == (date(2016, 1, 1), date(2020, 10, 31))
+    assert msk.outcomes.primary.name == "lumbar_imaging"
+    assert studies["chiropractic_imaging"].cohort.treated.index == ClaimsIndex(event="chiropractic_visit", take="first")
+
+
+def test_a_clean_document_loads_as_it_is_written(write: Callable[[str], Path]) -> None:
+    assert load_study(write(yaml.safe_dump(BASE))) == small_study()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "complaint"),
+    [
+        # Unknown keys
+        ("titel", "x", "…: unknown key; did you mean title?"),
+        ("matching.calliper", 0.1, "…: unknown key; did you mean caliper?"),
+        ("cohort.exclusions.0.windows", [-9, -1], "…: unknown key; did you mean window?"),
+        ("cohort.age.zzz", 1, "…: unknown key; known keys: bands, max, min"),
+        (
+            "events.visit",
+            [{"codes": "therapy", "inperson": True}],
+            "….0.inperson: unknown key; did you mean in_person?",
+        ),
+        (
+            "cohort.treated.index.evnt",
+            "x",
+            "…: unknown key; known keys: program (an index has either program, or event and take)",
+        ),
+        ("cohort.comparator.index.programme", "x", "…: unknown key; known keys: event, take"),
+        # Wrong types: nothing is guessed
+        ("title", ..., "…: is missing"),
+        ("question", "  ", "…: must not be empty (found '  ')"),
+        ("cohort.treated.label", False, "…: must be text (found false; put it in quotes)"),
+        ("seed", 1.5, "…: must be a whole number (found 1.5)"),
+        ("seed", "7", "…: must be a whole number (found '7')"),
+        ("seed", True, "…: must be a whole number (found true)"),
+        ("cohort.age", 18, "…: must be a section with the keys min, max, bands (found 18)"),
+        ("cohort.exclusions", None, "…: must be a list (found nothing)"),
+        ("cohort.age.bands", [], "…: must have at least 1 item (found a list of 0)"),
+        ("cohort.history.0.window", [-9], "….1: is missing"),
+        ("cohort.history.0.window", [-9, -5, -1], "…: must have at most 2 items (found a list of 3)"),
+        ("name", "My study", "…: must be small letters, digits and underscores, a letter first (found 'My study')"),
+        ("covariates.charlson", "yes", "…: must be true or false (found 'yes')"),
+        ("events.visit", [], "…: must have at least 1 item (found a list of 0)"),
+        (
+            "events.A visit",
+            [{"codes": "therapy"}],
+            "…: must be small letters, digits and underscores, a letter first (found 'A visit')",
+        ),
+        # Days
+        ("cohort.index_end", "2020-02-30", "…: is not a day of the calendar (found '2020-02-30')"),
+        ("data.end", 20201231, "…: must be a day, written like 2020-01-31 (found 20201231)"),
+        ("data.end", "31.12.2020", "…: must be a day, written like 2020-01-31 (found '31.12.2020')"),
+        ("data.start", "2021-01-01", "data.end: 2020-12-31 is before start 2021-01-01"),
+        ("cohort.index_end", "2019-12-31", "…: 2019-12-31 is before index_start 2020-01-01"),
+        ("cohort.index_end", "2021-01-01", "…: 2021-01-01 is not inside the data, 2018-01-01 to 2020-12-31"),
+        ("cohort.index_start", "2017-01-01", "…: 2017-01-01 is not inside the data, 2018-01-01 to 2020-12-31"),
+        # Windows
+        ("cohort.exclusions.0.window", [0, -9], "…: the window starts on day 0, after its end on day -9"),
+        (
+            "covariates.events.0.window",
+            [-9, 1],
+            "…: the window ends on day 1; it must end on day 0, the index date, or before",
+        ),
+        (
+            "covariates.charlson_window",
+            [-999999, -1],
+            "…: the window starts on day -999999; the earliest is day -36500",
+        ),
+        ("cohort.history.0.min_days", 400, "…: 400 days do not fit into the 365 days of the window"),
+        (
+            "cohort.history.0.min_span_days",
+            365,
+            "…: 365 days apart do not fit into the window, whose ends are 364 days apart",
+        ),
+        (
+            "cohort.enrollment.lookback_days",
+            731,
+            "…: 731 days before index_start 2020-01-01 begin before the data, 2018-01-01 to 2020-12-31",
+        ),
+        # Matching
+        *[
+            (
+                "matching.caliper",
+                value,
+                f"matching.caliper: must be {allowed} (found {found}); "
+                "it is in standard deviations of the logit of the score, or null for no caliper",
+            )
+            for value, allowed, found in [
+                (-0.2, "greater than 0", "-0.2"),
+                (0, "greater than 0", "0"),
+                (20, "less than or equal to 10", "20"),
+                (True, "a number", "true"),
+                ("0.2", "a number", "'0.2'"),
+                (float("nan"), "a number", "nan"),
+                (float("inf"), "a number", "inf"),
+            ]
+        ],
+        (
+            "matching.exact",
+            ["sex", "zip"],
+            "matching.exact.1: must be 'sex', 'age_band', 'region', 'state' or 'index_month' (found 'zip')",
+        ),
+        ("matching.exact", ["sex", "sex"], "…: listed twice: sex"),
+        ("matching.ratio", 2, "…: must be 1 (found 2)"),
+        ("matching.replace", True, "…: must be False (found true)"),
+        # Ages
+        ("cohort.age", {"min": 70, "max": 60}, "….min: 70 is above max 60"),
+        ("cohort.age.bands", [18, 65, 45], "…: [18, 65, 45] must ascend; each is the first age of its band"),
+        ("cohort.age.min", 12, "cohort.age.bands: the first band starts at 18, above the minimum age 12"),
+        # Names that would hide each other
+        (
+            "cohort.exclusions.0.name",
+            "back_pain_history",
+            "cohort.exclusions.0.name: 'back_pain_history' is a criterion named before; each needs a name of its own",
+        ),
+        (
+            "cohort.history.0.name",
+            "age",
+            "cohort.history.0.name: 'age' is a criterion every study has; each needs a name of its own",
+        ),
+        (
+            "covariates.events.1",
+            {"event": "imaging", "kind": "flag"},
+            "covariates.events.1: there is a covariate 'imaging_flag_365' already; give this one a name of its own",
+        ),
+        (
+            "covariates.events.1.name",
+            "age",
+            "covariates.events.1: there is a covariate 'age' already; give this one a name of its own",
+        ),
+        (
+            "covariates",
+            {"events": [{"event": "cancer", "name": "charlson_index"}]},
+            "….events.0: 'charlson_index' is named like one that `charlson: true` brings; give it another name",
+        ),
+        (
+            "events.medical_claim",
+            [{"codes": "therapy"}],
+            "…: is the event of every claim line already and cannot be another",
+        ),
+        # Arms
+        ("cohort.comparator.label", "Program", "…: 'Program' is the label of the treated arm too"),
+        (
+            "cohort.treated.index",
+            {"event": "therapy"},
+            "cohort.comparator.index.event: 'therapy' is the event of the treated arm too: "
+            "on such a date nobody is untreated",
+        ),
+        # Outcomes
+        ("outcomes.outcomes", [], "…: must have at least 1 item (found a list of 0)"),
+        (
+            "outcomes.outcomes.0.role",
+            "secondary",
+            "outcomes.outcomes: 0 outcomes have the role primary; exactly one must",
+        ),
+        (
+            "outcomes.outcomes.1.role",
+            "primary",
+            "outcomes.outcomes: 2 outcomes have the role primary (imaging, later); exactly one must",
+        ),
+        (
+            "outcomes.outcomes.0.role",
+            "main",
+            "outcomes.outcomes.0.role: must be 'primary', 'secondary' or 'negative_control' (found 'main')",
+        ),
+        ("outcomes.outcomes.1.name", "imaging", "…: 'imaging' is an outcome named before"),
+        ("outcomes.outcomes.0.events", ["mri", "mri"], "…: listed twice: mri"),
+        ("outcomes.outcomes.0.horizons", [90, 30, 90], "…: listed twice: 90"),
+        ("outcomes.outcomes.0.horizons", [], "…: must have at least 1 item (found a list of 0)"),
+        ("outcomes.outcomes.0.horizons", [30, 0], "….1: must be greater than or equal to 1 (found 0)"),
+        ("outcomes.outcomes.1.horizons", [90, 14], "….1: day 14 is before start_day 15"),
+        (
+            "outcomes.outcomes.1.horizons",
+            [90, 366],
+            "outcomes.outcomes.1.horizons.1: day 366 of even the first index date 2020-01-01 is after the data, "
+            "2018-01-01 to 2020-12-31",
+        ),
+        (
+            "outcomes.confidence",
+            95,
+            "…: must be less than 1 (found 95); it is the level of the intervals, such as 0.95",
+        ),
+        # Events and code sets
+        ("cohort.comparator.index.event", "terapy", "…: there is no event or code set 'terapy'; did you mean therapy?"),
+        ("cohort.history.0.event", "zz", "…: there is no event or code set 'zz'"),
+        ("cohort.exclusions.0.event", "cancr", "…: there is no event or code set 'cancr'; did you mean cancer?"),
+        ("covariates.events.2.event", "imagin", "…: there is no event or code set 'imagin'; did you mean imaging?"),
+        (
+            "outcomes.outcomes.0.events",
+            ["imaging", "visit"],
+            "….1: there is no event or code set 'visit'; did you mean office_visit?",
+        ),
+        (
+            "events.visit",
+            [{"codes": "ofice_visit"}],
+            "….0.codes: there is no code set 'ofice_visit'; did you mean office_visit?",
+        ),
+        (
+            "events.visit",
+            [{"codes": "therapy", "diagnosis": "bak_pain"}],
+            "….0.diagnosis: there is no code set 'bak_pain'; did you mean back_pain?",
+        ),
+        (
+            "events.visit",
+            [{"codes": "medical_claim"}],
+            "….0.codes: there is no code set 'medical_claim'; it is an event; here only a code set can stand",
+        ),
+    ],
+)
+def test_one_problem(complaints: Callable[..., list[str]], path: str, value: Any, complaint: str) -> None:
+    """`…` stands for the path of what was changed."""
+    assert complaints((path, value)) == [complaint.replace("…", path, 1)]
+
+
+def test_all_problems_at_once_each_with_its_path(complaints: Callable[..., list[str]]) -> None:
+    """Misspelt keys are read on as what they mean, so that they hide neither each other nor a contradiction."""
+    found = complaints(
+        ("title", ...),
+        ("titel", "x"),
+        ("seed", -1),
+        ("cohort.index_end", "2020-06-31"),
+        ("cohort.history.0.min_day", 400),
+        ("cohort.history.0.min_days", ...),
+        ("cohort.exclusions.0.event", "canser"),
+        ("matching", {"caliper": -1, "exact": ["zip"]}),
+        ("outcomes.outcomes.1.name", "imaging"),
+    )
+    assert sorted(found) == [
+        "cohort.exclusions.0.event: there is no event or code set 'canser'; did you mean cancer?",
+        "cohort.history.0.min_day: unknown key; did you mean min_days?",
+        "cohort.history.0.min_days: 400 days do not fit into the 365 days of the window",
+        "cohort.index_end: is not a day of the calendar (found '2020-06-31')",
+        "matching.caliper: must be greater than 0 (found -1); "
+        "it is in standard deviations of the logit of the score, or null for no caliper",
+        "matching.exact.0: must be 'sex', 'age_band', 'region', 'state' or 'index_month' (found 'zip')",
+        "outcomes.outcomes.1.name: 'imaging' is an outcome named before",
+        "seed: must be greater than or equal to 0 (found -1)",
+        "titel: unknown key; did you mean title?",
+    ]
+
+
+def test_several_contradictions_of_one_section_are_told_together(complaints: Callable[..., list[str]]) -> None:
+    found = complaints(
+        ("cohort.index_end", "2019-06-30"), ("cohort.comparator.label", "Program"), ("cohort.exclusions.0.name", "age")
+    )
+    assert [line.partition(":")[0] for line in found] == [
+        "cohort.index_end",
+        "cohort.comparator.label",
+        "cohort.exclusions.0.name",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("index", "complaint"),
+    [
+        ({"take": "first", "program": "x"}, ["take: unknown key; known keys: program"]),
+        ({"program": "x", "event": "therapy"}, ["event: unknown key; known keys: program"]),
+        ({"programm": "x"}, ["programm: unknown key; did you mean program?"]),
+        ({"evnt": "manual"}, ["evnt: unknown key; did you mean event?"]),
+        ({"event": "manual", "take": "last"}, ["take: must be 'first' or 'each' (found 'last')"]),
+        ({"take": "first"}, ["event: is missing"]),
+        ({}, ["program: is missing"]),
+    ],
+)
+def test_an_index_is_of_one_kind(complaints: Callable[..., list[str]], index: Any, complaint: list[str]) -> None:
+    """Problems are told for the kind that is meant, never for both."""
+    either = " (an index has either program, or event and take)"
+    told = complaints(("cohort.treated.index", index))
+    assert [line.removeprefix("cohort.treated.index.").removesuffix(either) for line in told] == complaint
+
+
+def test_an_index_that_is_no_section(complaints: Callable[..., list[str]]) -> None:
+    told = complaints(("cohort.treated.index", "digital_msk"))
+    assert told == ["cohort.treated.index: must be a section with the keys program (found 'digital_msk')"]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("", "is empty; a study document is a YAML file with sections"),
+        ("# only a comment\n", "is empty"),
+        ("- a\n- b\n", "must have sections (`name: ...` and so on); it is a list of 2"),
+        ("just text", "it is 'just text'"),
+        ("name: [a\n", "is not valid YAML: line 2, column 1: expected ',' or ']'"),
+        ("name: a\n\tseed: 1\n", "is not valid YAML: line 2, column 1: found character '\\t'"),
+        ("name: a\n---\nname: b\n", "is not valid YAML: line 2, column 1: but found another document"),
+        (
+            "name: !!python/object:os.system x\n",
+            "is not valid YAML: line 1, column 7: could not determine a constructor",
+        ),
+        ("seed: !!int x\n", "is not valid YAML: invalid literal"),
+        ("{[1, 2]: 3}", "is not valid YAML: line 1, column 2: found unhashable key"),
+        ("[" * 5000, "is not valid YAML: it nests too deeply"),
+        (b"name: \xff\xfe\x00", "is not text in UTF-8; a study document is a YAML file"),
+        (yaml.safe_dump(BASE).encode("utf-16"), "is not text in UTF-8"),
+        (b"\x00\x01\x02binary", "is not valid YAML: unacceptable character"),
+    ],
+)
+def test_what_is_no_document(write: Callable[[str | bytes], Path], content: str | bytes, complaint: str) -> None:
+    path = write(content)
+    with pytest.raises(ProtocolError) as problem:
+        load_study(path)
+    assert str(problem.value).startswith(f"{path} ")
+    assert complaint in str(problem.value)
+
+
+def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(ProtocolError, match=r"nowhere\.yaml does not exist; a study document is a YAML file"):
+        load_study(tmp_path / "nowhere.yaml")
+    with pytest.raises(ProtocolError, match="cannot be read: Is a directory; a site document is a YAML file"):
+        load_site(tmp_path)
+
+
+def test_keys_written_twice_are_told_with_their_lines_beside_other_problems(write: Callable[[str], Path]) -> None:
+    text = yaml.safe_dump(BASE, sort_keys=False) + "matching:\n  caliper: 0.1\n  caliper: -0.2\nseed: 8\n"
+    with pytest.raises(ProtocolError) as problem:
+        load_study(write(text))
+    _, *lines = str(problem.value).splitlines()
+    n_lines = len(text.splitlines())
+    assert [line.strip().partition(";")[0] for line in lines] == [
+        f"line {n_lines}: seed is written twice in one section",
+        f"line {n_lines - 1}: caliper is written twice in one section",
+        "matching.caliper: must be greater than 0 (found -0.2)",
+    ]
+
+
+def test_anchors_and_merged_sections_are_yaml_too(write: Callable[[str], Path]) -> None:
+    text = yaml.safe_dump(changed(BASE, ("outcomes", ...))) + (
+        "outcomes:\n  outcomes:\n"
+        "    - &first {name: imaging, label: Imaging, role: primary, events: [imaging]}\n"
+        "    - {<<: *first, name: other, role: secondary}\n"
+    )
+    other = load_study(write(text)).outcomes.outcomes[1]
+    assert (other.name, other.label, other.role, other.events) == ("other", "Imaging", "secondary", ("imaging",))
+
+
+def test_a_study_is_frozen() -> None:
+    study = small_study()
+    for section, name in [(study, "seed"), (study.cohort.age, "min"), (study.outcomes.primary, "horizons")]:
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(section, name, 1)
+
+
+def test_the_checks_hold_without_a_file_too() -> None:
+    with pytest.raises(ValidationError) as problem:
+        small_study(cohort={"age": {"min": 70, "max": 60}, "index_end": "2025-01-01"})
+    assert [error["loc"] for error in problem.value.errors()] == [("cohort", "age", "min")]
+
+
+# What a document means decides its hash, not how it is written.
+
+
+def shuffled(content: Any, draw: Callable[[list[Any]], list[Any]]) -> Any:
+    if isinstance(content, dict):
+        return {key: shuffled(content[key], draw) for key in draw(list(content))}
+    return [shuffled(part, draw) for part in content] if isinstance(content, list) else content
+
+
+@given(st.data())
+@settings(max_examples=20, derandomize=True, deadline=None)
+def test_the_hash_does_not_depend_on_the_order_of_keys(data: st.DataObject) -> None:
+    document = shuffled(BASE, lambda keys: data.draw(st.permutations(keys)))
+    assert content_hash(Study.model_validate(document)) == content_hash(small_study())
+
+
+def test_the_hash_does_not_depend_on_defaults_written_out(write: Callable[[str], Path]) -> None:
+    written = load_study(write(yaml.safe_dump(small_study().model_dump(mode="json"))))
+    assert content_hash(written) == content_hash(small_study())
+    plain = yaml.safe_dump(changed(BASE, ("matching", {"caliper": 1}), ("title", " A small study ")))
+    spelt = yaml.safe_dump(changed(BASE, ("matching", {"caliper": 1.0, "replace": False})))
+    assert content_hash(load_study(write(plain))) == content_hash(load_study(write(spelt)))
+
+
+def test_the_hash_follows_every_part_of_the_content() -> None:
+    changes: list[dict[str, Any]] = [
+        {},
+        {"seed": 8},
+        {"title": "Another"},
+        {"cohort": {"index_end": "2020-06-29"}},
+        {"matching": {"exact": ["sex", "region"]}},
+        {"matching": {"exact": ["region", "sex"]}},
+        {"events": {"visit": [{"codes": "therapy"}]}},
+        {"cautions": ["mind the gap"]},
+    ]
+    hashes = [content_hash(small_study(**change)) for change in changes]
+    assert len(set(hashes)) == len(hashes)
+    assert all(len(one) == 16 and int(one, 16) >= 0 for one in hashes)
+
+
+def test_the_hash_of_plain_content_is_pinned() -> None:
+    """Result keys in tables already written rest on it."""
+    assert content_hash({"b": [1, 2.5, None], "a": "x"}) == content_hash({"a": "x", "b": [1, 2.5, None]})
+    assert content_hash({"b": [1, 2.5, None], "a": "x"}) == "ce74053d7a9997b7"
+
+
+# Names that other rooms share.
+
+
+def test_an_unknown_code_set_is_found_when_events_are_planned() -> None:
+    """Where no file is read, as in a notebook, the plan of the events is what refuses it."""
+    from counterpart.codes import CodeLibrary, CodeSet
+    from counterpart.events import MEDICAL_CLAIM, plan_events
+
+    library = CodeLibrary({"imaging": CodeSet.of("imaging", [])})
+    with pytest.raises(CodeSetError, match="there is no code set 'imagin'; the nearest known one is 'imaging'"):
+        plan_events(small_study(), library, ["imagin"])
+    assert MEDICAL_CLAIM == ALL_CLAIMS
+
+
+def test_built_in_criteria_are_those_that_the_cohort_judges() -> None:
+    tree = ast.parse((PACKAGE / "cohort" / "criteria.py").read_text())
+    function = next(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "_criteria")
+    rules = next(node for node in ast.walk(function) if isinstance(node, ast.Dict))
+    names = [key.value for key in rules.keys if isinstance(key, ast.Constant)]
+    assert (*names, "one_date_per_month") == BUILT_IN_CRITERIA
+
+
+def test_covariates_are_called_what_the_dictionary_calls_them() -> None:
+    from counterpart.covariates import describe_covariates
+
+    events = [
+        {"event": "imaging"},
+        {"event": "imaging", "kind": "count", "window": [-90, 0]},
+        {"event": "imaging", "kind": "cents", "window": [-365, -31], "name": "early_cost"},
+    ]
+    study = small_study(covariates={"events": events})
+    named = [covariate.name for covariate in describe_covariates(study, {"region": ()}) if covariate.event]
+    assert named == [flag.covariate_name for flag in study.covariates.events]
+    assert named == ["imaging_flag_365", "imaging_count_90_0", "early_cost"]
+
+
+def test_code_sets_lie_beside_the_studies_and_in_the_package(write: Callable[[str], Path], root: Path) -> None:
+    """A study without code sets of its own takes those that are shipped; its own replace their namesakes."""
+    shipped = root / "conf" / "codesets"
+    own = write("")
+    assert code_set_folders(own) == [shipped, own.parent.parent / "codesets"]
+    assert code_set_folders(root / "elsewhere" / "studies" / "x.yaml") == [shipped]
+    assert code_set_folders(root / "conf" / "studies" / "msk_imaging.yaml") == [shipped]
+
+
+# Sites.
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "complaint"),
+    [
+        ("warehose", "x", "…: unknown key; did you mean warehouse?"),
+        ("warehouse", "", "…: must not be empty (found '')"),
+        ("reports", ..., "…: is missing"),
+        ("source.layout", "omop", "…: must be 'tuva' or 'desynpuf' (found 'omop')"),
+        ("max_quarantined", 5, "…: must be less than or equal to 1 (found 5); it is a share of the rows, such as 0.05"),
+        ("spark.driver_memory", "4 GB", "…: cannot be read (found '4 GB'); it is a size such as 4g or 4096m"),
+        ("spark.driver_memory", 4, "…: must be text (found 4; put it in quotes); it is a size such as 4g or 4096m"),
+        ("spark.shuffle_partitions", 0, "…: must be greater than or equal to 1 (found 0)"),
+        ("spark.conf", {"spark.x": [1]}, "….spark.x: must be text (found a list of 1)"),
+        (
+            "warehouse",
+            "s3://claims/tables",
+            "mlflow: is missing: beside a warehouse in an object store there is no place for MLflow's file",
+        ),
+    ],
+)
+def test_one_problem_of_a_site(tmp_path: Path, path: str, value: Any, complaint: str) -> None:
+    base = SITE | {"source": {"layout": "tuva", "path": "claims"}}
+    file = tmp_path / "site.yaml"
+    file.write_text(yaml.safe_dump(changed(base, (path, value))))
+    with pytest.raises(ProtocolError) as problem:
+        load_site(file)
+    assert str(problem.value) == f"{file} has 1 problem:\n  {complaint.replace('…', path, 1)}"
+
+
+def test_spark_settings_may_be_written_as_yaml_writes_them(tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    conf = {"spark.sql.adaptive.enabled": True, "spark.executor.cores": 4, "spark.memory.fraction": 0.6, "spark.x": "y"}
+    file.write_text(yaml.safe_dump(SITE | {"spark": {"master": None, "conf": conf}}))
+    spark = load_site(file).spark
+    assert list(spark.conf.items()) == sorted(zip(conf, ["true", "4", "0.6", "y"], strict=True))
+    assert spark.master is None
+
+
+def test_mlflow_lies_beside_the_warehouse_unless_the_site_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "site.yaml"
+    file.write_text(yaml.safe_dump(SITE))
+    assert load_site(file).tracking_uri() == f"sqlite:///{tmp_path}/w/mlflow.db"
+    assert (tmp_path / "w").is_dir()
+    file.write_text(yaml.safe_dump(SITE | {"warehouse": "dbfs:/claims/tables", "mlflow": "databricks"}))
+    assert load_site(file).tracking_uri() == "databricks"
