@@ -1,7 +1,7 @@
 """Delta in and out: the only place that reads or writes tables.
 
-Result tables hold every study's results side by side, partitioned by `result_key`, the content key of the stage that made
-them. A stage's rows are replaced in one atomic commit, and count only once the stage stands in `results`: an
+Result tables hold every study's results side by side, partitioned by `result_key`, the content key of the stage that
+made them. A stage's rows are replaced in one atomic commit, and count only once the stage stands in `results`: an
 interrupted run leaves nothing that is ever read.
 """
 
@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from delta.exceptions import DeltaConcurrentModificationException
 from delta.tables import DeltaTable
+from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]  # py4j ships no types
 from pyspark.errors import AnalysisException
 from pyspark.sql import functions as F
 
@@ -24,7 +26,7 @@ from counterpart.errors import ContractError, DataError
 from counterpart.tables import RESULTS, Table, conform
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
 RESULT_KEY = "result_key"
 _ATTEMPTS = 5
@@ -46,7 +48,7 @@ class StageResult:
 
 @dataclass(frozen=True)
 class Delivery:
-    """Raw claims as they lie in a folder: frames by source table, and a fingerprint of the files (names, sizes, times)."""
+    """Raw claims as they lie in a folder: frames by source table, and a fingerprint of the files."""
 
     tables: Mapping[str, DataFrame]
     fingerprint: str
@@ -89,14 +91,7 @@ class Store:
     def write_result(self, table: Table, rows: DataFrame, result_key: str) -> None:
         """Replace the rows of one result key in one commit, then hold them to the table's key."""
         keyed = conform(rows, table).withColumn(RESULT_KEY, F.lit(result_key))
-
-        def replace() -> None:
-            writer = keyed.write.format("delta").mode("overwrite").partitionBy(RESULT_KEY)
-            if self.exists(table):
-                writer = writer.option("replaceWhere", f"{RESULT_KEY} = '{result_key}'")
-            writer.save(self.path(table))
-
-        _retrying(replace)
+        self._replace_part(table, keyed, RESULT_KEY, result_key, (RESULT_KEY,))
         self._hold_to_key(table, self.read_result(table, result_key))
 
     def replace(self, table: Table, rows: DataFrame) -> None:
@@ -115,9 +110,23 @@ class Store:
 
     def replace_where(self, table: Table, rows: DataFrame, column: str, value: str) -> None:
         """Replace the rows whose column has the value, in one commit."""
-        self.create_if_missing(table)
-        writer = conform(rows, table).write.format("delta").mode("overwrite")
-        _retrying(lambda: writer.option("replaceWhere", f"{column} = '{value}'").save(self.path(table)))
+        self._replace_part(table, conform(rows, table), column, value, table.partitioned_by)
+
+    def _replace_part(
+        self, table: Table, rows: DataFrame, column: str, value: str, partitioned_by: tuple[str, ...]
+    ) -> None:
+        def replace() -> None:
+            writer = rows.write.format("delta")
+            if partitioned_by:
+                writer = writer.partitionBy(*partitioned_by)
+            if self.exists(table):
+                writer = writer.mode("overwrite").option("replaceWhere", f"{column} = '{value}'")
+            else:
+                # Not "overwrite": a table that another run makes in this moment must not be lost.
+                writer = writer.mode("error")
+            writer.save(self.path(table))
+
+        _retrying(replace)
 
     def properties(self, table: Table) -> dict[str, str]:
         """The properties kept with a table."""
@@ -165,7 +174,7 @@ class Store:
             .alias("line")
             .merge(changes.alias("change"), f"{in_months} AND {same_line} AND change.old_month = line.service_month")
         )
-        values = {column: f"change.{column}" for column in table.columns}
+        values: dict[str, str | Column] = {column: f"change.{column}" for column in table.columns}
         (
             merge.whenMatchedDelete("change.version_hash IS NULL")
             .whenMatchedUpdate(set=values)
@@ -203,11 +212,6 @@ class Store:
         fingerprint = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
         return Delivery({table: _read_files(self.spark, table, listed) for table, listed in found.items()}, fingerprint)
 
-    def create_if_missing(self, table: Table) -> None:
-        """An empty table, so that a study finds every table it may read."""
-        if not self.exists(table):
-            self.replace(table, self.spark.createDataFrame([], table.ddl))
-
     def record(self, result: StageResult, protocol_hash: str, code_version: str) -> None:
         """Mark a stage as finished: from now on its rows may be read and reused."""
         row = (
@@ -234,10 +238,10 @@ class Store:
     def _hold_to_key(self, table: Table, rows: DataFrame) -> None:
         if not table.key:
             return
-        n_twice = rows.groupBy(*table.key).count().filter("count > 1").count()
-        if n_twice:
+        if not rows.groupBy(*table.key).count().filter("count > 1").isEmpty():
             raise ContractError(
-                f"table {table.name} has {n_twice} keys ({', '.join(table.key)}) more than once; its grain is one row per {table.grain}"
+                f"table {table.name} has keys ({', '.join(table.key)}) more than once; "
+                f"its grain is one row per {table.grain}"
             )
 
 
@@ -262,7 +266,8 @@ def _laid_out(lines: DataFrame, table: Table) -> DataFrame:
 
 def _file_system(spark: SparkSession, folder: str) -> tuple[Any, Any]:
     """Hadoop's file system and path: the same for a disk and an object store."""
-    path = spark._jvm.org.apache.hadoop.fs.Path(folder)
+    jvm: Any = spark._jvm
+    path = jvm.org.apache.hadoop.fs.Path(folder)
     return path.getFileSystem(spark._jsc.hadoopConfiguration()), path
 
 
@@ -283,7 +288,8 @@ def _files_of(spark: SparkSession, folder: str, table: str) -> list[tuple[str, i
                 status = files.next()
                 if not status.getPath().getName().startswith(("_", ".")):
                     listed.append((str(status.getPath()), int(status.getLen()), int(status.getModificationTime())))
-            return sorted(listed)
+            if listed:
+                return sorted(listed)
     return []
 
 
@@ -295,10 +301,32 @@ def _read_files(spark: SparkSession, table: str, files: list[tuple[str, int, int
         raise DataError(f"source table {table} has files that are neither all .parquet nor all .csv or .csv.gz")
     try:
         if is_parquet:
-            return spark.read.parquet(*addresses)
-        return spark.read.option("header", True).option("escape", '"').option("multiLine", False).csv(addresses)
-    except AnalysisException as problem:
-        raise DataError(f"source table {table} cannot be read: {problem.getCondition()}") from None
+            # Parts may have gained columns. Without merging, the first part would decide which are read.
+            return spark.read.option("mergeSchema", True).parquet(*addresses)
+        return _read_csv(spark, table, addresses)
+    except (AnalysisException, Py4JJavaError) as problem:
+        raise DataError(f"source table {table} cannot be read: {_condition_of(problem)}") from None
+
+
+def _read_csv(spark: SparkSession, table: str, addresses: list[str]) -> DataFrame:
+    """Text columns by name: parts may differ in the order of their columns and in which they have."""
+    reader = spark.read.option("header", True).option("escape", '"')
+    by_heading: dict[tuple[str, ...], list[str]] = {}
+    for address in addresses:
+        by_heading.setdefault(tuple(reader.csv(address).columns), []).append(address)
+    parts = [reader.csv(same) for heading, same in by_heading.items() if heading]
+    if not parts:
+        raise DataError(f"source table {table} has empty files only; a CSV file begins with the names of its columns")
+    return reduce(lambda above, below: above.unionByName(below, allowMissingColumns=True), parts)
+
+
+def _condition_of(problem: AnalysisException | Py4JJavaError) -> str:
+    """Spark's name for what went wrong; its message would quote files and values."""
+    error = problem.java_exception if isinstance(problem, Py4JJavaError) else problem
+    try:
+        return str(error.getCondition())
+    except Py4JError:
+        return "an unknown failure of Spark"
 
 
 def _retrying(write: Callable[[], Answer]) -> Answer:
@@ -311,6 +339,6 @@ def _retrying(write: Callable[[], Answer]) -> Answer:
                 raise
         except AnalysisException as problem:
             # Two first writers: the one that lost sees a table it believed absent.
-            if attempt == _ATTEMPTS - 1 or "ALREADY_EXISTS" not in str(problem.getCondition()):
+            if attempt == _ATTEMPTS - 1 or not str(problem.getCondition()).endswith("_EXISTS"):
                 raise
     raise AssertionError("unreachable")

@@ -70,8 +70,7 @@ def read_carrier(raw: DataFrame) -> Row:
         allowed, paid = (fields.cents(raw, f"LINE_{kind}_AMT_{place}") for kind in ("ALOWD_CHRG", "NCH_PMT"))
         return is_told, _line(raw, place, allowed, paid)
 
-    lines = [line(place) for place in _places(raw, *stems)]
-    return {**_claim(raw, "professional"), "lines": _lines(lines)}
+    return {**_claim(raw, "professional"), "lines": _lines([line(place) for place in _places(raw, *stems)])}
 
 
 def read_facility(raw: DataFrame) -> Row:
@@ -81,13 +80,12 @@ def read_facility(raw: DataFrame) -> Row:
         payment = fields.cents(raw, "CLM_PMT_AMT") if place == 1 else F.lit(0)
         return fields.is_given(raw, f"HCPCS_CD_{place}"), _line(raw, place, payment, payment)
 
-    lines = [line(place) for place in _places(raw, "HCPCS_CD_")]
-    return {**_claim(raw, "institutional"), "lines": _lines(lines)}
+    return {**_claim(raw, "institutional"), "lines": _lines([line(place) for place in _places(raw, "HCPCS_CD_")])}
 
 
 def read_fill(raw: DataFrame) -> Row:
     """A prescription drug event. Its cost is what plan and patient paid together."""
-    filled_on = fields.date(raw, "SRVC_DT")
+    filled_on, product = fields.date(raw, "SRVC_DT"), fields.code(raw, "PROD_SRVC_ID")
     cost, by_patient = fields.cents(raw, "TOT_RX_CST_AMT"), fields.cents(raw, "PTNT_PAY_AMT")
     return {
         "person_id": fields.text(raw, "DESYNPUF_ID"),
@@ -95,23 +93,25 @@ def read_fill(raw: DataFrame) -> Row:
         "line_number": F.lit(1),
         "service_date": filled_on,
         "service_end_date": filled_on,
-        "ndc": ndc_column(fields.text(raw, "PROD_SRVC_ID")),
+        "ndc": ndc_column(product),
         "days_supply": fields.whole_number(raw, "DAYS_SUPLY_NUM"),
         "quantity": fields.quantity(raw, "QTY_DSPNSD_NUM"),
         "allowed_cents": cost,
         "paid_cents": cost - by_patient,
+        "is_mended": fields.needs_mending([product]),
         "has_unreadable_date": fields.has_unreadable_date(raw, "SRVC_DT"),
     }
 
 
 def _covered(person: Column, year: Column, months: Column) -> tuple[Column, Column]:
     """First and last day of a year's covered months; null where there are none."""
-    by_year = W.partitionBy(person).orderBy(year)
-    runs_on = F.coalesce((F.lag(year).over(by_year) == year - 1) & (F.lag(months).over(by_year) > 0), F.lit(False))
+    year_before = W.partitionBy(person).orderBy(year).rangeBetween(-1, -1)
+    runs_on = F.coalesce(F.max(months).over(year_before) > 0, F.lit(False))
     first_month = F.when(runs_on, 1).otherwise(_MONTHS - months + 1)
-    first_day = F.make_date(year, first_month, F.lit(1))
+    has_cover = months.between(1, _MONTHS)
+    first_day = F.when(has_cover, F.make_date(year, first_month, F.lit(1)))
     last_day = F.date_sub(F.add_months(first_day, months), 1)
-    return F.when(months > 0, first_day), F.when(months > 0, last_day)
+    return first_day, last_day
 
 
 def _places(raw: DataFrame, *stems: str) -> list[int]:
@@ -121,18 +121,25 @@ def _places(raw: DataFrame, *stems: str) -> list[int]:
 
 def _claim(raw: DataFrame, claim_type: str) -> Row:
     diagnoses = _diagnoses(raw)
+    procedures = [fields.code(raw, name) for name in fields.numbered(raw, "HCPCS_CD_")]
     return {
         "person_id": fields.text(raw, "DESYNPUF_ID"),
-        "claim_id": fields.text(raw, "CLM_ID"),
+        "claim_id": _claim_id(raw),
         # The row is the claim; its lines are numbered below.
         "line_number": F.lit(0),
         "claim_type": F.lit(claim_type),
         "service_date": fields.date(raw, "CLM_FROM_DT"),
         "service_end_date": F.coalesce(fields.date(raw, "CLM_THRU_DT"), fields.date(raw, "CLM_FROM_DT")),
         "diagnoses": fields.encode_list("icd9cm", diagnoses),
-        "is_mended": fields.needs_mending(diagnoses),
+        "is_mended": fields.needs_mending([*diagnoses, *procedures]),
         "has_unreadable_date": fields.has_unreadable_date(raw, "CLM_FROM_DT", "CLM_THRU_DT"),
     }
+
+
+def _claim_id(raw: DataFrame) -> Column:
+    """A long claim comes in segments, each a row: those after the first are claims of their own, `<id>-2`."""
+    claim, segment = fields.text(raw, "CLM_ID"), fields.whole_number(raw, "SEGMENT")
+    return F.when(segment > 1, F.concat_ws("-", claim, segment)).otherwise(claim)
 
 
 def _diagnoses(raw: DataFrame) -> list[Column]:
@@ -169,6 +176,17 @@ def _lines(lines: Sequence[tuple[Column, Column]]) -> Column:
 
 _CLAIM = ("DESYNPUF_ID", "CLM_ID", "CLM_FROM_DT", "CLM_THRU_DT")
 
+
+def _facility(name: str) -> Source:
+    return Source(
+        name,
+        read_facility,
+        required=(*_CLAIM, "CLM_PMT_AMT"),
+        optional=("SEGMENT",),
+        numbered=("ICD9_DGNS_CD_", "HCPCS_CD_"),
+    )
+
+
 DESYNPUF = Layout(
     name="desynpuf",
     eligibility=Source(
@@ -189,8 +207,8 @@ DESYNPUF = Layout(
                 *("LINE_NCH_PMT_AMT_", "LINE_ALOWD_CHRG_AMT_"),
             ),
         ),
-        Source("outpatient", read_facility, required=(*_CLAIM, "CLM_PMT_AMT"), numbered=("ICD9_DGNS_CD_", "HCPCS_CD_")),
-        Source("inpatient", read_facility, required=(*_CLAIM, "CLM_PMT_AMT"), numbered=("ICD9_DGNS_CD_", "HCPCS_CD_")),
+        _facility("outpatient"),
+        _facility("inpatient"),
     ),
     pharmacy=(
         Source(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 from typing import TYPE_CHECKING
 
 from pyspark.sql import Window as W
@@ -73,19 +75,17 @@ def _label(drafts: DataFrame, existing: DataFrame | None) -> DataFrame:
 
 
 def _label_spans(spans: DataFrame) -> DataFrame:
-    order = ("is_new", "facts", "row_json")
+    order = ("is_new", "facts")
     runs = label_runs(spans, ["member_key"], ties=order)
-    before = (
-        W.partitionBy("member_key")
-        .orderBy("start_date", F.col("end_date").desc(), *order)
-        .rowsBetween(W.unboundedPreceding, -1)
-    )
-    copies = W.partitionBy(*_SPAN, "is_new", "facts").orderBy("row_json")
+    in_order = W.partitionBy("member_key").orderBy("start_date", F.col("end_date").desc(), *order)
+    before = in_order.rowsBetween(W.unboundedPreceding, -1)
     held_to = F.max(F.when(F.col("is_new") == 0, F.col("end_date"))).over(before)
-    runs = runs.withColumns({"held_to": held_to, "copy": F.row_number().over(copies)})
+    # Copies follow each other. They are told by the order that finds the runs, so that one of them is no copy.
+    says_the_same = [F.lag(name).over(in_order).eqNullSafe(F.col(name)) for name in (*_SPAN, *order)]
+    runs = runs.withColumns({"held_to": held_to, "is_copy": reduce(and_, says_the_same)})
     labels = fate(
         (F.col("held_to") >= F.col("end_date"), MERGED, "duplicate"),
-        (F.col("copy") > 1, MERGED, "duplicate"),
+        (F.col("is_copy"), MERGED, "duplicate"),
         (F.col("covered_to").isNull(), KEPT, AS_SENT),
         (F.datediff("start_date", "covered_to") > 1, KEPT, AS_SENT),
         (F.datediff("start_date", "covered_to") == 1, MERGED, "adjacent_span"),

@@ -118,8 +118,8 @@ def code(raw: DataFrame, name: str) -> Column:
 
 def encode_list(system: str, codes: Sequence[Column]) -> Column:
     """The codes that can be read, each once, in order: ARRAY<BIGINT>."""
-    # 25 diagnoses a line, most of them null. Joined and encoded element by element, a million lines take 3 seconds of CPU;
-    # an array of 25 encoded columns takes 9 to 14: its generated code is too long to be compiled.
+    # 25 diagnoses a line, most of them null. Joined and encoded element by element, a million lines take 3 seconds of
+    # CPU; an array of 25 encoded columns takes 9 to 14: its generated code is too long to be compiled.
     written = F.split(F.concat_ws(_BETWEEN_CODES, *codes), _BETWEEN_CODES)
     return present(F.transform(written, lambda one: encode_column(system, one)))
 
@@ -131,8 +131,8 @@ def present(values: Column) -> Column:
 
 
 def needs_mending(codes: Sequence[Column]) -> Column:
-    """Is one of the codes written with a dot, a blank or in lower case?"""
-    return F.concat_ws(_BETWEEN_CODES, *codes).rlike(r"[a-z. ]")
+    """Is one of the codes written with a dot, a blank, a hyphen or in lower case?"""
+    return F.concat_ws(_BETWEEN_CODES, *codes).rlike(r"[a-z.\s\u00a0-]")
 
 
 def sex(given: Column) -> Column:

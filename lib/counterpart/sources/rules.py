@@ -22,7 +22,7 @@ def first_broken(rules: Mapping[str, Column]) -> Column:
 def claim_rules(
     row: Mapping[str, Column], received_on: date, birth_date: Column, is_unknown: Column
 ) -> dict[str, Column]:
-    """The rules of a claim row. A service may not lie after the day the delivery was received, or before birth."""
+    """The rules of a claim row. A service may not begin before birth or end after the day the delivery was received."""
     start, end = row["service_date"], row["service_end_date"]
     is_keyless = row["person_id"].isNull() | row["claim_id"].isNull() | row["line_number"].isNull()
     return {
@@ -30,6 +30,7 @@ def claim_rules(
         "impossible_date": row["has_unreadable_date"]
         | (start < F.lit(EARLIEST_DATE))
         | (start > F.lit(received_on))
+        | (end > F.lit(received_on))
         | (end < start)
         | (start < birth_date),
         "unknown_member": is_unknown,

@@ -74,6 +74,11 @@ def _oldest_first() -> list[Column]:
     ]
 
 
+def _amounts() -> list[Column]:
+    """What a version and its reversal have in common."""
+    return [F.abs(F.coalesce(F.col(name), F.lit(0))) for name in ("paid_cents", "allowed_cents")]
+
+
 def _key_hash() -> Column:
     return F.xxhash64(*VERSION_KEY)
 
@@ -115,14 +120,21 @@ def _label_versions(rows: DataFrame) -> DataFrame:
 
 
 def _mark_copies(rows: DataFrame) -> DataFrame:
-    """Add `is_copy`: another row says the same, later; for a line of the table: the delivery has it again."""
+    """Add `is_copy`: another row says the same, later; for a line of the table: the delivery has that version again.
+
+    What a delivery pays anew after taking it back is another version: the reversal then is of the line in the table.
+    """
     same_content = W.partitionBy(*VERSION_KEY, "version_hash")
-    says_it_holds = ~F.col("is_denied") & ~F.col("is_reversal")
-    is_sent_again = F.max((says_it_holds & (F.col("is_new") == 1)).cast("int")).over(same_content) == 1
+    before = W.partitionBy(*VERSION_KEY, *_amounts()).orderBy(*_oldest_first()).rowsBetween(*_EARLIER)
+    is_paid_anew = F.coalesce(F.max("is_reversal").over(before), F.lit(False))
+    rows = rows.withColumn("is_paid_anew", is_paid_anew)
+    says_it_holds = (F.col("is_new") == 1) & ~F.col("is_denied") & ~F.col("is_reversal") & ~F.col("is_paid_anew")
+    is_sent_again = F.max(says_it_holds).over(same_content)
     same_version = W.partitionBy(*VERSION_KEY, "version_hash", "paid_on", "is_denied", "is_reversal", "is_new")
     newest_first = same_version.orderBy(F.col("sent_on").desc_nulls_last(), "is_mended", "row_json")
     is_not_newest = F.row_number().over(newest_first) > 1
-    return rows.withColumn("is_copy", F.when(F.col("is_new") == 0, is_sent_again).otherwise(is_not_newest))
+    is_copy = F.when(F.col("is_new") == 0, is_sent_again).otherwise(is_not_newest)
+    return rows.withColumn("is_copy", is_copy).drop("is_paid_anew")
 
 
 def _pair_reversals(rows: DataFrame) -> DataFrame:
@@ -130,8 +142,7 @@ def _pair_reversals(rows: DataFrame) -> DataFrame:
 
     As brackets pair, a reversal closes the nearest version before it that has its amounts and is still open.
     """
-    amounts = [F.abs(F.coalesce(F.col(name), F.lit(0))).alias(name) for name in ("paid_cents", "allowed_cents")]
-    same_amounts = W.partitionBy(*VERSION_KEY, "is_copy", *amounts).orderBy(*_oldest_first())
+    same_amounts = W.partitionBy(*VERSION_KEY, "is_copy", *_amounts()).orderBy(*_oldest_first())
     step = F.when(F.col("is_reversal"), -1).otherwise(1)
     opened = rows.withColumns(
         {

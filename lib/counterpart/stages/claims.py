@@ -77,8 +77,7 @@ def _member_buckets(store: Store, site: Site, delivered: Delivery) -> int:
 
 def _account(store: Store, claims: ClaimsDelivery, delivery: str, site: Site) -> pd.DataFrame:
     """Write quarantine and intake unless an interrupted ingest of this delivery did; stop if too much was rejected."""
-    earlier = _read_intake(store, delivery)
-    if not earlier.empty:
+    if store.exists(INTAKE) and not (earlier := _read_intake(store, delivery)).empty:
         return earlier
     intake = claims.intake.toPandas()
     _hold_to_threshold(intake, site.max_quarantined)
@@ -88,7 +87,6 @@ def _account(store: Store, claims: ClaimsDelivery, delivery: str, site: Site) ->
 
 
 def _read_intake(store: Store, delivery: str) -> pd.DataFrame:
-    store.create_if_missing(INTAKE)
     return store.read(INTAKE).filter(F.col("delivery") == delivery).toPandas()
 
 
