@@ -86,17 +86,25 @@ def merge_neighbours(counts: Sequence[int], may_cut: Sequence[bool] | None = Non
 def pool_small(counts: Mapping[str, int]) -> list[tuple[tuple[str, ...], int | None]]:
     """Disjoint parts of a shown total -> groups with their counts; small parts are pooled until they may be shown.
 
-    A pool of one is joined by the next smallest part, so that the total less the others does not give it away.
+    A pool of one is joined by the next smallest part, so that the total less the others does not give it away; so is
+    a pool whose sum tells every part, being made of ones only, or of tens.
     """
     ascending = sorted((count, name) for name, count in counts.items() if count)
     pool = [(count, name) for count, name in ascending if not may_show(count)]
     rest = ascending[len(pool) :]
-    while pool and rest and (len(pool) == 1 or sum(count for count, _ in pool) < SMALLEST_SHOWN):
+    while pool and rest and (len(pool) == 1 or _tells_a_part([count for count, _ in pool])):
         pool.append(rest.pop(0))
     groups: list[tuple[tuple[str, ...], int | None]] = [((name,), count) for count, name in reversed(rest)]
     if pool:
-        groups.append((tuple(sorted(name for _, name in pool)), shown(sum(count for count, _ in pool))))
+        counts_of_pool = [count for count, _ in pool]
+        total = None if _tells_a_part(counts_of_pool) else sum(counts_of_pool)
+        groups.append((tuple(sorted(name for _, name in pool)), total))
     return groups + [((name,), 0) for name, count in sorted(counts.items()) if not count]
+
+
+def _tells_a_part(pool: Sequence[int]) -> bool:
+    """Is the sum of the pool small, or does it leave one way only to fill parts that have from 1 to 10 each?"""
+    return not may_show(sum(pool)) or set(pool) in ({1}, {SMALLEST_SHOWN - 1})
 
 
 @dataclass(frozen=True)
@@ -110,26 +118,42 @@ class Sum:
 def gives_away(candidate: Sum, already_shown: Sequence[Sum]) -> bool:
     """Would showing `candidate` beside the others let a count from 1 to 10 be had by adding and subtracting?
 
-    Looks at sums and differences of up to five counts that leave a set of whole atoms, each once.
+    Looks at sums and differences of up to five counts that leave a set of whole atoms, each equally often; atoms of a
+    count of zero are known to be zero. The count itself is looked at first.
     """
-    related = [other for other in already_shown if other.atoms & candidate.atoms]
-    related += [
-        other for other in already_shown if other not in related and any(other.atoms & near.atoms for near in related)
-    ]
+    if not may_show(candidate.count):
+        return True
+    related = _connected(candidate, already_shown)
+    empty = frozenset(atom for each in (candidate, *related) if each.count == 0 for atom in each.atoms)
     for size in range(1, min(len(related), _MAX_TERMS - 1) + 1):
         for chosen in combinations(related, size):
             for signs in product((-1, 1), repeat=size):
-                if -1 in signs and _is_small_remainder(candidate, chosen, signs):
+                if -1 in signs and _is_small_remainder(candidate, chosen, signs, empty):
                     return True
     return False
 
 
-def _is_small_remainder(candidate: Sum, others: Sequence[Sum], signs: Sequence[int]) -> bool:
+def _connected(candidate: Sum, others: Sequence[Sum]) -> list[Sum]:
+    """The sums that share an atom with the candidate, or with one that does, and so on; equal ones once."""
+    rest = list(dict.fromkeys(others))
+    related: list[Sum] = []
+    reached = candidate.atoms
+    while near := [other for other in rest if other.atoms & reached]:
+        related += near
+        rest = [other for other in rest if other not in near]
+        reached = reached.union(*(other.atoms for other in near))
+    return related
+
+
+def _is_small_remainder(
+    candidate: Sum, others: Sequence[Sum], signs: Sequence[int], empty: frozenset[tuple[str, int]]
+) -> bool:
     count = candidate.count + sum(sign * other.count for sign, other in zip(signs, others, strict=True))
-    if may_show(abs(count)):
+    if count == 0 or abs(count) >= SMALLEST_SHOWN * (len(others) + 1):
         return False
     coverage: dict[tuple[str, int], int] = dict.fromkeys(candidate.atoms, 1)
     for sign, other in zip(signs, others, strict=True):
         for atom in other.atoms:
             coverage[atom] = coverage.get(atom, 0) + sign
-    return set(coverage.values()) <= {0, 1} or set(coverage.values()) <= {0, -1}
+    times = {often for atom, often in coverage.items() if often and atom not in empty}
+    return len(times) == 1 and not may_show(abs(count // times.pop()))
