@@ -1,7 +1,9 @@
 """The command line: arguments, session, user errors, exit codes.
 
-Exit codes: 0 done; 1 a failure nobody foresaw; 2 wrong arguments; 10 study or site document; 11 code set; 12 table contract;
-13 data; 14 settings; 15 environment.
+Exit codes: 0 done; 1 a failure nobody foresaw; 2 wrong arguments; 10 study or site document; 11 code set;
+12 table contract; 13 data; 14 settings; 15 environment; 130 interrupted.
+
+The file of --json says `running` until the command ends, then `done` or `failed`.
 """
 
 from __future__ import annotations
@@ -9,20 +11,28 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from counterpart import __version__
-from counterpart.errors import StudyError
+from counterpart.errors import EnvironmentProblem, ProtocolError, StudyError
 from counterpart.progress import TerminalProgress, say
+
+if TYPE_CHECKING:
+    from counterpart.application import Application
 
 STAGE_NAMES = ("cohort", "covariates", "score", "match", "outcomes", "estimate")
 DEBUG = "COUNTERPART_DEBUG"
+_FAILURE_EXIT_CODE = 1
+_INTERRUPTED_EXIT_CODE = 130
+_SPARK = ("pyspark", "py4j", "delta")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,41 +40,93 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").setLevel(logging.ERROR)
     chosen = _parser().parse_args(arguments)
-    document: dict[str, Any] = {"command": chosen.command, "version": __version__}
+    about: dict[str, Any] = {"command": chosen.command, "version": __version__}
+    told: Path | None = getattr(chosen, "json", None)
     try:
-        command: Callable[[argparse.Namespace], dict[str, Any]] = chosen.run
-        document |= {"status": "done", "exit_code": 0, **command(chosen)}
+        # Before hours of work: can it be written at all? And a run that is killed leaves no older success behind.
+        _write_json(told, about | {"status": "running"})
+    except EnvironmentProblem as problem:
+        return int(_failed(problem)["exit_code"])
+    outcome = _carry_out(chosen)
+    try:
+        _write_json(told, about | outcome)
+    except EnvironmentProblem as problem:
+        return int(outcome["exit_code"] or _failed(problem)["exit_code"])
+    return int(outcome["exit_code"])
+
+
+def _carry_out(chosen: argparse.Namespace) -> dict[str, Any]:
+    """What became of the command. Whatever it raises ends here, told in one message."""
+    command: Callable[[argparse.Namespace], dict[str, Any]] = chosen.run
+    try:
+        return {"status": "done", "exit_code": 0, **command(chosen)}
     except StudyError as problem:
-        document |= _failed(str(problem), type(problem).__name__, problem.exit_code)
+        return _failed(problem)
     except KeyboardInterrupt:
-        document |= _failed("interrupted", "KeyboardInterrupt", 130)
+        return _say_failed("interrupted", "KeyboardInterrupt", _INTERRUPTED_EXIT_CODE)
+    except ModuleNotFoundError as problem:
+        missing = (problem.name or "").partition(".")[0]
+        if missing not in _SPARK:
+            return _unforeseen(problem)
+        return _failed(
+            EnvironmentProblem(
+                f"{missing} is not installed here: pip install 'counterpart[local]', or run on a platform with Spark"
+            )
+        )
     except Exception as problem:
-        if os.environ.get(DEBUG):
-            traceback.print_exc()
-        document |= _failed(_unforeseen(problem), type(problem).__name__, 1)
-    _write_json(getattr(chosen, "json", None), document)
-    return int(document["exit_code"])
+        return _unforeseen(problem)
 
 
-def _failed(message: str, kind: str, exit_code: int) -> dict[str, Any]:
+def _failed(problem: StudyError) -> dict[str, Any]:
+    return _say_failed(str(problem), type(problem).__name__, problem.exit_code)
+
+
+def _unforeseen(problem: Exception) -> dict[str, Any]:
+    from counterpart.disclosure.text import safe_text
+
+    if os.environ.get(DEBUG):
+        traceback.print_exc()
+    kind = type(problem).__name__
+    return _say_failed(
+        f"an unforeseen failure, which is ours to mend: {kind}: {safe_text(str(problem))}\n"
+        f"(set {DEBUG}=1 for the traceback; it may quote rows)",
+        kind,
+        _FAILURE_EXIT_CODE,
+    )
+
+
+def _say_failed(message: str, kind: str, exit_code: int) -> dict[str, Any]:
     print(f"counterpart: {message}", file=sys.stderr)
     return {"status": "failed", "error": {"kind": kind, "message": message}, "exit_code": exit_code}
 
 
-def _unforeseen(problem: Exception) -> str:
-    from counterpart.disclosure import safe_text
-
-    what = f"{type(problem).__name__}: {safe_text(str(problem))}"
-    return f"an unforeseen failure, which is ours to mend: {what}\n(set {DEBUG}=1 for the traceback; it may quote rows)"
-
-
 def _write_json(path: Path | None, document: dict[str, Any]) -> None:
+    """The whole document or the one before, never half of it. EnvironmentProblem if it cannot be written."""
     if path is None:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(document, indent=2, sort_keys=True, default=str) + "\n", encoding="utf-8")
-    partial.replace(path)
+    text = json.dumps(_plain(document), indent=2, sort_keys=True, allow_nan=False)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError as problem:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise EnvironmentProblem(f"--json {path} cannot be written: {problem.strerror}") from None
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it: no NumPy numbers, and null for what is not a number."""
+    if isinstance(value, dict):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, (str, int)) else str(value)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -141,7 +203,8 @@ def _day(text: str) -> date:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date like 2021-09-30") from None
 
 
-# The commands. Spark, MLflow and the stages are imported when a command needs them: `--help` and a wrong argument answer at once.
+# The commands. Spark, MLflow and the stages are imported when a command needs them: `--help` and a wrong argument
+# answer at once.
 
 
 def _synth(chosen: argparse.Namespace) -> dict[str, Any]:
@@ -164,31 +227,41 @@ def _synth(chosen: argparse.Namespace) -> dict[str, Any]:
     return {"out": str(chosen.out)}
 
 
-def _ingest(chosen: argparse.Namespace) -> dict[str, Any]:
+def _open(site: Path, study: Path | None) -> Application:
+    """The documents first: what is wrong in either is told at once, before Spark is even imported."""
+    from counterpart.protocol import load_site, load_study
+
+    problems = []
+    for load, path in ((load_site, site), (load_study, study)):
+        try:
+            if path is not None:
+                load(path)
+        except ProtocolError as problem:
+            problems.append(str(problem))
+    if problems:
+        raise ProtocolError("\n".join(problems))
     from counterpart.application import Application
 
-    with Application(chosen.site, None) as application:
+    return Application(site, study)
+
+
+def _ingest(chosen: argparse.Namespace) -> dict[str, Any]:
+    with _open(chosen.site, None) as application:
         return application.ingest(chosen.received_on)
 
 
 def _one_stage(chosen: argparse.Namespace) -> dict[str, Any]:
-    from counterpart.application import Application
-
-    with Application(chosen.site, chosen.study) as application:
+    with _open(chosen.site, chosen.study) as application:
         return application.run_stages([chosen.command])
 
 
 def _report(chosen: argparse.Namespace) -> dict[str, Any]:
-    from counterpart.application import Application
-
-    with Application(chosen.site, chosen.study) as application:
+    with _open(chosen.site, chosen.study) as application:
         return application.publish_finished()
 
 
 def _run(chosen: argparse.Namespace) -> dict[str, Any]:
-    from counterpart.application import Application
-
-    with Application(chosen.site, chosen.study) as application:
+    with _open(chosen.site, chosen.study) as application:
         ingested = {} if chosen.no_ingest else application.ingest(chosen.received_on)
         return {**ingested, **application.run_study()}
 

@@ -25,7 +25,7 @@ def run_demo(folder: Path, members: int, seed: int, rate_ratio: float, dirt: str
         progress = TerminalProgress()
         with progress.stage(f"synth, {members:,} members"):
             synthesise(settings, claims, progress.steps("synth: blocks of members"))
-    planted = json.loads((claims / "truth" / "planted.json").read_text())
+    planted = _read_planted(claims)
     _require_same(planted["settings"], settings, folder)
     site = _write_site(folder)
     study = shipped_conf() / "studies" / f"{STUDY}.yaml"
@@ -34,6 +34,16 @@ def run_demo(folder: Path, members: int, seed: int, rate_ratio: float, dirt: str
     ratio = planted["rate_ratios"]["lumbar_imaging"]["90"]
     say(f"Planted: imaging rate ratio {ratio:.2f} within 90 days")
     return told
+
+
+def _read_planted(claims: Path) -> dict[str, Any]:
+    try:
+        planted: dict[str, Any] = json.loads((claims / "truth" / "planted.json").read_text())
+    except (OSError, ValueError):
+        raise SettingsError(
+            f"{claims} holds claims that no demo made; remove the folder or choose another with --folder"
+        ) from None
+    return planted
 
 
 def _require_same(planted: dict[str, Any], settings: SynthSettings, folder: Path) -> None:

@@ -1,0 +1,398 @@
+"""The command line: true exit codes, messages without tracebacks or rows, a JSON file a scheduler can rely on."""
+
+from __future__ import annotations
+
+import ast
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from counterpart import __version__, cli, errors
+from counterpart.errors import StudyError
+
+COMMANDS = (
+    "run",
+    "ingest",
+    "cohort",
+    "covariates",
+    "score",
+    "match",
+    "outcomes",
+    "estimate",
+    "report",
+    "synth",
+    "demo",
+)
+CANARY = "member 'P0031415' of SMITH,JOHN,F was seen on 2020-03-14 at 7 visits (id=P0031415) jo@example.org"
+HEAVY = ("pyspark", "mlflow", "pandas", "sklearn", "numpy")
+
+KINDS = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, StudyError)} - {
+    StudyError
+}
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """`main` sends warnings to the log; the tests after this one want them back."""
+    yield
+    logging.captureWarnings(False)
+    logging.getLogger("py.warnings").setLevel(logging.NOTSET)
+
+
+@pytest.fixture
+def run_raising(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Any], tuple[int, dict[str, Any]]]:
+    """Run a command that ends in the given exception (or returns the given value): exit code and --json."""
+
+    def run(outcome: Any) -> tuple[int, dict[str, Any]]:
+        def command(*_: Any) -> dict[str, Any]:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return dict(outcome)
+
+        monkeypatch.setattr(cli, "_synth", command)
+        file = tmp_path / "told" / "run.json"
+        code = cli.main(["synth", "--out", str(tmp_path / "out"), "--json", str(file)])
+        return code, json.loads(file.read_text())
+
+    return run
+
+
+def call(*arguments: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "counterpart", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=os.environ | env,
+        timeout=60,
+        check=False,
+    )
+
+
+# Exit codes.
+
+
+def documented() -> dict[int, str]:
+    """Exit codes as the help text tells them."""
+    words = " ".join((cli.__doc__ or "").split("Exit codes:")[1].split("\n\n")[0].split())
+    return {int(code): what for code, what in re.findall(r"(\d+) ([^;.]+)", words)}
+
+
+def test_exit_codes_are_documented_and_distinct() -> None:
+    codes = [kind.exit_code for kind in KINDS]
+    assert len(set(codes)) == len(codes)
+    assert set(documented()) == {0, 1, 2, *codes, 130}
+    assert {10: "study or site document", 13: "data", 15: "environment"}.items() <= documented().items()
+    told = call("--help")
+    assert told.returncode == 0
+    for code, what in documented().items():
+        assert f"{code} {what}" in " ".join(told.stdout.split())
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS, key=lambda kind: kind.exit_code))
+def test_user_errors(run_raising: Any, capsys: pytest.CaptureFixture[str], kind: type[StudyError]) -> None:
+    """One message, as it is; no traceback, not even words of ours around it."""
+    code, told = run_raising(kind("matching.caliper is -0.2\nand more"))
+    assert code == kind.exit_code
+    assert capsys.readouterr() == ("", "counterpart: matching.caliper is -0.2\nand more\n")
+    assert told == {
+        "command": "synth",
+        "version": __version__,
+        "status": "failed",
+        "exit_code": code,
+        "error": {"kind": kind.__name__, "message": "matching.caliper is -0.2\nand more"},
+    }
+
+
+def test_an_interruption(run_raising: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    code, told = run_raising(KeyboardInterrupt())
+    assert (code, told["status"], told["exit_code"]) == (130, "failed", 130)
+    assert capsys.readouterr().err == "counterpart: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        ValueError(CANARY),
+        KeyError("P0031415"),
+        RuntimeError(f"[ROW] {CANARY}\n\tat org.apache.spark P0031415"),
+        OSError(2, "No such file", "/claims/P0031415"),
+        ModuleNotFoundError("No module named 'P0031415'", name="P0031415"),
+        AssertionError(("P0031415", 7)),
+    ],
+)
+def test_an_unforeseen_failure_says_nothing_of_anybody(
+    run_raising: Any, capsys: pytest.CaptureFixture[str], problem: Exception
+) -> None:
+    code, told = run_raising(problem)
+    out, err = capsys.readouterr()
+    assert (code, told["exit_code"], told["status"]) == (1, 1, "failed")
+    assert told["error"]["kind"] == type(problem).__name__
+    assert err.startswith(f"counterpart: an unforeseen failure, which is ours to mend: {type(problem).__name__}: ")
+    for text in (out, err, json.dumps(told["error"])):
+        assert "Traceback" not in text
+        assert not re.search(r"0031415|SMITH|2020|[^=]7|example|claims", text), text
+
+
+def test_the_traceback_is_there_for_who_asks(
+    run_raising: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(cli.DEBUG, "1")
+    code, told = run_raising(ValueError(CANARY))
+    assert code == 1
+    assert CANARY in capsys.readouterr().err
+    assert "SMITH" not in json.dumps(told)
+
+
+def test_without_spark_the_environment_is_told(run_raising: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    code, told = run_raising(ModuleNotFoundError("No module named 'pyspark.sql'", name="pyspark.sql"))
+    assert (code, told["error"]["kind"]) == (15, "EnvironmentProblem")
+    assert "pyspark is not installed here: pip install 'counterpart[local]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["fly"], "invalid choice: 'fly'"),
+        (["run", "--site", "x.yaml"], "the following arguments are required: --study"),
+        (["ingest"], "the following arguments are required: --site"),
+        (["run", "--study", "a", "--site", "b", "--received-on", "31.12.2020"], "is not a date like 2021-09-30"),
+        (["synth", "--out", "x", "--members", "many"], "invalid int value: 'many'"),
+        (["synth", "--out", "x", "--dirt", "much"], "invalid choice: 'much'"),
+    ],
+)
+def test_wrong_arguments(capsys: pytest.CaptureFixture[str], arguments: list[str], complaint: str) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(arguments)
+    assert end.value.code == 2
+    assert complaint in capsys.readouterr().err
+
+
+# Documents are judged before Spark is touched.
+
+
+@pytest.mark.parametrize("command", ["run", "cohort", "estimate", "report"])
+def test_wrong_documents_are_told_together_and_before_spark(
+    command: str, tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = tmp_path / "study.yaml"
+    document = yaml.safe_load((root / "conf/studies/msk_imaging.yaml").read_text())
+    document["matching"]["calliper"] = document["matching"].pop("caliper")
+    document["outcomes"]["outcomes"][0]["events"] = ["xray", "mry"]
+    study.write_text(yaml.safe_dump(document))
+    monkeypatch.setitem(sys.modules, "counterpart.application", None)  # importing it would fail
+    code = cli.main([command, "--study", str(study), "--site", str(tmp_path / "nowhere.yaml")])
+    assert code == 10
+    assert capsys.readouterr().err.splitlines() == [
+        f"counterpart: {tmp_path}/nowhere.yaml does not exist; a site document is a YAML file",
+        f"{study} has 2 problems:",
+        "  matching.calliper: unknown key; did you mean caliper?",
+        "  outcomes.outcomes.0.events.1: there is no event or code set 'mry'; did you mean mri?",
+    ]
+
+
+def test_ingest_takes_a_study_and_does_not_read_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All jobs take the same arguments."""
+    code = cli.main(["ingest", "--study", str(tmp_path / "no.yaml"), "--site", str(tmp_path / "nowhere.yaml")])
+    assert code == 10
+    assert "no.yaml" not in capsys.readouterr().err
+
+
+def test_settings_are_judged_before_anything_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "claims"
+    assert cli.main(["synth", "--out", str(out), "--members", "0", "--rate-ratio", "-1"]) == 14
+    assert capsys.readouterr().err.startswith(
+        "counterpart: members is 0; allowed is 1 to 1,000,000,000; rate_ratio is -1"
+    )
+    assert not out.exists()
+
+
+# What a scheduler is told.
+
+
+def test_json_of_a_run_that_went_well(run_raising: Any) -> None:
+    told = run_raising(
+        {"n": np.int64(12), "x": np.float64(0.5), "none": float("nan"), "path": Path("a/b"), "t": (1, 2)}
+    )[1]
+    assert told == {
+        "command": "synth",
+        "version": __version__,
+        "status": "done",
+        "exit_code": 0,
+        "n": 12,
+        "x": 0.5,
+        "none": None,
+        "path": "a/b",
+        "t": [1, 2],
+    }
+
+
+def test_json_says_running_while_it_runs_and_is_replaced_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is killed leaves no older success behind, and nobody ever reads half a document."""
+    file = tmp_path / "run.json"
+    file.write_text('{"status": "done"}')
+    seen: list[Any] = []
+    replace = Path.replace
+
+    def replaced(self: Path, target: Path) -> Path:
+        seen.append((self.parent == target.parent, json.loads(self.read_text())["status"]))
+        return replace(self, target)
+
+    def command(_: Any) -> dict[str, Any]:
+        seen.append(json.loads(file.read_text())["status"])
+        return {}
+
+    monkeypatch.setattr(Path, "replace", replaced)
+    monkeypatch.setattr(cli, "_synth", command)
+    assert cli.main(["synth", "--out", "x", "--json", str(file)]) == 0
+    assert seen == [(True, "running"), "running", (True, "done")]
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_json_that_cannot_be_written_is_told_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setattr(cli, "_synth", lambda _: pytest.fail("it ran"))
+    for path in (tmp_path / "file" / "run.json", tmp_path / "folder"):
+        assert cli.main(["synth", "--out", "x", "--json", str(path)]) == 15
+        assert f"counterpart: --json {path} cannot be written: " in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_json_that_cannot_be_written_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Work done without its document is a failure; a failure keeps its own code."""
+    file = tmp_path / "told" / "run.json"
+
+    def command_in_a_folder_that_goes(problem: Exception | None) -> Callable[[Any], dict[str, Any]]:
+        def command(_: Any) -> dict[str, Any]:
+            file.unlink()
+            file.mkdir()
+            if problem:
+                raise problem
+            return {}
+
+        return command
+
+    for problem, code in ((None, 15), (errors.DataError("no rows"), 13)):
+        monkeypatch.setattr(cli, "_synth", command_in_a_folder_that_goes(problem))
+        assert cli.main(["synth", "--out", "x", "--json", str(file)]) == code
+        file.rmdir()
+    assert "Traceback" not in capsys.readouterr().err
+
+
+# Entry points.
+
+
+def test_help_and_version_import_nothing_heavy() -> None:
+    """Measured in modules, not in seconds."""
+    for arguments in (["--help"], ["run", "--help"], ["--version"], ["fly"]):
+        probe = (
+            "import sys\nfrom counterpart.cli import main\n"
+            f"try: main({arguments!r})\nexcept SystemExit: pass\n"
+            f"print('heavy:', *[name for name in {HEAVY!r} if name in sys.modules])"
+        )
+        told = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=60)
+        assert told.stdout.splitlines()[-1] == "heavy:"
+
+
+def test_the_package_is_a_command(tmp_path: Path) -> None:
+    told = call("--version")
+    assert (told.returncode, told.stdout.strip()) == (0, f"counterpart {__version__}")
+    told = call("run", "--study", "no.yaml", "--site", "no.yaml", "--json", "told/run.json", cwd=tmp_path)
+    assert (told.returncode, told.stdout) == (10, "")
+    assert told.stderr.startswith("counterpart: no.yaml does not exist")
+    assert json.loads((tmp_path / "told" / "run.json").read_text())["exit_code"] == 10
+
+
+def test_each_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in COMMANDS:
+        with pytest.raises(SystemExit) as end:
+            cli.main([command, "--help"])
+        assert end.value.code == 0
+        assert f"usage: counterpart {command} " in capsys.readouterr().out
+
+
+def test_each_job_runs_its_own_command(root: Path) -> None:
+    """A job is a few lines that hand its arguments to one command."""
+    jobs = {path.stem: path for path in (root / "jobs").glob("*.py")}
+    assert set(jobs) == {*cli.STAGE_NAMES, "ingest", "report", "run_study"}
+    for name, path in jobs.items():
+        calls = [
+            ast.unparse(node)
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "main"
+        ]
+        assert calls == [f"main(['{'run' if name == 'run_study' else name}', *sys.argv[1:]])"]
+        assert f"spark-submit jobs/{name}.py" in path.read_text()
+
+
+def test_a_job_is_a_script(root: Path, tmp_path: Path) -> None:
+    """From any folder, with its exit code handed on."""
+    for arguments, code in ((["--help"], 0), ([], 2), (["--study", "no.yaml", "--site", "no.yaml"], 10)):
+        job = [sys.executable, str(root / "jobs" / "match.py"), *arguments]
+        told = subprocess.run(job, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
+        assert told.returncode == code, told.stderr
+        assert "Traceback" not in told.stderr
+    assert (
+        "usage: counterpart match"
+        in subprocess.run([*job[:2], "--help"], capture_output=True, text=True, check=True, timeout=60).stdout
+    )
+
+
+# The demonstration's own checks.
+
+
+def test_a_demo_folder_made_otherwise_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truth = tmp_path / "demo" / "claims" / "truth"
+    truth.mkdir(parents=True)
+    made_with = {"members": 500, "seed": 1, "rate_ratio": 0.4, "dirt": "none"}
+    (truth / "planted.json").write_text(json.dumps({"settings": made_with}))
+    code = cli.main(["demo", "--folder", str(tmp_path / "demo"), "--members", "600"])
+    assert code == 14
+    assert capsys.readouterr().err == (
+        f"counterpart: {tmp_path}/demo holds a demo made with members 500, not 600; dirt none, not typical; "
+        "remove the folder or choose another with --folder\n"
+    )
+    assert not (tmp_path / "demo" / "site.yaml").exists()
+
+
+def test_demo_settings_are_judged_before_anything_is_written(tmp_path: Path) -> None:
+    assert cli.main(["demo", "--folder", str(tmp_path / "demo"), "--members", "0"]) == 14
+    assert not (tmp_path / "demo").exists()
+
+
+def test_a_demo_folder_without_its_truth_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Somebody's own claims, perhaps: nothing in it is touched."""
+    (tmp_path / "demo" / "claims").mkdir(parents=True)
+    (tmp_path / "demo" / "claims" / "mine.csv").touch()
+    assert cli.main(["demo", "--folder", str(tmp_path / "demo")]) == 14
+    assert "holds claims that no demo made" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "demo").rglob("*") if path.is_file()] == ["mine.csv"]
+
+
+def test_the_demo_has_the_shipped_site_in_its_folder(tmp_path: Path) -> None:
+    from counterpart.demo import _write_site
+    from counterpart.protocol import load_site
+
+    site = load_site(_write_site(tmp_path))
+    assert (site.warehouse, site.reports) == (str(tmp_path / "tables"), str(tmp_path / "reports"))
+    assert site.source is not None
+    assert (site.source.layout, site.source.path) == ("tuva", str(tmp_path / "claims"))
+    assert site.tracking_uri() == f"sqlite:///{tmp_path}/mlflow.db"
