@@ -1,0 +1,310 @@
+"""What leaves the site: nothing small is shown, and nothing small can be had by adding and subtracting what is."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.studies import small_study
+
+from counterpart.disclosure import StudyResults, release, release_intake
+from counterpart.disclosure.cells import may_show
+from counterpart.errors import DataError
+from counterpart.tables import (
+    ATTRITION,
+    BALANCE,
+    COVARIATE_DICTIONARY,
+    EFFECTS,
+    EVENT_TIME,
+    INTAKE,
+    SCORE_HISTOGRAM,
+    Table,
+)
+
+ARMS = ("treated", "comparator")
+STUDY = small_study(
+    outcomes={
+        "outcomes": [
+            {"name": "all", "label": "All", "role": "primary", "events": ["a", "b", "c"], "horizons": [90, 180]},
+            {"name": "only_a", "label": "A", "events": ["a"], "horizons": [90]},
+            {"name": "only_b", "label": "B", "events": ["b"], "horizons": [90]},
+            {"name": "late_a", "label": "Late A", "events": ["a"], "horizons": [90], "start_day": 31},
+        ]
+    }
+)
+
+
+def table(contract: Table, *rows: dict[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=list(contract.columns))
+
+
+def chain(arm: str, *steps: tuple[str, int, int]) -> list[dict[str, Any]]:
+    before = steps[0][1]
+    rows = []
+    for number, (criterion, units, members) in enumerate(steps):
+        rows.append(
+            {
+                "arm": arm,
+                "step": number,
+                "criterion": criterion,
+                "n_excluded": before - units,
+                "n_remaining": units,
+                "n_members_remaining": members,
+            }
+        )
+        before = units
+    return rows
+
+
+def effect(outcome: str, horizon: int, phase: str, events: tuple[int, int], **changes: Any) -> dict[str, Any]:
+    estimates = {name: 1.0 for name in EFFECTS.columns if name.startswith(("rate", "se_"))}
+    n = (200, 400) if phase == "crude" else (150, 150)
+    row: dict[str, Any] = {"outcome": outcome, "horizon": horizon, "phase": phase, "role": "", "clustered_by": "member"}
+    for position, arm in enumerate(ARMS):
+        row |= {
+            f"n_{arm}": n[position],
+            f"n_complete_{arm}": n[position] - 3,
+            f"n_with_event_{arm}": events[position],
+            f"events_{arm}": events[position],
+            f"days_{arm}": 90 * n[position],
+        }
+    return row | estimates | changes
+
+
+def results(**tables: Any) -> StudyResults:
+    steps = [
+        *chain("treated", ("candidates", 300, 300), ("age", 260, 260), ("cover", 200, 200)),
+        *chain("comparator", ("candidates", 900, 500), ("age", 880, 490), ("cover", 400, 300)),
+    ]
+    empty = {
+        "dictionary": table(COVARIATE_DICTIONARY),
+        "balance": table(BALANCE),
+        "score_histogram": table(SCORE_HISTOGRAM),
+        "effects": table(EFFECTS),
+        "event_time": table(EVENT_TIME),
+        "intake": table(INTAKE),
+    }
+    matching = {"n_pairs": 150, "n_no_exact_stratum": 20, "n_outside_caliper": 30, "n_pool_exhausted": 0}
+    return StudyResults(**{"attrition": table(ATTRITION, *steps), "matching": matching, **empty, **tables})
+
+
+def shown_rows(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [(row["criteria"], row["n_excluded"], row["n_remaining"]) for row in rows]
+
+
+def test_attrition_reconciles_from_the_raw_count_to_the_pairs():
+    released = release(results(), STUDY)["attrition"]
+    assert shown_rows(released["treated"]) == [
+        (["candidates"], 0, 300),
+        (["age"], 40, 260),
+        (["cover"], 60, 200),
+        (["no_exact_stratum"], 20, 180),
+        (["outside_caliper"], 30, 150),
+        (["pool_exhausted"], 0, 150),
+    ]
+    assert shown_rows(released["comparator"])[-1] == (["eligible_not_chosen"], 250, 150)
+
+
+def test_a_criterion_that_removes_few_is_merged_with_its_neighbour():
+    steps = [
+        *chain("treated", ("candidates", 300, 300), ("age", 297, 297), ("cover", 200, 200)),
+        *chain("comparator", ("candidates", 900, 500), ("cover", 400, 300)),
+    ]
+    released = release(results(attrition=table(ATTRITION, *steps)), STUDY)["attrition"]
+    assert shown_rows(released["treated"])[:2] == [(["candidates"], 0, 300), (["age", "cover"], 100, 200)]
+
+
+def test_attrition_that_does_not_reconcile_is_refused():
+    matching = {"n_pairs": 150, "n_no_exact_stratum": 20, "n_outside_caliper": 29, "n_pool_exhausted": 0}
+    with pytest.raises(DataError, match="does not reconcile"):
+        release(results(matching=matching), STUDY)
+
+
+def test_few_pairs_withhold_everything_matched():
+    matching = {"n_pairs": 7, "n_no_exact_stratum": 163, "n_outside_caliper": 30, "n_pool_exhausted": 0}
+    effects = table(EFFECTS, effect("all", 90, "matched", (30, 60)), effect("all", 90, "crude", (30, 60)))
+    document = release(results(matching=matching, effects=effects), STUDY)
+    assert document["matching"]["n_pairs"] is None
+    assert document["largest_smd"] == {"before": None, "after": None}
+    crude, matched = document["effects"]
+    assert matched["is_withheld"]
+    assert matched["n_treated"] is None
+    assert matched["rate_ratio"] is None
+    assert not crude["is_withheld"]
+    assert crude["n_treated"] == 200
+
+
+def test_crude_counts_and_rates_are_of_multiples_of_eleven():
+    row = effect("all", 90, "crude", (94, 205), rate_ratio=0.9171, rate_ratio_lower=0.7, rate_ratio_upper=1.2)
+    (released,) = release(results(effects=table(EFFECTS, row)), STUDY)["effects"]
+    assert (released["events_treated"], released["events_comparator"]) == (99, 209)
+    assert released["n_complete_treated"] == 198  # of 197
+    # 99 events in 200 * 90 days against 209 in 400 * 90, per 1,000 person-years of 365.25 days; ratio 99 / 209 * 2.
+    assert released["rate_treated"] == pytest.approx(2000, rel=0.03)
+    assert released["rate_ratio"] == 0.95
+    assert released["rate_ratio_lower"] == pytest.approx(0.7 * 0.9474 / 0.9171, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("events", "with_event"), [((10, 50), (10, 50)), ((50, 1), (50, 1)), ((50, 50), (50, 4))], ids=str
+)
+def test_a_small_count_in_either_arm_withholds_the_contrast(events, with_event):
+    changes = dict(zip(("n_with_event_treated", "n_with_event_comparator"), with_event, strict=True))
+    rows = [effect("only_a", 90, phase, events, **changes) for phase in ("crude", "matched")]
+    for released in release(results(effects=table(EFFECTS, *rows)), STUDY)["effects"]:
+        assert released["is_withheld"]
+        assert released["rate_treated"] is None
+        assert released["rate_comparator"] is None
+        assert released["rate_ratio_upper"] is None
+        assert released["events_comparator"] is None
+
+
+def test_no_events_may_be_shown():
+    rows = [effect("only_a", 90, "matched", (0, 50), rate_ratio=None)]
+    (released,) = release(results(effects=table(EFFECTS, *rows)), STUDY)["effects"]
+    assert (released["events_treated"], released["rate_ratio"], released["is_withheld"]) == (0, None, False)
+
+
+ATOMS = [(event, piece) for event in "abc" for piece in ("1-30", "31-90", "91-180")]
+WINDOWS = {
+    ("all", 90): [atom for atom in ATOMS if atom[1] != "91-180"],
+    ("all", 180): ATOMS,
+    ("only_a", 90): [("a", "1-30"), ("a", "31-90")],
+    ("only_b", 90): [("b", "1-30"), ("b", "31-90")],
+    ("late_a", 90): [("a", "31-90")],
+}
+counts = st.integers(0, 40) | st.integers(0, 12)
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(st.lists(st.tuples(counts, counts), min_size=len(ATOMS), max_size=len(ATOMS)))
+def test_no_sum_or_difference_of_shown_events_is_small(events):
+    by_atom = dict(zip(ATOMS, events, strict=True))
+    rows = []
+    for (outcome, horizon), atoms in WINDOWS.items():
+        n_events = tuple(sum(by_atom[atom][arm] for atom in atoms) for arm in range(2))
+        rows.append(effect(outcome, horizon, "matched", n_events))
+    released = release(results(effects=table(EFFECTS, *rows)), STUDY)["effects"]
+    shown = [row for row in released if not row["is_withheld"]]
+    for signs in product((-1, 0, 1), repeat=len(shown)):
+        covered = dict.fromkeys(ATOMS, 0)
+        for sign, row in zip(signs, shown, strict=True):
+            for atom in WINDOWS[row["outcome"], row["horizon"]]:
+                covered[atom] += sign
+        if set(covered.values()) <= {0, 1}:  # whole pieces, each once: the number is a count of somebody's events
+            for arm in ARMS:
+                total = sum(sign * row[f"events_{arm}"] for sign, row in zip(signs, shown, strict=True))
+                assert may_show(total), (signs, arm)
+
+
+def balance_row(number: int, phase: str, n_nonzero: tuple[int, int], means: tuple[float, float], smd: float = 0.26):
+    n = (200, 400) if phase == "before" else (150, 150)
+    return {
+        "covariate_id": number,
+        "name": f"covariate_{number}",
+        "phase": phase,
+        "n_treated": n[0],
+        "n_comparator": n[1],
+        "n_nonzero_treated": n_nonzero[0],
+        "n_nonzero_comparator": n_nonzero[1],
+        "mean_treated": means[0],
+        "mean_comparator": means[1],
+        "smd": smd,
+        "variance_ratio": 1.234,
+    }
+
+
+def about(number: int, kind: str) -> dict[str, Any]:
+    return {
+        "covariate_id": number,
+        "name": f"covariate_{number}",
+        "label": f"Covariate {number}",
+        "kind": kind,
+        "window_start": -365,
+        "window_end": -1,
+    }
+
+
+def test_means_of_rare_covariates_are_withheld_and_their_difference_bounded():
+    rows = [
+        balance_row(1, "after", (30, 60), (0.2, 0.4)),
+        balance_row(2, "after", (3, 60), (0.02, 0.4)),
+        balance_row(3, "after", (147, 60), (0.98, 0.4)),  # three lack it
+        balance_row(4, "after", (147, 60), (2.5, 0.8)),  # a count of days: who has none cannot be told from its mean
+        balance_row(5, "after", (150, 150), (45.123456, 44.0)),
+    ]
+    kinds = ("flag", "flag", "category", "count", "years")
+    dictionary = table(COVARIATE_DICTIONARY, *(about(number, kind) for number, kind in enumerate(kinds, start=1)))
+    released = release(results(balance=table(BALANCE, *rows), dictionary=dictionary), STUDY)["balance"]
+    told = [(row["mean_treated"], row["mean_comparator"], row["smd"], row["smd_at_most"]) for row in released]
+    assert told == [
+        (pytest.approx(33 / 150), pytest.approx(55 / 150, abs=1e-3), 0.26, None),
+        (None, None, None, 0.3),
+        (None, None, None, 0.3),
+        (pytest.approx(374 / 150, abs=0.01), pytest.approx(121 / 150, abs=1e-3), 0.26, None),
+        (45.1, 44.0, 0.26, None),
+    ]
+
+
+@settings(max_examples=40, derandomize=True, deadline=None)
+@given(st.lists(st.integers(0, 30), min_size=52, max_size=52), st.integers(1, 400))
+def test_weeks_are_merged_until_none_is_small_and_none_tells_a_shown_count(weekly, shown_in_arm):
+    weeks = [
+        {"arm": arm, "week": week, "n_events": count, "days_at_risk": 1050}
+        for arm in ARMS
+        for week, count in enumerate(weekly, start=-26)
+    ]
+    effects = table(EFFECTS, effect("all", 90, "matched", (shown_in_arm, shown_in_arm)))
+    document = release(results(event_time=table(EVENT_TIME, *weeks), effects=effects), STUDY)
+    for arm in ARMS:
+        runs = [row for row in document["event_time"] if row["arm"] == arm]
+        assert [row["first_week"] for row in runs[1:]] == [row["last_week"] + 1 for row in runs[:-1]]
+        assert (runs[0]["first_week"], runs[-1]["last_week"]) == (-26, 25)
+        assert all(row["n_events"] is None or may_show(row["n_events"]) for row in runs)
+        for row in runs:
+            inside = sum(weekly[row["first_week"] + 26 : row["last_week"] + 27])
+            assert row["n_events"] in (None, inside)
+
+
+def test_bins_of_the_score_are_rounded_and_small_ones_withheld():
+    bins = [
+        {"phase": "after", "arm": "treated", "bin": number, "n_units": count}
+        for number, count in enumerate((0, 1, 10, 11, 16, 17, 95))
+    ]
+    released = release(results(score_histogram=table(SCORE_HISTOGRAM, *bins)), STUDY)["score_histogram"]
+    assert [row["n_units"] for row in released] == [0, None, None, 11, 11, 22, 99]
+
+
+def test_intake_pools_small_fates_so_that_sums_do_not_tell():
+    fates = [("kept", "as_sent", 1000), ("merged", "duplicate", 40), ("quarantined", "denied", 3)]
+    rows = [
+        {"delivery": "d", "source": "medical_claim", "fate": fate, "rule": rule, "n_rows": count}
+        for fate, rule, count in fates
+    ]
+    released = release_intake(table(INTAKE, *rows))
+    assert [(row["fates"], row["n_rows"]) for row in released["rows"]] == [
+        (["kept: as_sent"], 1000),
+        (["merged: duplicate", "quarantined: denied"], 43),
+        (["in"], 1043),
+    ]
+    assert released["lines"][2].split()[1:] == ["43", "merged:", "duplicate", "+", "quarantined:", "denied"]
+
+
+def test_names_that_look_like_ids_stop_the_release():
+    dictionary = table(COVARIATE_DICTIONARY, about(1, "flag"))
+    row = balance_row(1, "after", (30, 60), (0.2, 0.4)) | {"name": "member 20023344"}
+    with pytest.raises(DataError, match="look like an id") as told:
+        release(results(balance=table(BALANCE, row), dictionary=dictionary), STUDY)
+    assert "20023344" not in str(told.value)
+
+
+def test_a_study_that_found_nothing_is_a_document():
+    steps = [*chain("treated", ("candidates", 0, 0)), *chain("comparator", ("candidates", 0, 0))]
+    matching = {"n_pairs": 0, "n_no_exact_stratum": 0, "n_outside_caliper": 0, "n_pool_exhausted": 0}
+    document = release(results(attrition=table(ATTRITION, *steps), matching=matching), STUDY)
+    assert json.loads(json.dumps(document))["matching"]["n_pairs"] == 0
