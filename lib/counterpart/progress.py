@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -34,7 +35,9 @@ class TerminalProgress:
 
     def note(self, text: str) -> None:
         """One line with the time since the start."""
-        self.console.print(f"[dim]{time.monotonic() - self.started:7.1f} s[/dim]  {text}", soft_wrap=True)
+        # As text, never as markup: a name may hold brackets.
+        line = Text.assemble((f"{time.monotonic() - self.started:7.1f} s", "dim"), f"  {text}")
+        self.console.print(line, soft_wrap=True)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -69,13 +72,23 @@ class TerminalProgress:
         """Tasks done and tasks known of the Spark stages that run now."""
         if self.spark is None:
             return 0, 0
-        tracker = self.spark.sparkContext.statusTracker()
-        stages = [tracker.getStageInfo(number) for number in tracker.getActiveStageIds()]
+        try:
+            tracker = self.spark.sparkContext.statusTracker()
+            stages = [tracker.getStageInfo(number) for number in tracker.getActiveStageIds()]
+        except (
+            Exception
+        ):  # a session that ends, or a platform that shows no tasks: what is shown must not stop the work
+            return 0, 0
         known = [stage for stage in stages if stage is not None]
         return sum(stage.numCompletedTasks for stage in known), sum(stage.numTasks for stage in known)
 
     def _show_live(self, name: str, done: threading.Event) -> None:
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[tasks]}"))
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[tasks]}", markup=False),
+        )
         with Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True) as bar:
             task: TaskID = bar.add_task(name, total=None, tasks="")
             while not done.wait(_POLL_SECONDS):
@@ -87,9 +100,10 @@ class TerminalProgress:
     def _show_plain(self, name: str, done: threading.Event) -> None:
         while not done.wait(_PLAIN_LINE_SECONDS):
             n_done, n_known = self._tasks()
-            self.note(f"{name}: {n_done} of {n_known} tasks")
+            self.note(f"{name}: {n_done} of {n_known} tasks" if n_known else f"{name}: at work")
 
 
 def say(text: str) -> None:
     """A result, on standard output."""
-    print(text, file=sys.stdout, flush=True)
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
