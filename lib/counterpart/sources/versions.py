@@ -120,21 +120,23 @@ def _label_versions(rows: DataFrame) -> DataFrame:
 
 
 def _mark_copies(rows: DataFrame) -> DataFrame:
-    """Add `is_copy`: another row says the same, later; for a line of the table: the delivery has that version again.
-
-    What a delivery pays anew after taking it back is another version: the reversal then is of the line in the table.
-    """
-    same_content = W.partitionBy(*VERSION_KEY, "version_hash")
-    before = W.partitionBy(*VERSION_KEY, *_amounts()).orderBy(*_oldest_first()).rowsBetween(*_EARLIER)
-    is_paid_anew = F.coalesce(F.max("is_reversal").over(before), F.lit(False))
-    rows = rows.withColumn("is_paid_anew", is_paid_anew)
-    says_it_holds = (F.col("is_new") == 1) & ~F.col("is_denied") & ~F.col("is_reversal") & ~F.col("is_paid_anew")
-    is_sent_again = F.max(says_it_holds).over(same_content)
+    """Add `is_copy`: another row says the same, later; for a line of the table: the delivery has that version again."""
     same_version = W.partitionBy(*VERSION_KEY, "version_hash", "paid_on", "is_denied", "is_reversal", "is_new")
     newest_first = same_version.orderBy(F.col("sent_on").desc_nulls_last(), "is_mended", "row_json")
-    is_not_newest = F.row_number().over(newest_first) > 1
-    is_copy = F.when(F.col("is_new") == 0, is_sent_again).otherwise(is_not_newest)
-    return rows.withColumn("is_copy", is_copy).drop("is_paid_anew")
+    rows = rows.withColumn("is_copy", F.row_number().over(newest_first) > 1)
+    is_held = F.col("is_new") == 0
+    return rows.withColumn("is_copy", F.when(is_held, _is_sent_again()).otherwise(F.col("is_copy")))
+
+
+def _is_sent_again() -> Column:
+    """Does the delivery have the content of this line, before it takes such amounts back?
+
+    What is paid anew after a reversal is another version, and the reversal then is of the line in the table.
+    """
+    same_amounts = W.partitionBy(*VERSION_KEY, *_amounts()).orderBy(*_oldest_first())
+    is_taken_back = F.max(F.col("is_reversal") & ~F.col("is_copy")).over(same_amounts.rowsBetween(*_SO_FAR))
+    is_told = (F.col("is_new") == 1) & ~F.col("is_copy") & ~F.col("is_denied") & ~is_taken_back
+    return F.max(is_told).over(W.partitionBy(*VERSION_KEY, "version_hash"))
 
 
 def _pair_reversals(rows: DataFrame) -> DataFrame:
