@@ -1,6 +1,7 @@
-"""What a released study says: a page for people, a few lines for the terminal. Reads the released document only."""
+"""What a released study says: a page, plots, a few lines for the terminal. Reads the released document only."""
 
 from counterpart.report.page import render_report
+from counterpart.report.plots import draw_plots, save_plots
 from counterpart.report.summary import summarise
 
-__all__ = ["render_report", "summarise"]
+__all__ = ["draw_plots", "render_report", "save_plots", "summarise"]

@@ -1,0 +1,85 @@
+"""What the reader may not conclude: the study's own cautions, and those that hold for every study of this kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from counterpart.numerics.balance import IMBALANCE
+from counterpart.report.formats import count
+
+
+def build_cautions(document: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    """Released document -> about the study (its own, then of the design), and about the numbers: (bold, text)."""
+    return {"study": [*_own(document), *_design(document)], "numbers": list(_numbers())}
+
+
+def _own(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for caution in document["protocol"]["cautions"]:
+        yield "", caution
+    after = document["largest_smd"]["after"]
+    if after is not None and after > IMBALANCE:
+        yield (
+            "The arms are not fully balanced.",
+            f"The largest standardised difference after matching is {after:.3f}, above {IMBALANCE}; part of the "
+            "difference in outcomes may be due to it.",
+        )
+
+
+def _design(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    matching, score = document["matching"], document["score"]
+    yield (
+        "Not a proof of cause.",
+        "This is an observational study. Members were not assigned to the arms by chance, and the page says how the "
+        "arms differ, not why.",
+    )
+    yield (
+        "Residual confounding stays possible.",
+        "Matching adjusts for what claims recorded before the index date. Pain, function, preference, income and "
+        "advice are not in claims; the E-value says how strong such a cause would have to be, not that there is none.",
+    )
+    yield (
+        "The matched, not everybody.",
+        f"The result describes the {count(matching['n_pairs'])} matched pairs of {count(score['n_treated'])} eligible "
+        "treated index dates. Treated who found no comparator may differ, and so may members elsewhere or at other "
+        "times.",
+    )
+    yield (
+        "Claims are bills.",
+        "A service that was not billed to this insurance is not seen; a code is not a finding. Fewer services are not "
+        "by themselves better or worse care, and nothing here measures pain, function or whether a service was needed.",
+    )
+    yield (
+        "Follow-up ends for reasons.",
+        "Rates count the time observed and assume that members whose follow-up ended early would have gone on like the "
+        "others.",
+    )
+    yield (
+        "One primary outcome.",
+        "All other outcomes and horizons are secondary; with this many intervals some exclude 1 by chance. They are "
+        "not adjusted for their number.",
+    )
+
+
+def _numbers() -> Iterator[tuple[str, str]]:
+    yield (
+        "Withheld is not zero.",
+        "No count of members or events from 1 to 10 leaves the site, nor another number from which one could be had. "
+        "Such numbers say withheld, with the estimates that rest on them; neighbouring steps, weeks and categories are "
+        "merged. A standardised difference of a rare covariate is told as an upper bound.",
+    )
+    yield (
+        "Crude counts are rounded.",
+        "Counts of events before matching, of members followed to a horizon and of units by score are the nearest "
+        "multiple of 11; crude rates and ratios follow from these, in two digits. Matched counts are exact.",
+    )
+    yield (
+        "Rates and intervals are rounded.",
+        "Matched estimates and their limits carry three digits, means of covariates come from totals rounded to "
+        "multiples of 11. Differences between close numbers on this page may be rounding.",
+    )
+    yield (
+        "A rate is not a risk.",
+        "Events per 1,000 person-years count repeated events of one member, and a horizon of 90 days is about a "
+        "quarter of a year: 1,000 per 1,000 person-years is one event in four members over 90 days, roughly.",
+    )

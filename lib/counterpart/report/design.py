@@ -1,0 +1,99 @@
+"""The design in words: population, index date, arms, eligibility, windows, matching, follow-up, outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from counterpart.report.formats import window
+from counterpart.report.words import STRATA, describe_index, in_sentence, listed, spell
+
+_ROLES = {"primary": "primary", "secondary": "secondary", "negative_control": "negative control"}
+
+
+def build_design(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """Protocol -> facts (name, text), eligibility (sentences), exclusions (sentences), outcomes (rows)."""
+    return {
+        "facts": list(_facts(protocol)),
+        "eligibility": list(_eligibility(protocol["cohort"])),
+        "exclusions": [
+            f"{spell(rule['event'])}, {window(rule['window'])}" for rule in protocol["cohort"]["exclusions"]
+        ],
+        "outcomes": [_outcome(one) for one in protocol["outcomes"]["outcomes"]],
+    }
+
+
+def _facts(protocol: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    cohort, data = protocol["cohort"], protocol["data"]
+    treated, comparator = cohort["treated"], cohort["comparator"]
+    yield (
+        "Target population",
+        f"Insured members, {_ages(cohort['age'])}, eligible at an index date from {cohort['index_start']} to "
+        f"{cohort['index_end']}. The estimate is for the treated who were matched (average effect in the treated).",
+    )
+    yield "Data", f"Insurance claims and enrolment with service dates from {data['start']} to {data['end']}."
+    yield "Treated", f"{treated['label']}. Index date: {_index(treated['index'])}."
+    yield (
+        "Comparator",
+        f"{comparator['label']}. Index date: {_index(comparator['index'])}, if not treated by then. A member may offer "
+        "several candidate dates, at most one a calendar month, and serves in at most one pair.",
+    )
+    yield "Matching", _matching(protocol)
+    yield (
+        "Follow-up",
+        "From the day after the index date to the horizon, or to the first of: a comparator's own start of the "
+        "treatment, death, end of insurance cover, end of the data.",
+    )
+    yield (
+        "Estimate",
+        "Events per 1,000 person-years; rate ratio and rate difference of treated against comparator, with intervals "
+        "that allow for pairs and for members who appear more than once.",
+    )
+
+
+def _ages(age: Mapping[str, Any]) -> str:
+    return f"aged {age['min']} and older" if age["max"] >= 120 else f"aged {age['min']} to {age['max']}"
+
+
+def _index(index: Mapping[str, Any]) -> str:
+    text = describe_index(index)
+    return text[:1].lower() + text[1:]
+
+
+def _matching(protocol: Mapping[str, Any]) -> str:
+    matching = protocol["matching"]
+    exact = listed([STRATA.get(name, name) for name in matching["exact"]])
+    if matching["caliper"] is None:
+        caliper = "without a caliper"
+    else:
+        caliper = (
+            f"within a caliper of {matching['caliper']:g} {matching['caliper_scale']} standard deviations of its logit"
+        )
+    nearest = f"Exact on {exact} (a stratum); inside it nearest" if exact else "Nearest"
+    return (
+        f"{nearest} on the propensity score, {caliper}; one comparator for each treated, without replacement, closest "
+        "pairs first."
+    )
+
+
+def _eligibility(cohort: Mapping[str, Any]) -> Iterator[str]:
+    enrollment = cohort["enrollment"]
+    benefits = listed(list(enrollment["benefits"]))
+    yield f"{_ages(cohort['age']).capitalize()} at the index date, with a record as a member, and alive."
+    yield (
+        f"Insurance cover ({benefits}) on the index date and for the {enrollment['lookback_days']} days before, gaps of "
+        f"up to {enrollment['allowed_gap_days']} days allowed."
+    )
+    for rule in cohort["history"]:
+        days = "1 day" if rule["min_days"] == 1 else f"{rule['min_days']} days"
+        apart = f", at least {rule['min_span_days']} days from first to last" if rule["min_span_days"] else ""
+        yield f"{spell(rule['event'])} on at least {days}{apart}, in {window(rule['window'])}."
+
+
+def _outcome(outcome: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "label": outcome["label"],
+        "role": _ROLES[outcome["role"]],
+        "events": listed([spell(name) if i == 0 else in_sentence(name) for i, name in enumerate(outcome["events"])]),
+        "days": listed([window((outcome["start_day"], horizon)) for horizon in outcome["horizons"]]),
+    }

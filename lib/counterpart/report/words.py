@@ -1,0 +1,158 @@
+"""Plain words for the names in a released document: criteria, covariates, reasons, fates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from counterpart.report.formats import window
+
+ARMS = ("treated", "comparator")
+
+# Reasons for which an eligible unit is in no pair; the attrition of an arm ends with them.
+UNMATCHED = {
+    "no_exact_stratum": "No comparator in the same stratum",
+    "outside_caliper": "No comparator within the caliper",
+    "pool_exhausted": "All comparators within reach serve other pairs",
+    "eligible_not_chosen": "Eligible, but nobody's closest comparator",
+}
+
+LEFT_OUT = {
+    "constant": "the same for everybody in the sample",
+    "rare": "in too few sampled index dates",
+    "collinear": "determined by the others (the reference level of a category)",
+    "separated": "found in one arm only",
+}
+
+STRATA = {
+    "sex": "sex",
+    "age_band": "age band",
+    "region": "region",
+    "state": "state",
+    "index_month": "calendar month of the index date",
+}
+
+_CONDITIONS = {
+    "mi": "Myocardial infarction",
+    "chf": "Congestive heart failure",
+    "pvd": "Peripheral vascular disease",
+    "cevd": "Cerebrovascular disease",
+    "dementia": "Dementia",
+    "cpd": "Chronic pulmonary disease",
+    "rheumd": "Rheumatic disease",
+    "pud": "Peptic ulcer disease",
+    "mld": "Mild liver disease",
+    "diab": "Diabetes without complications",
+    "diabwc": "Diabetes with complications",
+    "hp": "Hemiplegia or paraplegia",
+    "rend": "Renal disease",
+    "canc": "Cancer",
+    "msld": "Moderate or severe liver disease",
+    "metacanc": "Metastatic cancer",
+    "aids": "AIDS or HIV",
+}
+
+_SPELLED = {"ct": "CT", "mri": "MRI", "xray": "X-ray", "pt": "PT", "hiv": "HIV", "iv": "IV", "msk": "MSK", "id": "ID"}
+# How the covariate dictionary labels an event it was given no label for, and how labels end that name their window.
+_EVENT_LABEL = re.compile(r"^(.*): (any|days with|allowed cents of)$")
+_WINDOW_LABEL = re.compile(r"^(.*), days (-?\d+) to (-?\d+)$")
+
+
+def spell(name: str) -> str:
+    """A name of the protocol in words: `iv_drug_use` is `IV drug use`."""
+    words = [_SPELLED.get(word.lower(), word) for word in name.replace("_", " ").split()]
+    text = " ".join(words)
+    return text[:1].upper() + text[1:]
+
+
+def in_sentence(name: str) -> str:
+    """The same inside a sentence: the first letter small unless the word is an abbreviation."""
+    text = spell(name)
+    return text if text[:2].isupper() or text[1:2] == "-" else text[:1].lower() + text[1:]
+
+
+def covariate(row: Mapping[str, Any]) -> tuple[str, str]:
+    """BALANCE row -> (what it is, its window in words or '')."""
+    label, name = str(row["label"]), str(row["name"])
+    condition = name.removeprefix("charlson_")
+    if name.startswith("charlson_") and condition in _CONDITIONS:
+        return _CONDITIONS[condition], ""
+    ending = _WINDOW_LABEL.match(label)
+    if not ending:
+        return label, ""
+    what, first, last = ending.groups()
+    event = _EVENT_LABEL.match(what)
+    if event:
+        unit = {"any": "", "days with": ", number of days", "allowed cents of": ", allowed cost"}[event[2]]
+        what = f"{spell(event[1])}{unit}"
+    return what, window((int(first), int(last)))
+
+
+def criterion(name: str, protocol: Mapping[str, Any], arm: str) -> str:
+    """Why a candidate is excluded, or what a matched chain leaves out."""
+    if name in UNMATCHED:
+        return UNMATCHED[name]
+    cohort = protocol["cohort"]
+    told = _built_in(cohort)
+    if name in told:
+        return told[name]
+    if name == "candidates":
+        return describe_index(cohort[arm]["index"])
+    for rule in cohort.get("history", ()):
+        if rule["name"] == name:
+            return f"Without {in_sentence(rule['event'])} in {window(rule['window'])}"
+    for rule in cohort.get("exclusions", ()):
+        if rule["name"] == name:
+            return f"{spell(rule['event'])} in {window(rule['window'])}"
+    return spell(name)
+
+
+def _built_in(cohort: Mapping[str, Any]) -> dict[str, str]:
+    enrollment = cohort["enrollment"]
+    return {
+        "index_date_in_window": f"Index date outside {cohort['index_start']} to {cohort['index_end']}",
+        "not_treated_by_index_date": "Treated on or before the index date",
+        "known_member": "No record of the member (no birth date)",
+        "alive_on_index_date": "Died before the index date",
+        "age": f"Age {ages_outside(cohort['age'])}",
+        "enrolled_on_index_date": "No insurance cover on the index date",
+        "enrolled_in_lookback": (
+            f"Insurance cover interrupted for more than {enrollment['allowed_gap_days']} days in the "
+            f"{enrollment['lookback_days']} days before"
+        ),
+        "one_date_per_month": "A further date of the same member in the same month",
+    }
+
+
+def ages_outside(age: Mapping[str, Any]) -> str:
+    """`below 18` or `below 18 or above 64`: 120 is no limit."""
+    return f"below {age['min']}" + (f" or above {age['max']}" if age["max"] < 120 else "")
+
+
+def describe_index(index: Mapping[str, Any]) -> str:
+    """What makes somebody a candidate for an arm."""
+    if "program" in index:
+        return f"First enrolment in the program “{spell(index['program'])}”"
+    how = "First" if index.get("take") == "first" else "Every"
+    return f"{how} {in_sentence(index['event'])} in the index window"
+
+
+def listed(names: Sequence[str], last: str = "and") -> str:
+    """`a, b and c`."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} {last} {names[-1]}"
+
+
+def fate(name: str) -> str:
+    """`kept: as_sent` in words: `kept as sent`, `quarantined: null key`."""
+    kind, _, rule = name.partition(": ")
+    if kind == "kept":
+        return f"kept {rule.replace('_', ' ')}"
+    return f"{kind}: {rule.replace('_', ' ')}" if rule else kind
+
+
+def outcome_days(row: Mapping[str, Any]) -> str:
+    """The days that count: `days 1 to 90`."""
+    return window((row["start_day"], row["horizon"]))
