@@ -1,12 +1,19 @@
-"""A small demo, made once: claims with a planted effect and every kind of dirt, ingested and studied."""
+"""A small demo, made once: claims with a planted effect and every kind of dirt, ingested and studied.
+
+One member of the program carries ids that nothing else holds (`CANARY`): wherever they turn up, something leaked.
+"""
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -15,15 +22,18 @@ from counterpart.synthetic import SynthSettings, synthesise
 
 MEMBERS = 12_000
 SEED = 11
+CANARY = "CANARYQ7ZK"
+DAYS = ("claim_start_date", "claim_line_start_date", "dispensing_date")
 
 
 @dataclass
 class Installation:
-    """A site in a folder of its own."""
+    """A site in a folder of its own, and what its last run told."""
 
     folder: Path
     site: Path
     study: Path
+    told: dict[str, Any] = field(default_factory=dict)
 
     @property
     def warehouse(self) -> Path:
@@ -31,13 +41,14 @@ class Installation:
 
     def run(self) -> dict[str, Any]:
         with Application(self.site, self.study) as application:
-            return {**application.ingest(None), **application.run_study()}
+            self.told = {**application.ingest(None), **application.run_study()}
+        return self.told
 
 
 def install(folder: Path, claims: Path, study: Path, layout: str = "tuva", **spark: Any) -> Installation:
     """A site document for the claims, with everything else below the folder."""
-    site = folder / "site.yaml"
     folder.mkdir(parents=True, exist_ok=True)
+    site = folder / "site.yaml"
     content = {
         "name": folder.name,
         "warehouse": str(folder / "tables"),
@@ -52,20 +63,47 @@ def install(folder: Path, claims: Path, study: Path, layout: str = "tuva", **spa
 
 @pytest.fixture(scope="session")
 def claims(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Raw claims, with the canary in every source table and in rows that end in quarantine."""
     folder = tmp_path_factory.mktemp("synthetic") / "claims"
     synthesise(SynthSettings(members=MEMBERS, seed=SEED, dirt="typical"), folder, None)
+    someone = ds.dataset(folder / "program_roster").to_table()["person_id"][0].as_py()
+    for name in ("medical_claim", "pharmacy_claim", "eligibility", "program_roster"):
+        for file in sorted((folder / name).glob("*.parquet")):
+            pq.write_table(_with_canary(pq.read_table(file), someone), file)
     return folder
+
+
+def _with_canary(rows: pa.Table, someone: str) -> pa.Table:
+    """The rows of one member under the canary's name, claim ids included, and a copy of each that cannot be dated."""
+    is_someone = pc.fill_null(pc.equal(rows["person_id"], someone), False)
+    names = {"person_id": CANARY}
+    if "claim_id" in rows.column_names:
+        names["claim_id"] = pc.binary_join_element_wise(CANARY, rows["claim_id"], "-")
+    for column, name in names.items():
+        values = pc.if_else(is_someone, name, rows[column])
+        rows = rows.set_column(rows.column_names.index(column), column, values)
+    days = [day for day in DAYS if day in rows.column_names]
+    broken = rows.filter(is_someone) if days else rows.slice(0, 0)
+    for day in days:
+        nothing = pa.nulls(len(broken), broken.schema.field(day).type)
+        broken = broken.set_column(broken.column_names.index(day), day, nothing)
+    return pa.concat_tables([rows, broken])
 
 
 @pytest.fixture(scope="session")
 def study_document(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped study with fewer strata: a few thousand members would leave most of 400 strata empty."""
+    return write_study(root, tmp_path_factory.mktemp("conf"), matching={"exact": ["sex", "age_band"]})
+
+
+def write_study(root: Path, conf: Path, **sections: dict[str, Any]) -> Path:
+    """The shipped study with keys of its sections replaced, beside the shipped code sets."""
     content = yaml.safe_load((root / "conf/studies/msk_imaging.yaml").read_text())
-    content["matching"] |= {"exact": ["sex", "age_band"]}
-    folder = tmp_path_factory.mktemp("conf") / "studies"
-    folder.mkdir()
-    shutil.copytree(root / "conf/codesets", folder.parent / "codesets")
-    path = folder / "msk_imaging.yaml"
+    for section, keys in sections.items():
+        content[section] |= keys
+    shutil.copytree(root / "conf/codesets", conf / "codesets", dirs_exist_ok=True)
+    path = conf / "studies" / "msk_imaging.yaml"
+    path.parent.mkdir(exist_ok=True)
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return path
 
@@ -76,5 +114,5 @@ def installation(
 ) -> Installation:
     """The demo, run once from end to end."""
     made = install(tmp_path_factory.mktemp("site"), claims, study_document)
-    made.told = made.run()
+    made.run()
     return made

@@ -1,0 +1,140 @@
+"""The jobs under a real spark-submit: same tables on other cores, partitions and file order, and nothing leaks."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import functions as F
+from tests.study.conftest import CANARY, Installation, install
+from tests.study.test_reuse import assert_same_results
+
+pytestmark = [pytest.mark.spark, pytest.mark.study]
+
+# Nine digits or more, or letters with digits: what person ids, claim ids and keys look like.
+TOKEN = re.compile(rb"-?\d{9,}|[A-Z]+\d[A-Z0-9-]*")
+
+
+def submit(root: Path, folder: Path, job: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A job in a process of its own, started in `folder`."""
+    spark_submit = Path(sys.executable).parent / "spark-submit"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK", "PYSPARK"))}
+    return subprocess.run(
+        [spark_submit, "--driver-memory", "2g", root / "jobs" / f"{job}.py", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def shuffled(claims: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same claims in other files: rows reversed and dealt to seven files."""
+    folder = tmp_path_factory.mktemp("shuffled")
+    for source in ("eligibility", "medical_claim", "pharmacy_claim", "program_roster"):
+        rows = ds.dataset(claims / source).to_table()
+        (folder / source).mkdir()
+        for number in range(7):
+            dealt = rows.take(pa.array(range(len(rows) - 1 - number, -1, -7), pa.int64()))
+            pq.write_table(dealt, folder / source / f"{6 - number}.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def submitted(root, installation, shuffled, tmp_path_factory):
+    """The whole study by spark-submit: one core and 16 shuffle partitions, where the other run has two and 2."""
+    made = install(
+        tmp_path_factory.mktemp("submitted"), shuffled, installation.study, master="local[1]", shuffle_partitions=16
+    )
+    told = made.folder / "told.json"
+    done = submit(
+        root, made.folder, "run_study", "--study", str(made.study), "--site", str(made.site), "--json", str(told)
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (made.folder / "stdout.txt").write_text(done.stdout)
+    (made.folder / "stderr.txt").write_text(done.stderr)
+    made.told = json.loads(told.read_text())
+    return made
+
+
+def test_the_tables_are_the_same_to_the_bit(spark, installation, submitted):
+    """Sorted alike or not: claims tables as sets of rows, results under the same keys."""
+    for name in ("members", "enrollment", "medical", "pharmacy", "program"):
+        here, there = (
+            spark.read.format("delta").load(str(site.warehouse / name)).selectExpr("to_json(struct(*)) AS row")
+            for site in (installation, submitted)
+        )
+        assert here.count() == there.count() > 0, name
+        assert here.exceptAll(there).isEmpty(), name
+    assert submitted.told["result_keys"] == installation.told["result_keys"]
+    assert_same_results(spark, installation, submitted)
+    for part in ("effects", "balance", "attrition", "matching", "event_time", "score_histogram", "score"):
+        assert submitted.told["results"][part] == installation.told["results"][part], part
+
+
+def test_nothing_outside_the_store_names_a_member(spark, claims, submitted):
+    """Every person id, claim id, member key and unit id of the run, searched in all that the run left and said."""
+    known = ids_of(spark, claims, submitted)
+    outside = [
+        path for path in submitted.folder.rglob("*") if path.is_file() and submitted.warehouse not in path.parents
+    ]
+    names = {path.name for path in outside}
+    assert {"stdout.txt", "stderr.txt", "told.json", "report.html", "mlflow.db"} <= names
+    assert any(path.name.startswith("MLmodel") for path in outside)
+    for path in outside:
+        content = path.read_bytes()
+        assert CANARY.encode() not in content, path.name
+        leaked = {token for token in TOKEN.findall(content) if token in known}
+        assert not leaked, f"{path.name}: {len(leaked)} ids"
+
+
+def ids_of(spark, claims: Path, site: Installation) -> set[bytes]:
+    """All of them, for a few thousand members."""
+    raw = [
+        column
+        for source in ("eligibility", "medical_claim", "pharmacy_claim", "program_roster")
+        for column in ds.dataset(claims / source).to_table(columns=["person_id"]).columns
+    ]
+    claim_ids = ds.dataset(claims / "medical_claim").to_table(columns=["claim_id"]).columns
+    ids = {str(value) for column in (*raw, *claim_ids) for value in column.unique().to_pylist() if value}
+    tables = [("members", "member_key"), ("medical", "claim_key"), ("cohort", "unit_id")]
+    for name, column in tables:
+        rows = spark.read.format("delta").load(str(site.warehouse / name)).select(F.col(column).cast("string"))
+        ids |= set(rows.distinct().toPandas()[column])
+    assert CANARY in ids
+    assert len(ids) > 10_000
+    return {value.encode() for value in ids}
+
+
+def test_a_broken_protocol_ends_with_its_code_and_all_its_problems(root, installation, tmp_path):
+    study = tmp_path / "broken.yaml"
+    study.write_text(
+        installation.study.read_text().replace("caliper: 0.2", "calliper: -0.2").replace("2020-10-31", "x")
+    )
+    done = submit(root, tmp_path, "match", "--study", str(study), "--site", str(installation.site))
+    assert done.returncode == 10
+    assert "matching.calliper: unknown key; did you mean caliper?" in done.stderr
+    assert "cohort.index_end" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not [path for path in tmp_path.iterdir() if path != study]
+
+
+def test_a_stage_alone_says_what_must_run_before_it(root, installation, claims, tmp_path):
+    made = install(tmp_path / "alone", claims, installation.study)
+    for name in ("members", "enrollment", "medical", "pharmacy", "program"):
+        shutil.copytree(installation.warehouse / name, made.warehouse / name)
+    done = submit(root, tmp_path, "covariates", "--study", str(made.study), "--site", str(made.site))
+    assert done.returncode == 13
+    assert "stage covariates needs cohort" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,71 @@
+"""Studies that find nobody: each stage answers with empty tables or one clear message, never with a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from tests.study.conftest import install, write_study
+
+from counterpart.application import Application
+from counterpart.errors import DataError
+from counterpart.stages import STAGES
+from counterpart.store import Store
+from counterpart.tables import ATTRITION, CLAIMS_TABLES, COHORT, COVARIATES
+
+pytestmark = [pytest.mark.spark, pytest.mark.study]
+
+
+def only_cohort(told) -> dict[tuple[str, str], int]:
+    return {(row["arm"], row["criterion"]): row["n_remaining"] for row in told}
+
+
+@pytest.mark.parametrize(
+    ("cohort", "error"),
+    [
+        pytest.param(
+            {"age": {"min": 119, "bands": [119]}},
+            "treated person-dates: 0; eligible comparator person-dates: 0",
+            id="all",
+        ),
+        pytest.param(
+            {"treated": {"label": "Nobody", "index": {"program": "nobody"}}}, "treated person-dates: 0", id="treated"
+        ),
+        pytest.param(
+            {"comparator": {"label": "Nobody", "index": {"event": "acupuncture"}}},
+            "comparator person-dates: 0",
+            id="comparators",
+        ),
+    ],
+)
+def test_without_an_arm_the_score_says_so(spark, installation, root, tmp_path, cohort, error):
+    study = write_study(root, tmp_path, cohort=cohort)
+    with Application(installation.site, study) as application:
+        told = application.run_stages(["cohort", "covariates"])
+        with pytest.raises(DataError, match=error):
+            application.run_stages(["score"])
+        with pytest.raises(DataError, match="needs score"):
+            application.run_stages(["match"])
+    store = Store(spark, str(installation.warehouse))
+    attrition = only_cohort(store.read_result(ATTRITION, told["result_keys"]["cohort"]).collect())
+    assert min(attrition[arm, "one_date_per_month"] for arm in ("treated", "comparator")) == 0
+
+
+def test_claims_without_rows_make_empty_tables(spark, claims: Path, installation, tmp_path):
+    """Files with columns and nothing in them: a delivery that went wrong upstream."""
+    for source in ("eligibility", "medical_claim", "pharmacy_claim", "program_roster"):
+        (tmp_path / "empty" / source).mkdir(parents=True)
+        some = next((claims / source).glob("*.parquet"))
+        pq.write_table(pq.read_schema(some).empty_table(), tmp_path / "empty" / source / "0.parquet")
+    made = install(tmp_path / "nothing", tmp_path / "empty", installation.study)
+    with Application(made.site, made.study) as application:
+        assert application.ingest(None)["intake"] == []
+        told = application.run_stages(["cohort", "covariates", "outcomes"])
+        with pytest.raises(DataError, match="person-dates: 0"):
+            application.run_stages(["score"])
+    store = Store(spark, str(made.warehouse))
+    assert [store.read(table).count() for table in CLAIMS_TABLES] == [0] * 5
+    assert store.read_result(COHORT, told["result_keys"]["cohort"]).isEmpty()
+    assert store.read_result(COVARIATES, told["result_keys"]["covariates"]).isEmpty()
+    assert set(told["result_keys"]) == set(STAGES)

@@ -1,0 +1,141 @@
+"""Content keys: what changes is computed again, what does not is reused, what was interrupted is resumed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame
+from pyspark.testing import assertDataFrameEqual
+from tests.study.conftest import Installation, install, write_study
+
+from counterpart.application import Application
+from counterpart.stages import STAGES
+from counterpart.store import Store
+from counterpart.tables import Table
+
+pytestmark = [pytest.mark.spark, pytest.mark.study]
+
+CLAIMS = ("members", "enrollment", "medical", "pharmacy", "program", "intake", "quarantine", "results")
+
+
+class PulledPlug(Exception):
+    """The run ended here."""
+
+
+def stages_run(told: dict[str, Any]) -> list[str]:
+    return [name for name, stage in told["stages"].items() if not stage["reused"]]
+
+
+@pytest.fixture
+def twin(installation: Installation, claims: Path, tmp_path: Path) -> Installation:
+    """A site with the same claims tables and no results."""
+    made = install(tmp_path / "twin", claims, installation.study)
+    for name in CLAIMS[:-1]:
+        shutil.copytree(installation.warehouse / name, made.warehouse / name)
+    return made
+
+
+def test_another_outcome_computes_outcomes_and_what_follows(installation, root, tmp_path):
+    outcomes = [
+        {"name": "mri", "label": "MRI visits", "role": "primary", "events": ["mri"], "horizons": [180]},
+    ]
+    study = write_study(root, tmp_path, matching={"exact": ["sex", "age_band"]}, outcomes={"outcomes": outcomes})
+    with Application(installation.site, study) as application:
+        told = application.run_study()
+    assert stages_run(told) == ["outcomes", "estimate"]
+    kept = {name for name, key in told["result_keys"].items() if key == installation.told["result_keys"][name]}
+    assert kept == {"cohort", "covariates", "score", "match"}
+
+
+def test_an_interrupted_run_is_resumed_and_its_tables_are_the_same(spark, installation, twin, monkeypatch):
+    """Every stage is stopped twice: between its tables, and after the last but before it is recorded."""
+    stopped: set[tuple[str, str]] = set()
+
+    def stopping(method: Callable[..., None], name_of: Callable[..., tuple[str, str]], before: bool):
+        def call(self: Store, *arguments: Any) -> None:
+            point = name_of(*arguments)
+            if not before:
+                method(self, *arguments)
+            if point not in stopped:
+                stopped.add(point)
+                raise PulledPlug
+            if before:
+                method(self, *arguments)
+
+        return call
+
+    def table_of(table: Table, rows: DataFrame, key: str) -> tuple[str, str]:
+        return key, "written"
+
+    def stage_of(result: Any, *rest: Any) -> tuple[str, str]:
+        return result.result_key, "recorded"
+
+    monkeypatch.setattr(Store, "write_result", stopping(Store.write_result, table_of, before=False))
+    monkeypatch.setattr(Store, "record", stopping(Store.record, stage_of, before=True))
+    attempts = 0
+    told = None
+    while told is None:
+        attempts += 1
+        try:
+            with Application(twin.site, twin.study) as application:
+                told = application.run_study()
+        except PulledPlug:
+            continue
+    assert attempts == 2 * len(STAGES) + 1
+    assert told["result_keys"] == installation.told["result_keys"]
+    assert_same_results(spark, installation, twin)
+
+
+def test_a_new_delivery_is_never_served_from_an_old_result(installation, twin, claims, tmp_path):
+    """One line more in the claims, and everything is computed again."""
+    with Application(twin.site, twin.study) as application:
+        store = Store(application.spark, str(twin.warehouse))
+        medical = next(table for table in STAGES["cohort"].claims if table.name == "medical")
+        line = (
+            store.read(medical)
+            .limit(1)
+            .selectExpr(*[name for name in medical.columns if name != "claim_id"], "'another' AS claim_id")
+        )
+        store.append(medical, line.select(*medical.columns))
+        told = application.run_stages(["cohort"])
+    assert stages_run(told) == ["cohort"]
+    assert not set(told["result_keys"].values()) & set(installation.told["result_keys"].values())
+
+
+def test_two_runs_at_once_leave_one_result(spark, installation, twin):
+    """Two writers of the same stage: the table holds its rows once, both finish."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    store, other = Store(spark, str(twin.warehouse)), Store(spark, str(twin.warehouse))
+    original = Store(spark, str(installation.warehouse))
+    key = installation.told["result_keys"]["match"]
+    matches = next(table for table in result_tables() if table.name == "matches")
+    rows = original.read_result(matches, key)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda one: one.write_result(matches, rows, key), (store, other)))
+    assertDataFrameEqual(store.read_result(matches, key), rows)
+
+
+def result_tables() -> list[Table]:
+    from counterpart import tables
+
+    return [table for table in vars(tables).values() if isinstance(table, Table) and table.is_result]
+
+
+def assert_same_results(spark: Any, one: Installation, other: Installation) -> None:
+    """Every result table of both sites, bit by bit."""
+    keys = ", ".join(f"'{key}'" for key in one.told["result_keys"].values())
+    for table in result_tables():
+        here, there = (
+            spark.read.format("delta")
+            .load(str(site.warehouse / table.name))
+            .filter(f"result_key IN ({keys})")
+            .selectExpr("to_json(struct(*)) AS row")
+            for site in (one, other)
+        )
+        assert here.count() == there.count() > 0, table.name
+        assert here.exceptAll(there).isEmpty(), table.name
