@@ -1,22 +1,26 @@
-"""MLflow in and out: a study run is a parent run, a stage a child run. Only released (disclosure-checked) values come here."""
+"""MLflow in and out: a study run is a parent run, a stage a child run. Only what disclosure released comes here."""
 
 from __future__ import annotations
 
 import json
-import tempfile
+import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import mlflow
-from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import Metric, Param
+from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Param
+from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from mlflow.tracking import MlflowClient
 
 from counterpart import __version__
 from counterpart.disclosure import safe_text
+from counterpart.errors import EnvironmentProblem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,21 +42,37 @@ def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 class Ledger:
-    """Runs of one study in one MLflow experiment."""
+    """Runs of one study in one MLflow experiment. EnvironmentProblem if MLflow or the experiment cannot be used."""
 
     def __init__(self, tracking_uri: str, experiment: str) -> None:
         self.tracking_uri = tracking_uri
-        mlflow.set_tracking_uri(tracking_uri)
-        self.client = MlflowClient(tracking_uri)
         self.experiment = experiment
-        found = self.client.get_experiment_by_name(experiment)
-        self.experiment_id = found.experiment_id if found else self._create_experiment()
+        try:
+            mlflow.set_tracking_uri(tracking_uri)
+            self.client = MlflowClient(tracking_uri)
+            self.experiment_id = self._find_experiment() or self._create_experiment()
+        except (MlflowException, OSError) as problem:
+            raise EnvironmentProblem(
+                f"MLflow at {_without_password(tracking_uri)} cannot be used: {safe_text(str(problem))}"
+            ) from None
+
+    def _find_experiment(self) -> str | None:
+        found = self.client.get_experiment_by_name(self.experiment)
+        if found is not None and found.lifecycle_stage == LifecycleStage.DELETED:
+            raise EnvironmentProblem(
+                f"the MLflow experiment {self.experiment} is deleted; restore it there, or name another one "
+                "in the site document (mlflow_experiment)"
+            )
+        return str(found.experiment_id) if found else None
 
     def _create_experiment(self) -> str:
         try:
             return str(self.client.create_experiment(self.experiment, self._artifact_location()))
-        except mlflow.exceptions.MlflowException:  # two first runs at once: the other one made it
-            return str(self.client.get_experiment_by_name(self.experiment).experiment_id)
+        except MlflowException:
+            made_meanwhile = self._find_experiment()  # two first runs at once: the other one made it
+            if made_meanwhile is None:
+                raise
+            return made_meanwhile
 
     def _artifact_location(self) -> str | None:
         """Artifacts lie beside a SQLite ledger, not in the folder the command happened to run in."""
@@ -79,8 +99,9 @@ class Ledger:
         try:
             yield run_id
         except BaseException as problem:
-            self.client.set_tag(run_id, "counterpart.failed_with", type(problem).__name__)
-            self.client.set_terminated(run_id, "FAILED")
+            with suppress(MlflowException):  # what failed is to be told, not that MLflow is gone too
+                self.client.set_tag(run_id, "counterpart.failed_with", type(problem).__name__)
+                self.client.set_terminated(run_id, "FAILED")
             raise
         self.client.set_terminated(run_id, "FINISHED")
 
@@ -91,23 +112,20 @@ class Ledger:
             self.client.log_batch(run_id, params=params[start : start + 100])
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float | int | None]) -> None:
-        """Numbers; a suppressed or missing one (None) is left out."""
-        now = mlflow.utils.time.get_current_time_millis()
-        batch = [Metric(name, float(value), now, 0) for name, value in metrics.items() if value is not None]
+        """Numbers; a suppressed or missing one (None, not a number, infinite) is left out."""
+        now = int(time.time() * 1000)
+        numbers = {name: float(value) for name, value in metrics.items() if value is not None}
+        batch = [Metric(name, value, now, 0) for name, value in numbers.items() if math.isfinite(value)]
         for start in range(0, len(batch), 500):
             self.client.log_batch(run_id, metrics=batch[start : start + 500])
 
     def log_inputs(self, run_id: str, tables: Mapping[str, tuple[str, int | str]]) -> None:
         """Delta tables a run read, as MLflow datasets: name -> (path, version or result key)."""
-        datasets = []
-        for name, (path, version) in sorted(tables.items()):
-            dataset = MetaDataset(_delta_source(path, version), name=name, digest=str(version))
-            datasets.append(
-                mlflow.entities.DatasetInput(
-                    dataset._to_mlflow_entity(), [mlflow.entities.InputTag("version", str(version))]
-                )
-            )
-        self.client.log_inputs(run_id, datasets)
+        datasets = [
+            DatasetInput(_delta_dataset(name, path, version), [InputTag("version", str(version))])
+            for name, (path, version) in sorted(tables.items())
+        ]
+        self.client.log_inputs(run_id, datasets=datasets)
 
     def log_document(self, run_id: str, content: Any, name: str) -> None:
         """A JSON artifact."""
@@ -123,12 +141,12 @@ class Ledger:
             self.client.log_artifact(run_id, str(path), folder)
 
     def log_score_model(self, run_id: str, model: Pipeline, example: pd.DataFrame) -> None:
-        """The propensity model with its signature, loadable by `mlflow.sklearn.load_model("runs:/<run>/propensity_model")`.
+        """The propensity model with its signature: `mlflow.sklearn.load_model("runs:/<run>/propensity_model")`.
 
         `example` is a made-up row (zeros), never a member's.
         """
         signature = infer_signature(example, model.predict_proba(example))
-        with tempfile.TemporaryDirectory() as folder:
+        with TemporaryDirectory() as folder:
             path = Path(folder) / "propensity_model"
             mlflow.sklearn.save_model(
                 model,
@@ -141,10 +159,17 @@ class Ledger:
             self.client.log_artifacts(run_id, str(path), "propensity_model")
 
 
-def _delta_source(path: str, version: int | str) -> Any:
+def _delta_dataset(name: str, path: str, version: int | str) -> Dataset:
     from mlflow.data.delta_dataset_source import DeltaDatasetSource
 
-    return DeltaDatasetSource(path=path, delta_table_version=version if isinstance(version, int) else None)
+    source = DeltaDatasetSource(path=path, delta_table_version=version if isinstance(version, int) else None)
+    return Dataset(name=name, digest=str(version), source_type=source._get_source_type(), source=source.to_json())
+
+
+def _without_password(address: str) -> str:
+    """The address without user and password, which a tracking address may carry."""
+    parts = urlsplit(address)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def failure_note(problem: BaseException) -> str:
