@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from markupsafe import Markup
+
 from counterpart.numerics.balance import IMBALANCE
 from counterpart.numerics.sensitivity import e_value
 from counterpart.report.formats import count, interval, level, measure, share, signed, significant
-from counterpart.report.words import ARMS, listed, outcome_days
+from counterpart.report.words import ARMS, in_sentence, listed, outcome_days, tell_covariates
 
 GOOD, LOOK, UNKNOWN = "as wanted", "look here", "cannot be told"
 
@@ -34,32 +36,36 @@ def build_answer(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _headline(document: Mapping[str, Any], row: Mapping[str, Any] | None) -> str:
-    n_pairs = document["matching"]["n_pairs"]
-    if n_pairs == 0:
-        return "No pair was matched, so this study has no answer."
+def _headline(document: Mapping[str, Any], row: Mapping[str, Any] | None) -> Markup:
+    """One sentence, in words no stronger than the interval."""
+    if document["matching"]["n_pairs"] == 0:
+        return Markup("No pair was matched, so this study has no answer.")
     if row is None or row["is_withheld"]:
-        return "The answer is withheld: the counts it rests on are too small to leave the site."
-    ratio = row["rate_ratio"]
-    what = f"{row['label']} in {outcome_days(row)} after the index date"
-    if ratio is None:
-        return f"{what}: the rate ratio cannot be estimated, because a matched arm has no events or no time."
-    treated, comparator = (document["protocol"]["cohort"][arm]["label"] for arm in ARMS)
-    compared = f"{treated}, compared with {comparator}, among matched members"
-    return f"{what} were {_direction(row)} ({compared})."
+        return Markup("The answer is withheld: the counts it rests on are too small to leave the site.")
+    what = Markup("the rate of {} in {} after the index date").format(in_sentence(row["label"]), outcome_days(row))
+    if row["rate_ratio"] is None:
+        return Markup("There is no rate ratio for {}: an arm has no events or no time.").format(what)
+    arms = [
+        Markup('<span class="arm {}">{}</span>').format(arm, document["protocol"]["cohort"][arm]["label"])
+        for arm in ARMS
+    ]
+    return Markup("Among matched members, {} was {}.").format(what, _comparison(row, *arms))
 
 
-def _direction(row: Mapping[str, Any]) -> str:
-    """In words no stronger than the interval: which side of 1, and by how much."""
+def _comparison(row: Mapping[str, Any], treated: Markup, comparator: Markup) -> Markup:
     ratio, lower, upper = (row[f"rate_ratio{end}"] for end in ("", "_lower", "_upper"))
+    if ratio == 0:
+        return Markup("0 with {}, where no event was seen, against {}").format(treated, comparator)
     if lower is None or upper is None:
-        return (
-            "absent among the treated" if ratio == 0 else f"seen at a rate ratio of {significant(ratio)}, no interval"
+        return Markup("{} times as high with {} as with {}; there is no interval").format(
+            significant(ratio), treated, comparator
         )
     if lower <= 1 <= upper:
-        return "not clearly different: the interval of the rate ratio holds 1"
+        return Markup("not clearly different between {} and {}: the interval of the rate ratio holds 1").format(
+            treated, comparator
+        )
     side = "lower" if ratio < 1 else "higher"
-    return f"{abs(1 - ratio):.0%} less frequent" if side == "lower" else f"{abs(1 - ratio):.0%} more frequent"
+    return Markup("{} {} with {} than with {}").format(share(abs(1 - ratio), 0), side, treated, comparator)
 
 
 def _figures(document: Mapping[str, Any], row: Mapping[str, Any] | None) -> Iterator[dict[str, str]]:
@@ -105,7 +111,7 @@ def _balance(document: Mapping[str, Any]) -> tuple[str, str]:
     if after <= IMBALANCE:
         return (
             GOOD,
-            f"No covariate differs by more than {after:.3f} standard deviations after matching; {IMBALANCE} is the limit.",
+            f"After matching no covariate differs by more than {after:.3f} standard deviations (limit {IMBALANCE}).",
         )
     return (
         LOOK,
@@ -121,11 +127,25 @@ def judge_controls(document: Mapping[str, Any]) -> tuple[str, str]:
         return UNKNOWN, "The study names no negative controls."
     if not known:
         return UNKNOWN, f"None of the {len(rows)} can be shown, so they say nothing for or against the comparison."
-    off = [row["label"] for row in known if not row["rate_ratio_lower"] <= 1 <= row["rate_ratio_upper"]]
     shown = f"{len(known)} of {len(rows)} can be shown"
+    off = [row["label"] for row in known if not _holds_one(row)]
     if off:
         return LOOK, f"{shown}; the interval excludes 1 for {listed(off)}, where no effect is expected: a sign of bias."
     return GOOD, f"{shown}; every interval holds 1, as it should. Wide intervals would hold it too."
+
+
+def _holds_one(row: Mapping[str, Any]) -> bool:
+    return bool(row["rate_ratio_lower"] <= 1 <= row["rate_ratio_upper"])
+
+
+def crude_controls_off(document: Mapping[str, Any]) -> list[str]:
+    """Negative controls whose crude interval excludes 1: how biased the comparison is without matching."""
+    return [
+        row["label"]
+        for row in document["effects"]
+        if row["role"] == "negative_control" and row["phase"] == "crude" and row["rate_ratio_lower"] is not None
+        if not _holds_one(row)
+    ]
 
 
 def _model(document: Mapping[str, Any]) -> tuple[str, str]:
@@ -133,7 +153,8 @@ def _model(document: Mapping[str, Any]) -> tuple[str, str]:
     if score.get("converged") is None:
         return UNKNOWN, "Nothing is known of the fit."
     if score["warnings"] or not score["converged"]:
-        return LOOK, " ".join(score["warnings"]) or "The model did not converge."
+        told = " ".join(tell_covariates(warning, document) for warning in score["warnings"])
+        return LOOK, told or "The model did not converge."
     return GOOD, f"It converged without a warning; c-statistic {signed(score['c_statistic'], 3)}."
 
 

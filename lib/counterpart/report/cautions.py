@@ -41,8 +41,8 @@ def _design(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield (
         "The matched, not everybody.",
         f"The result describes the {count(matching['n_pairs'])} matched pairs of {count(score['n_treated'])} eligible "
-        "treated index dates. Treated who found no comparator may differ, and so may members elsewhere or at other "
-        "times.",
+        "treated index dates. Treated members without a comparator may differ, and so may members elsewhere or at "
+        "other times.",
     )
     yield (
         "Claims are bills.",

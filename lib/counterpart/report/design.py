@@ -81,8 +81,8 @@ def _eligibility(cohort: Mapping[str, Any]) -> Iterator[str]:
     benefits = listed(list(enrollment["benefits"]))
     yield f"{_ages(cohort['age']).capitalize()} at the index date, with a record as a member, and alive."
     yield (
-        f"Insurance cover ({benefits}) on the index date and for the {enrollment['lookback_days']} days before, gaps of "
-        f"up to {enrollment['allowed_gap_days']} days allowed."
+        f"Insurance cover ({benefits}) on the index date and for the {enrollment['lookback_days']} days before, gaps "
+        f"of up to {enrollment['allowed_gap_days']} days allowed."
     )
     for rule in cohort["history"]:
         days = "1 day" if rule["min_days"] == 1 else f"{rule['min_days']} days"

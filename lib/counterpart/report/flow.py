@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from counterpart.report.words import ARMS, UNMATCHED, criterion, listed
+from counterpart.report.words import ARMS, UNMATCHED, criterion
 
 
 def build_flow(document: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -65,6 +65,6 @@ def _told(row: Mapping[str, Any], protocol: Mapping[str, Any], arm: str) -> dict
 def describe_unmatched(document: Mapping[str, Any]) -> list[tuple[str, int | None]]:
     """Why eligible treated are in no pair: (reasons in words, index dates), merged reasons together."""
     return [
-        (listed([UNMATCHED.get(name, name) for name in row["reasons"]], "or"), row["n_units"])
+        ("; or: ".join(UNMATCHED.get(name, name) for name in row["reasons"]), row["n_units"])
         for row in document["matching"]["unmatched"]
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from markupsafe import Markup, escape
 WITHHELD = "withheld"
 NOT_ESTIMABLE = "not estimable"
 MINUS = "−"
+
+_UNBROKEN = re.compile(rf"\b\d{{4}}-\d\d-\d\d\b|\bdays? {MINUS}?\d+(?: to {MINUS}?\d+)?")
 
 # Crude results carry two significant digits, matched ones three (see disclosure).
 DIGITS = {"crude": 2, "matched": 3}
@@ -34,6 +37,8 @@ def signed(value: float | None, decimals: int) -> str:
     if value is None:
         return WITHHELD
     text = f"{value:,.{decimals}f}"
+    if not text.strip("-0.,"):
+        text = text.lstrip("-")  # a negative number that rounds to zero is zero
     return f"{MINUS}{text[1:]}" if text.startswith("-") else text
 
 
@@ -82,6 +87,11 @@ def interval(row: Mapping[str, Any], name: str) -> str:
         return "" if row.get(name) is None else "no interval"
     digits = DIGITS[row["phase"]]
     return f"{significant(lower, digits)} to {significant(upper, digits)}"
+
+
+def prose(text: str) -> Markup:
+    """Text in which a date or a window does not break at its hyphen or minus sign."""
+    return Markup(_UNBROKEN.sub(r'<span class="nowrap">\g<0></span>', str(escape(text))))
 
 
 def cell(text: str) -> Markup:

@@ -10,16 +10,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from counterpart.numerics.balance import IMBALANCE, SMD_DENOMINATOR
-from counterpart.report.answer import build_answer, judge_controls, primary_e_value, primary_rows
+from counterpart.report.answer import build_answer, crude_controls_off, judge_controls, primary_e_value, primary_rows
 from counterpart.report.cautions import build_cautions
 from counterpart.report.design import build_design
 from counterpart.report.flow import build_flow, describe_unmatched
-from counterpart.report.formats import cell, count, level, share, significant
+from counterpart.report.formats import cell, count, level, prose, share, significant
 from counterpart.report.plots import draw_svgs
 from counterpart.report.provenance import build_intake, build_model, build_provenance, equipoise
 from counterpart.report.results import build_contrasts, build_event_time, build_follow_up
 from counterpart.report.table_one import build_table_one
-from counterpart.report.words import ARMS
+from counterpart.report.words import ARMS, listed
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -58,7 +58,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"cell": cell, "count": lambda value: cell(count(value)), "share": share}
+    environment.filters |= {"cell": cell, "count": lambda value: cell(count(value)), "share": share, "prose": prose}
     return environment
 
 
@@ -103,6 +103,7 @@ def _of_results(document: Mapping[str, Any]) -> dict[str, Any]:
         "contrasts": build_contrasts(document, are_controls=False),
         "controls": build_contrasts(document, are_controls=True),
         "controls_say": judge_controls(document),
+        "crude_controls": listed(crude_controls_off(document)),
         "follow_up": build_follow_up(document),
         "event_time": build_event_time(document),
         "e_values": None if values is None else [significant(value) for value in values if value is not None],

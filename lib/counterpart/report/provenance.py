@@ -9,16 +9,16 @@ import yaml
 
 from counterpart.report.formats import count, signed
 from counterpart.report.plots.overlap import EQUIPOISE, shares_by_bin
-from counterpart.report.words import ARMS, LEFT_OUT, fate, listed, spell
+from counterpart.report.words import ARMS, LEFT_OUT, covariate, fate, listed, spell, tell_covariates
 
 
 def build_model(document: Mapping[str, Any]) -> dict[str, Any]:
     """Diagnostics of the propensity model: facts (name, value), terms left out by reason, separated, warnings."""
     score = document["score"]
-    labels = {row["name"]: row["label"] for row in document["balance"]}
+    told = {row["name"]: " ".join(part for part in covariate(row) if part) for row in document["balance"]}
     left_out: dict[str, list[str]] = {}
     for name, reason in score["left_out"].items():
-        left_out.setdefault(LEFT_OUT.get(reason, reason), []).append(_term(name, labels))
+        left_out.setdefault(LEFT_OUT.get(reason, reason), []).append(told.get(name, name))
     fit = {True: "yes", False: "no", None: "withheld"}[score["converged"]]
     return {
         "facts": [
@@ -31,14 +31,9 @@ def build_model(document: Mapping[str, Any]) -> dict[str, Any]:
             ("Largest distance in pairs", signed(document["matching"]["largest_distance"], 4)),
         ],
         "left_out": sorted(left_out.items()),
-        "separated": [_term(name, labels) for name in score["separated"]],
-        "warnings": list(score["warnings"]),
+        "separated": [told.get(name, name) for name in score["separated"]],
+        "warnings": [tell_covariates(warning, document) for warning in score["warnings"]],
     }
-
-
-def _term(name: str, labels: Mapping[str, str]) -> str:
-    """A term of the model: a covariate by its label, or a transformation of one as it is named."""
-    return labels.get(name, name)
 
 
 def equipoise(document: Mapping[str, Any]) -> list[tuple[str, float | None]]:
@@ -76,7 +71,7 @@ def build_provenance(document: Mapping[str, Any]) -> dict[str, Any]:
             ("Protocol hash", run.get("protocol_hash", "–")),
             ("Run", run.get("run_id", "–")),
             ("Seed", str(protocol["seed"])),
-            *((f"Version of {name}", version) for name, version in sorted(run.get("versions", {}).items())),
+            *((spell(name), version) for name, version in sorted(run.get("versions", {}).items())),
         ],
         "stages": [
             {

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from counterpart.numerics.balance import IMBALANCE
-from counterpart.report.formats import WITHHELD, mean, signed, window
+from counterpart.report.formats import WITHHELD, mean, signed, significant, window
 from counterpart.report.words import covariate
 
 PHASES = ("before", "after")
@@ -61,4 +61,4 @@ def _difference(row: Mapping[str, Any]) -> str:
 def _ratio(row: Mapping[str, Any]) -> str:
     if row["variance_ratio"] is None:
         return WITHHELD if row["is_withheld"] else "–"
-    return signed(row["variance_ratio"], 2)
+    return significant(row["variance_ratio"], 2)

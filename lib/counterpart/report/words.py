@@ -89,8 +89,14 @@ def covariate(row: Mapping[str, Any]) -> tuple[str, str]:
     return what, window((int(first), int(last)))
 
 
+def tell_covariates(text: str, document: Mapping[str, Any]) -> str:
+    """A sentence about the score model with covariates in words instead of their names."""
+    told = {row["name"]: " ".join(part for part in covariate(row) if part) for row in document["balance"]}
+    return re.sub(r"[a-z][\w=]*", lambda found: told.get(found[0], found[0]), text)
+
+
 def criterion(name: str, protocol: Mapping[str, Any], arm: str) -> str:
-    """Why a candidate is excluded, or what a matched chain leaves out."""
+    """Why a candidate is excluded or in no pair; the windows of the study's own criteria are told with the design."""
     if name in UNMATCHED:
         return UNMATCHED[name]
     cohort = protocol["cohort"]
@@ -101,10 +107,10 @@ def criterion(name: str, protocol: Mapping[str, Any], arm: str) -> str:
         return describe_index(cohort[arm]["index"])
     for rule in cohort.get("history", ()):
         if rule["name"] == name:
-            return f"Without {in_sentence(rule['event'])} in {window(rule['window'])}"
+            return f"Without {in_sentence(rule['event'])} before the index date"
     for rule in cohort.get("exclusions", ()):
         if rule["name"] == name:
-            return f"{spell(rule['event'])} in {window(rule['window'])}"
+            return spell(rule["event"])
     return spell(name)
 
 

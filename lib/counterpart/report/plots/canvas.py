@@ -34,7 +34,7 @@ INK, MUTED, RULE, BAND, PAPER = (PALETTE[name] for name in ("ink", "muted", "rul
 
 # A point of the figure is a CSS pixel, so 12 is 12 px on the page.
 _PIXELS_PER_INCH = 72
-_RC: dict[str, Any] = {
+_RC: Any = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # a label with dollar signs is a label
     "font.family": "sans-serif",

@@ -10,7 +10,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from counterpart.report.formats import interval, measure
-from counterpart.report.plots.canvas import INK, MUTED, PAPER, RULE, Sheet, add_axes, add_text, new_figure, shorten
+from counterpart.report.plots.canvas import (
+    INK,
+    MUTED,
+    PAPER,
+    RULE,
+    Sheet,
+    add_axes,
+    add_row_label,
+    add_text,
+    new_figure,
+    shorten,
+)
 from counterpart.report.words import outcome_days
 
 _TICKS = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 10, 20)
@@ -33,7 +44,7 @@ def contrasts_of(document: Mapping[str, Any], are_controls: bool) -> list[Contra
 def draw_forest(document: Mapping[str, Any], sheet: Sheet, are_controls: bool = False) -> Figure:
     """Two rows a contrast: matched above, filled; crude below, hollow."""
     contrasts = contrasts_of(document, are_controls)
-    pitch, left, right = (62, 10, 14) if sheet.is_narrow else (42, 300, 240)
+    pitch, left, right = (62, 10, 14) if sheet.is_narrow else (42, 270, 230)
     height = pitch * max(len(contrasts), 1)
     figure = new_figure(sheet, 34 + height + 50)
     axes = add_axes(figure, left, 34, sheet.width - left - right, height)
@@ -67,15 +78,7 @@ def _draw_contrast(
     if sheet.is_narrow:
         axes.text(first, position + 0.18, shorten(label, 50), va="center", color=INK)
     else:
-        axes.annotate(
-            shorten(label, 44),
-            (first, position + 0.5),
-            xytext=(-14, 0),
-            textcoords="offset points",
-            ha="right",
-            va="center",
-            color=INK,
-        )
+        add_row_label(axes, first, position + 0.5, label)
     rows = [(phase, phases[phase]) for phase in ("matched", "crude") if phase in phases]
     for (phase, row), at in zip(rows, (0.47, 0.78) if sheet.is_narrow else (0.3, 0.7), strict=False):
         y = position + at

@@ -17,6 +17,7 @@ from counterpart.report.plots.canvas import (
     RULE,
     Sheet,
     add_axes,
+    add_row_label,
     add_text,
     new_figure,
     shorten,
@@ -55,22 +56,17 @@ def draw_love(document: Mapping[str, Any], sheet: Sheet) -> Figure:
     axes.set_xlim(0, reach)
     axes.set_ylim(max(len(rows), 1), 0)
     axes.axvspan(0, IMBALANCE, color=BAND, zorder=0)
-    axes.axvline(IMBALANCE, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    if not sheet.is_narrow:
+        axes.axvline(IMBALANCE, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     for position, (label, phases) in enumerate(rows):
         y = position + (0.74 if sheet.is_narrow else 0.5)
         axes.axhline(y, color=RULE, linewidth=0.6, zorder=0.5)
         if sheet.is_narrow:
-            axes.text(0, position + 0.3, shorten(label, 52), va="center", color=INK, fontsize=10.5)
+            axes.text(0, position + 0.3, shorten(label, 60), va="center", color=INK, fontsize=10.5)
+            # The limit stands beside the marks only, so that it does not cross the labels.
+            axes.plot([IMBALANCE, IMBALANCE], [position + 0.55, position + 0.95], color=INK, linewidth=1, zorder=1)
         else:
-            axes.annotate(
-                shorten(label, 56),
-                (0, y),
-                xytext=(-12, 0),
-                textcoords="offset points",
-                ha="right",
-                va="center",
-                color=INK,
-            )
+            add_row_label(axes, 0, y, label)
         for phase in ("before", "after"):
             _mark(axes, y, phases[phase], phase)
     axes.set_yticks([])
