@@ -165,7 +165,8 @@ def _follow_up(row: Mapping[str, Any] | None) -> tuple[str, str]:
     if None in shares:
         return UNKNOWN, "How many were followed to the horizon is withheld or does not exist."
     treated, comparator = (one or 0.0 for one in shares)
-    seen = f"To day {row['horizon']}: {share(treated, 0)} of treated and {share(comparator, 0)} of comparators."
+    told = ["all or nearly all" if one == 1 else share(one, 0) for one in (treated, comparator)]
+    seen = f"To day {row['horizon']}: {told[0]} of treated and {told[1]} of comparators."
     is_good = min(treated, comparator) >= 0.8 and abs(treated - comparator) <= 0.1
     return (GOOD if is_good else LOOK), seen
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from counterpart.report.answer import complete_share
+from counterpart.report.answer import complete_share, primary_rows
 from counterpart.report.formats import count, interval, measure, share, significant, window
 from counterpart.report.plots.forest import contrasts_of
 from counterpart.report.words import ARMS
@@ -14,11 +14,12 @@ _CLUSTERS = {"member": "members", "set_and_member": "pairs and members", "set": 
 
 
 def build_contrasts(document: Mapping[str, Any], are_controls: bool) -> list[dict[str, Any]]:
-    """EFFECTS -> a block per outcome and horizon: label, role, and a line of cells per phase, matched first."""
+    """EFFECTS -> a block per outcome and horizon: label, is it primary, a line of cells per phase, matched first."""
+    primary = list(primary_rows(document).values())
     return [
         {
             "label": label,
-            "role": next(iter(phases.values()))["role"],
+            "is_primary": next(iter(phases.values())) in primary,
             "lines": [_line(phase, phases[phase]) for phase in ("matched", "crude") if phase in phases],
         }
         for label, phases in contrasts_of(document, are_controls)

@@ -44,7 +44,7 @@ def contrasts_of(document: Mapping[str, Any], are_controls: bool) -> list[Contra
 def draw_forest(document: Mapping[str, Any], sheet: Sheet, are_controls: bool = False) -> Figure:
     """Two rows a contrast: matched above, filled; crude below, hollow."""
     contrasts = contrasts_of(document, are_controls)
-    pitch, left, right = (62, 10, 14) if sheet.is_narrow else (42, 270, 230)
+    pitch, left, right = (58, 6, 140) if sheet.is_narrow else (42, 270, 230)
     height = pitch * max(len(contrasts), 1)
     figure = new_figure(sheet, 34 + height + 50)
     axes = add_axes(figure, left, 34, sheet.width - left - right, height)
@@ -85,12 +85,11 @@ def _draw_contrast(
         _draw_interval(axes, y, row, phase)
         colour = INK if phase == "matched" else MUTED
         told = _told(row)
-        if sheet.is_narrow:
-            axes.annotate(
-                told, (last, y), xytext=(0, 9), textcoords="offset points", ha="right", color=colour, fontsize=10
-            )
-        else:
-            axes.annotate(told, (last, y), xytext=(16, 0), textcoords="offset points", va="center", color=colour)
+        gap = 10 if sheet.is_narrow else 16
+        size = 10.5 if sheet.is_narrow else sheet.font
+        axes.annotate(
+            told, (last, y), xytext=(gap, 0), textcoords="offset points", va="center", color=colour, fontsize=size
+        )
 
 
 def _told(row: Mapping[str, Any]) -> str:
@@ -131,7 +130,7 @@ def _finish(axes: Axes, figure: Figure, sheet: Sheet, left: float) -> None:
     axes.set_yticks([])
     axes.set_xlabel("Rate ratio, log scale (below 1: fewer among the treated)", color=MUTED)
     if sheet.is_narrow:
-        axes.set_xlabel("Rate ratio (below 1: fewer among treated)", color=MUTED)
+        axes.set_xlabel("Rate ratio, log scale", color=MUTED)
     x = 2.0 if sheet.is_narrow else left
     for name, offset in (("matched", 0), ("crude", 104)):
         marks = add_axes(figure, x + offset, 4, 26, 16)

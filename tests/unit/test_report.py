@@ -1,0 +1,479 @@
+"""The report page, its plots and the summary: what a released document says, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from copy import deepcopy
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.studies import small_study
+
+import counterpart.report as report_package
+from counterpart.report import draw_plots, render_report, save_plots, summarise
+from counterpart.report.formats import interval, mean, measure, signed, significant, window
+from counterpart.report.page import SECTIONS
+from counterpart.report.plots.canvas import NARROW, PALETTE, WIDE
+
+CSS = (Path(report_package.__file__).parent / "templates" / "report.css").read_text()
+HOSTILE = '<script>alert("1")</script> & $x_1$ \'"'
+
+
+def effect(outcome: str, label: str, phase: str, role: str, horizon: int = 30, **values: Any) -> dict[str, Any]:
+    """A row of released effects; without values it is withheld."""
+    row: dict[str, Any] = {
+        "outcome": outcome, "label": label, "role": role, "horizon": horizon, "start_day": 1, "phase": phase,
+        "is_withheld": not values, "is_rounded": phase == "crude",
+        "n_treated": 1210, "n_comparator": 1210, "n_complete_treated": 1210, "n_complete_comparator": 1001,
+        "person_years_treated": 99.38, "person_years_comparator": 98.11,
+        "events_treated": None, "events_comparator": None, "clustered_by": None,
+    }  # fmt: skip
+    for name in ("rate_treated", "rate_comparator", "rate_ratio", "rate_difference"):
+        row |= dict.fromkeys((name, f"{name}_lower", f"{name}_upper"))
+    return row | values
+
+
+def limits(name: str, value: float, lower: float, upper: float) -> dict[str, float]:
+    return {name: value, f"{name}_lower": lower, f"{name}_upper": upper}
+
+
+MATCHED = {
+    "events_treated": 123, "events_comparator": 345, "clustered_by": "set_and_member",
+    **limits("rate_treated", 1240.0, 1020.0, 1480.0), **limits("rate_comparator", 3520.0, 3110.0, 3990.0),
+    **limits("rate_ratio", 0.352, 0.281, 0.441), **limits("rate_difference", -2280.0, -2770.0, -1790.0),
+}  # fmt: skip
+CRUDE = {
+    "events_treated": 132, "events_comparator": 5500, "clustered_by": "member",
+    **limits("rate_treated", 1300.0, 1100.0, 1600.0), **limits("rate_comparator", 2100.0, 2000.0, 2200.0),
+    **limits("rate_ratio", 0.62, 0.51, 0.75), **limits("rate_difference", -800.0, -1000.0, -600.0),
+}  # fmt: skip
+CONTROL = {
+    "events_treated": 44, "events_comparator": 41, "clustered_by": "set_and_member",
+    **limits("rate_treated", 443.0, 329.0, 595.0), **limits("rate_comparator", 418.0, 308.0, 568.0),
+    **limits("rate_ratio", 1.06, 0.691, 1.63), **limits("rate_difference", 25.0, -157.0, 207.0),
+}  # fmt: skip
+
+
+def step(*criteria: str, excluded: int | None, remaining: int | None, members: int | None) -> dict[str, Any]:
+    return {
+        "criteria": list(criteria),
+        "n_excluded": excluded,
+        "n_remaining": remaining,
+        "n_members_remaining": members,
+    }
+
+
+def balance(name: str, label: str, kind: str, **phases: tuple[float, float, float] | float) -> list[dict[str, Any]]:
+    """Rows of one covariate: (treated, comparator, SMD) by phase, or a bound where it is withheld."""
+    rows = []
+    for phase, values in phases.items():
+        is_withheld = not isinstance(values, tuple)
+        treated, comparator, smd = (None, None, None) if not isinstance(values, tuple) else values
+        rows.append(
+            {
+                "name": name,
+                "label": label,
+                "kind": kind,
+                "phase": phase,
+                "is_withheld": is_withheld,
+                "mean_treated": treated,
+                "mean_comparator": comparator,
+                "smd": smd,
+                "smd_at_most": values if is_withheld else None,
+                "variance_ratio": None,
+            }
+        )
+    return rows
+
+
+def histogram() -> list[dict[str, Any]]:
+    return [
+        {"phase": phase, "arm": arm, "bin": number, "n_units": None if number == 0 else 11 * number}
+        for phase in ("before", "after")
+        for arm in ("treated", "comparator")
+        for number in range(20)
+    ]
+
+
+def released(**changes: Any) -> dict[str, Any]:
+    """A released document with some of everything; the changes replace whole parts."""
+    study = small_study(
+        outcomes={
+            "outcomes": [
+                {
+                    "name": "imaging",
+                    "label": "Imaging",
+                    "role": "primary",
+                    "events": ["imaging", "mri"],
+                    "horizons": [30, 90],
+                },
+                {"name": "nail", "label": "Ingrowing nail", "role": "negative_control", "events": ["nail"]},
+            ]
+        },
+        covariates={"charlson": True},
+        cautions=["Joining is a choice."],
+    )
+    document = {
+        "protocol": study.model_dump(mode="json"),
+        "attrition": {
+            "treated": [
+                step("candidates", excluded=0, remaining=2321, members=2321),
+                step("age", excluded=0, remaining=2321, members=2321),
+                step("back_pain_history", "red_flag_cancer", excluded=978, remaining=1343, members=1343),
+                step("no_exact_stratum", "outside_caliper", excluded=133, remaining=1210, members=1210),
+            ],
+            "comparator": [
+                step("candidates", excluded=0, remaining=70707, members=9191),
+                step("one_date_per_month", excluded=50505, remaining=20202, members=9191),
+                step("eligible_not_chosen", excluded=18992, remaining=1210, members=1210),
+            ],
+        },
+        "matching": {
+            "n_pairs": 1210, "caliper": 0.2, "caliper_width": 0.1711, "mean_distance": 0.0238,
+            "largest_distance": 0.1686,
+            "unmatched": [{"reasons": ["no_exact_stratum", "outside_caliper"], "n_units": 133}],
+        },
+        "score": {
+            "n_treated": 1343, "n_comparators": 20202, "n_sampled_treated": 1343, "n_sampled_comparators": 20202,
+            "c_statistic": 0.719, "converged": True, "n_iterations": 9, "left_out": {"sex=U": "rare"},
+            "separated": ["charlson_hp"], "warnings": ["Separated (their best coefficient is infinite): charlson_hp."],
+        },
+        "balance": [
+            *balance("age", "Age, years", "years", before=(41.4, 49.6, -0.512), after=(41.5, 41.7, -0.013)),
+            *balance("sex=U", "Sex unknown", "category", before=0.1, after=(0.0, 0.0, 0.0)),
+            *balance("charlson_hp", "Charlson: hp", "flag", before=(0.0, 0.0163, -0.061), after=0.2),
+            *balance(
+                "imaging_cents_365", "Imaging: allowed cents of, days -365 to -1", "cents",
+                before=(294000.0, 241000.0, 0.138), after=(258000.0, 239000.0, 0.052),
+            ),
+        ],
+        "largest_smd": {"before": 0.512, "after": 0.052},
+        "score_histogram": histogram(),
+        "effects": [
+            effect("imaging", "Imaging", "crude", "primary", **CRUDE),
+            effect("imaging", "Imaging", "matched", "primary", **MATCHED),
+            effect("imaging", "Imaging", "crude", "primary", 90),
+            effect("imaging", "Imaging", "matched", "primary", 90),
+            effect("nail", "Ingrowing nail", "crude", "negative_control", 90),
+            effect("nail", "Ingrowing nail", "matched", "negative_control", 90, **CONTROL),
+        ],
+        "event_time": [
+            {"arm": arm, "first_week": first, "last_week": last, "n_events": n, "person_years": 12.5, "rate": rate}
+            for arm in ("treated", "comparator")
+            for first, last, n, rate in ((-26, -1, 777, 886.0), (0, 12, None, None), (13, 25, 0, 0.0))
+        ],
+        "intake": [
+            {"source": "medical_claim", "fates": ["kept: as_sent"], "n_rows": 4433168},
+            {"source": "medical_claim", "fates": ["quarantined: null_key", "merged: reversed"], "n_rows": None},
+            {"source": "medical_claim", "fates": ["in"], "n_rows": 4433999},
+        ],
+        "run": {
+            "run_id": "4c3639", "versions": {"counterpart": "0.1.0", "spark": "4.2.0"}, "protocol_hash": "ee74a1",
+            "code_version": {"cohort": "2d48cf"}, "table_versions": {"medical": 1},
+            "stages": {"cohort": {"key": "fd3721", "finished_at": "2026-11-25T03:42:47+00:00"}},
+        },
+    }  # fmt: skip
+    return deepcopy(document) | changes
+
+
+def withheld() -> dict[str, Any]:
+    """Everything that can be withheld is."""
+    hidden = [effect(**{key: row[key] for key in ("outcome", "label", "phase", "role", "horizon")})
+              for row in released()["effects"]]  # fmt: skip
+    for row in hidden:
+        for name in ("n", "n_complete", "person_years"):
+            row |= {f"{name}_treated": None, f"{name}_comparator": None}
+    nothing = [step("candidates", excluded=None, remaining=None, members=None)]
+    return released(
+        attrition={"treated": nothing, "comparator": nothing},
+        matching=dict.fromkeys(released()["matching"]) | {"caliper": 0.2, "unmatched": []},
+        score=dict.fromkeys(released()["score"])
+        | {"converged": True, "n_iterations": 9, "left_out": {}, "separated": [], "warnings": []},
+        balance=[row | {"is_withheld": True} | dict.fromkeys(("mean_treated", "mean_comparator", "smd", "smd_at_most"))
+                 for row in released()["balance"]],
+        largest_smd={"before": None, "after": None},
+        score_histogram=[row | {"n_units": None} for row in histogram()],
+        effects=hidden,
+        event_time=[],
+        intake=[],
+        run={},
+    )  # fmt: skip
+
+
+def without_pairs() -> dict[str, Any]:
+    """Nobody was matched: zero is shown, and nothing can be estimated."""
+    empty = {"events_treated": 0, "events_comparator": 0}
+    rows = [row for row in released()["effects"] if row["phase"] == "crude"]
+    rows += [
+        effect("imaging", "Imaging", "matched", "primary", **empty)
+        | {f"{name}_{arm}": 0 for name in ("n", "n_complete", "person_years") for arm in ("treated", "comparator")}
+    ]
+    return released(
+        matching=released()["matching"] | {"n_pairs": 0, "mean_distance": None, "largest_distance": None},
+        balance=[row for row in released()["balance"] if row["phase"] == "before"],
+        largest_smd={"before": 0.512, "after": None},
+        score_histogram=[row | {"n_units": 0 if row["phase"] == "after" else row["n_units"]} for row in histogram()],
+        effects=rows,
+        event_time=[],
+    )
+
+
+class Page(HTMLParser):
+    """What a test asks of a page: its elements in order, its visible text, the cells of its table rows."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.html = html
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.rows: list[list[str]] = []
+        self.pieces: list[str] = []
+        self._inside: list[str] = []
+        self.feed(html)
+        self.text = re.sub(r"\s+", " ", " ".join(self.pieces))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._inside.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("th", "td") and self.rows:
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._inside and self._inside.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if "style" in self._inside:
+            return
+        self.pieces.append(data)
+        if self.rows and self.rows[-1] and {"th", "td"} & set(self._inside):
+            self.rows[-1][-1] = re.sub(r"\s+", " ", f"{self.rows[-1][-1]} {data}").strip()
+
+    def cells(self, first: str, *, after: str = "") -> list[str]:
+        """The cells of the first row that starts so, behind the row that starts with `after`."""
+        start = next((i for i, row in enumerate(self.rows) if after and row and row[0].startswith(after)), 0)
+        return next(row for row in self.rows[start:] if row and row[0] == first)
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    return render(released(), tmp_path_factory.mktemp("report"))
+
+
+def render(document: dict[str, Any], folder: Path) -> Page:
+    path = folder / "report.html"
+    assert render_report(document, path) == path
+    return Page(path.read_text(encoding="utf-8"))
+
+
+def test_every_section_is_there_in_the_order_of_reading(rendered: Page) -> None:
+    sections = [attributes["id"] for tag, attributes in rendered.elements if tag == "section"]
+    assert sections == [anchor for anchor, _ in SECTIONS]
+    ids = [attributes["id"] for _, attributes in rendered.elements if attributes.get("id")]
+    assert len(ids) == len(set(ids))
+    links = {attributes["href"] for tag, attributes in rendered.elements if tag in ("a", "use")}
+    assert {str(link)[1:] for link in links} <= set(ids)
+
+
+def test_the_answer_is_that_of_the_document(rendered: Page) -> None:
+    assert "the rate of imaging in days 1 to 30 after the index date was 65% lower with Program" in rendered.text
+    for told in (
+        "Rate ratio, matched 0.352 95% interval 0.281 to 0.441",
+        "Rate, treated 1,240 95% interval 1,020 to 1,480",
+        "Rate, comparator 3,520 95% interval 3,110 to 3,990",
+        "Rate difference −2,280 95% interval −2,770 to −1,790",
+        "Matched pairs 1,210 of 1,343 eligible treated index dates",
+        "Largest standardised difference 0.052 after matching; 0.512 before",
+        "Before matching: 0.62 (0.51 to 0.75)",
+        "E-value 5.13, and 3.96 for the limit nearest to 1",
+        "1 of 1 can be shown; every interval holds 1",
+    ):
+        assert told in rendered.text
+
+
+def test_tables_have_the_numbers_of_the_document(rendered: Page) -> None:
+    assert rendered.cells("Age, years") == ["Age, years", *"41.4 49.6 −0.512 – 41.5 41.7 −0.013 –".split()]
+    assert rendered.cells("Imaging, allowed cost")[1:4] == ["$2,940", "$2,410", "0.138"]
+    assert rendered.cells("matched", after="Imaging, days 1 to 30") == [
+        "matched", "123 99.38", "1,240 1,020 to 1,480", "345 98.11", "3,520 3,110 to 3,990", "0.352 0.281 to 0.441",
+        "−2,280 −2,770 to −1,790",
+    ]  # fmt: skip
+    assert rendered.cells("day 30") == [
+        "day 30", "matched", "1,210", "all or nearly all", "", "1,210", "1,001", "83%",
+    ]  # fmt: skip
+    assert rendered.cells("kept as sent") == ["kept as sent", "4,433,168"]
+    assert rendered.cells("Program")[1:] == ["weeks −26 to −1", "777", "12.50", "886"]
+
+
+def test_the_flow_has_the_counts_and_names_merged_steps(rendered: Page) -> None:
+    for told in (
+        "Candidates 70,707 index dates of 9,191 members",
+        "Eligible 20,202",
+        "−18,992 Eligible, but nobody's closest comparator",
+        "−978 Merged: Without back pain before the index date; Cancer",
+        "1 criterion excluded nobody",
+        "In matched pairs 1,210 members, one index date each",
+    ):
+        assert told in rendered.text
+
+
+def test_what_is_withheld_says_so(rendered: Page) -> None:
+    assert rendered.cells("matched", after="Imaging, days 1 to 90")[1:] == [
+        "withheld 99.38", "withheld", "withheld 98.11", "withheld", "withheld", "withheld",
+    ]  # fmt: skip
+    sex = rendered.cells("Sex unknown")
+    assert (sex[1:4], sex[5:8]) == (["withheld", "withheld", "≤ 0.1"], ["0.0%", "0.0%", "0.000"])
+    assert rendered.cells("Hemiplegia or paraplegia")[5:8] == ["withheld", "withheld", "≤ 0.2"]
+    assert rendered.cells("quarantined: null key and merged: reversed")[1:] == ["withheld"]
+
+
+def test_the_reader_is_told_what_not_to_conclude(rendered: Page) -> None:
+    for told in (
+        "Joining is a choice.",
+        "observational",
+        "Residual confounding",
+        "Withheld is not zero",
+        "multiple of 11",
+    ):
+        assert told in rendered.text
+
+
+def test_the_page_is_whole_in_itself(rendered: Page) -> None:
+    assert not re.search(
+        r"https?:|//[a-z]|url\(|@import|<script|<link|<img|<iframe|<object|\bsrc=|\bon\w+=", rendered.html
+    )
+    assert {tag for tag, _ in rendered.elements}.isdisjoint({"script", "link", "img", "iframe", "object", "base"})
+
+
+def test_the_same_document_gives_the_same_bytes(rendered: Page, tmp_path: Path) -> None:
+    assert render(released(), tmp_path).html == rendered.html
+
+
+def test_hostile_words_stay_words(tmp_path: Path) -> None:
+    document = released()
+    protocol = document["protocol"]
+    protocol |= {"title": HOSTILE, "question": HOSTILE, "cautions": [HOSTILE]}
+    for arm in ("treated", "comparator"):
+        protocol["cohort"][arm]["label"] = f"{arm} {HOSTILE} 疼痛"
+    for row in (*document["effects"], *document["balance"]):
+        row["label"] = HOSTILE
+    document["score"]["warnings"] = [HOSTILE]
+    page = render(document, tmp_path)
+    assert "script" not in {tag for tag, _ in page.elements}
+    assert "<script" not in page.html
+    assert unescape(page.html).count(HOSTILE) >= 10
+
+
+def test_a_study_without_pairs_says_that_it_has_no_answer(tmp_path: Path) -> None:
+    page = render(without_pairs(), tmp_path)
+    assert "No pair was matched, so this study has no answer." in page.text
+    assert page.cells("matched", after="Imaging, days 1 to 30")[1:] == [
+        "0 0", "not estimable", "0 0", "not estimable", "not estimable", "not estimable",
+    ]  # fmt: skip
+
+
+def test_a_study_with_everything_withheld_shows_no_count(tmp_path: Path) -> None:
+    page = render(withheld(), tmp_path)
+    assert "The answer is withheld" in page.text
+    withheld_rows = [row for row in page.rows if row and row[0] in ("matched", "crude")]
+    assert withheld_rows
+    assert {cell for row in withheld_rows for cell in row[1:]} == {"withheld", "withheld withheld"}
+    for anchor, _ in SECTIONS:
+        assert f'id="{anchor}"' in page.html
+
+
+def test_an_interval_that_holds_one_is_no_difference(tmp_path: Path) -> None:
+    document = released()
+    document["effects"][1] |= limits("rate_ratio", 0.9, 0.7, 1.2)
+    page = render(document, tmp_path)
+    assert "was not clearly different between Program and Therapy" in page.text
+    assert "so no such cause is needed" in page.text
+
+
+def test_plots_follow_the_page_in_colour_and_font(rendered: Page) -> None:
+    drawn = re.findall(r"<svg.*?</svg>", rendered.html, flags=re.DOTALL)
+    assert len(drawn) == 2 * len(draw_plots(released()))
+    for svg in drawn:
+        assert not re.search(r"#[0-9a-fA-F]{6}\b", svg)
+        assert not re.search(r"<style|<clipPath|clip-path|DejaVu", svg)
+        assert "aria-label=" in svg
+
+
+def test_words_in_plots_are_words_and_large_enough(rendered: Page) -> None:
+    for svg in re.findall(r"<svg.*?</svg>", rendered.html, flags=re.DOTALL):
+        width = float(re.findall(r'viewBox="0 0 ([\d.]+)', svg)[0])
+        assert width in (WIDE.width, NARROW.width)
+        assert NARROW.width <= 390 - 2 * 18
+        sizes = [float(size) for size in re.findall(r"font(?:-size)?:[^;\"]*?([\d.]+)px", svg)]
+        assert len(sizes) >= 5
+        assert min(sizes) >= 10
+
+
+def colours(block: str) -> dict[str, str]:
+    return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block))
+
+
+def test_figures_have_the_light_colours_of_the_page() -> None:
+    light, dark, printed = (colours(block) for block in re.findall(r":root \{(.*?)\}", CSS, flags=re.DOTALL))
+    assert {name: light[name] for name in PALETTE} == PALETTE
+    assert len(set(PALETTE.values())) == len(PALETTE)
+    assert printed == light
+    assert set(dark) == set(light)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_words_stand_out_from_the_paper(scheme: int) -> None:
+    """WCAG 2.2, 1.4.3: 4.5 to 1."""
+    scale = colours(re.findall(r":root \{(.*?)\}", CSS, flags=re.DOTALL)[scheme])
+    paper = luminance(scale["paper"])
+    for name in ("ink", "muted", "treated", "comparator", "good", "look"):
+        brighter, darker = sorted((luminance(scale[name]), paper), reverse=True)
+        assert (brighter + 0.05) / (darker + 0.05) >= 4.5, name
+
+
+def test_plots_are_saved_as_files(tmp_path: Path) -> None:
+    paths = save_plots(released(), tmp_path / "plots")
+    assert [path.stem for path in paths] == list(draw_plots(released()))
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+    again = save_plots(released(), tmp_path / "again")
+    assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in again]
+
+
+def test_the_summary_says_the_same_in_a_few_lines() -> None:
+    assert summarise(released()).splitlines() == [
+        "A small study",
+        "  Program: 1,343 eligible members' index dates",
+        "  Therapy: 20,202 eligible candidate dates",
+        "  Matched pairs: 1,210",
+        "  Largest standardised difference: 0.512 before, 0.052 after",
+        "  Imaging, days 1 to 30, crude: rate ratio 0.62 (95% 0.51 to 0.75); "
+        "1,300 against 2,100 per 1,000 person-years",
+        "  Imaging, days 1 to 30, matched: rate ratio 0.352 (95% 0.281 to 0.441); "
+        "1,240 against 3,520 per 1,000 person-years",
+        "  Imaging, days 1 to 90, crude: withheld (small counts)",
+        "  Imaging, days 1 to 90, matched: withheld (small counts)",
+    ]
+    assert "Matched pairs: withheld" in summarise(withheld())
+    assert "matched: rate ratio not estimable; not estimable against" in summarise(without_pairs())
+
+
+def test_numbers_keep_their_digits() -> None:
+    assert [significant(x) for x in (0.348, 1.2, 1680.0, -12.34, 0.0)] == ["0.348", "1.20", "1,680", "−12.3", "0"]
+    assert [signed(-0.0001, 3), signed(-0.25, 2)] == ["0.000", "−0.25"]
+    assert [mean(0.5, "flag"), mean(294000.0, "cents"), mean(41.4, "years")] == ["50.0%", "$2,940", "41.4"]
+    assert [window((-365, -1)), window((0, 0))] == ["days −365 to −1", "day 0"]
+
+
+def test_a_ratio_of_zero_has_no_interval() -> None:
+    row = effect("surgery", "Surgery", "crude", "secondary", events_treated=0, rate_ratio=0.0)
+    assert (measure(row, "rate_ratio"), interval(row, "rate_ratio")) == ("0", "no interval")
