@@ -286,7 +286,7 @@ def test_the_answer_is_that_of_the_document(rendered: Page) -> None:
         "Rate, treated 1,240 95% interval 1,020 to 1,480",
         "Rate, comparator 3,520 95% interval 3,110 to 3,990",
         "Rate difference −2,280 95% interval −2,770 to −1,790",
-        "Matched pairs 1,210 of 1,343 eligible treated index dates",
+        "Matched pairs 1,210 eligible treated index dates: 1,343",
         "Largest standardised difference 0.052 after matching; 0.512 before",
         "Before matching: 0.62 (0.51 to 0.75)",
         "E-value 5.13, and 3.96 for the limit nearest to 1",

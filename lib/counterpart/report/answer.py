@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from counterpart.numerics.balance import IMBALANCE
 from counterpart.numerics.sensitivity import e_value
-from counterpart.report.formats import count, interval, level, measure, share, signed, significant
+from counterpart.report.formats import NOT_ESTIMABLE, count, interval, level, measure, share, signed, significant
 from counterpart.report.words import ARMS, in_sentence, listed, outcome_days, tell_covariates
 
 GOOD, LOOK, UNKNOWN = "as wanted", "look here", "cannot be told"
@@ -84,12 +84,12 @@ def _figures(document: Mapping[str, Any], row: Mapping[str, Any] | None) -> Iter
     yield {
         "name": "Matched pairs",
         "value": count(document["matching"]["n_pairs"]),
-        "note": f"of {count(score['n_treated'])} eligible treated index dates",
+        "note": f"eligible treated index dates: {count(score['n_treated'])}",
         "kind": "pairs",
     }
     yield {
         "name": "Largest standardised difference",
-        "value": signed(largest["after"], 3),
+        "value": NOT_ESTIMABLE if document["matching"]["n_pairs"] == 0 else signed(largest["after"], 3),
         "note": f"after matching; {signed(largest['before'], 3)} before",
         "kind": "smd",
     }
@@ -126,7 +126,7 @@ def judge_controls(document: Mapping[str, Any]) -> tuple[str, str]:
     if not rows:
         return UNKNOWN, "The study names no negative controls."
     if not known:
-        return UNKNOWN, f"None of the {len(rows)} can be shown, so they say nothing for or against the comparison."
+        return UNKNOWN, "None can be shown, so they say nothing for or against the comparison."
     shown = f"{len(known)} of {len(rows)} can be shown"
     off = [row["label"] for row in known if not _holds_one(row)]
     if off:

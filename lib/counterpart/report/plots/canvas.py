@@ -95,10 +95,16 @@ def add_text(figure: Figure, left: float, top: float, text: str, **style: object
     figure.text(left / width, 1 - top / height, text, **{**defaults, **style})  # type: ignore[arg-type]  # style by name
 
 
-def add_row_label(axes: Axes, x: float, y: float, text: str) -> None:
-    """What a row of the axes is about, to the left of them; x and y in their units."""
+def add_row_label(axes: Axes, x: float, y: float, text: str, n_characters: int) -> None:
+    """What a row of the axes is about, to the left of them, cut to so many characters; x and y in their units."""
     axes.annotate(
-        shorten(text, 56), (x, y), xytext=(-13, 0), textcoords="offset points", ha="right", va="center", color=INK
+        shorten(text, n_characters),
+        (x, y),
+        xytext=(-13, 0),
+        textcoords="offset points",
+        ha="right",
+        va="center",
+        color=INK,
     )
 
 

@@ -44,14 +44,15 @@ def contrasts_of(document: Mapping[str, Any], are_controls: bool) -> list[Contra
 def draw_forest(document: Mapping[str, Any], sheet: Sheet, are_controls: bool = False) -> Figure:
     """Two rows a contrast: matched above, filled; crude below, hollow."""
     contrasts = contrasts_of(document, are_controls)
-    pitch, left, right = (58, 6, 140) if sheet.is_narrow else (42, 270, 230)
+    pitch, left, right = (58, 14, 138) if sheet.is_narrow else (42, 270, 230)
     height = pitch * max(len(contrasts), 1)
     figure = new_figure(sheet, 34 + height + 50)
     axes = add_axes(figure, left, 34, sheet.width - left - right, height)
     axes.set_xscale("log")
     axes.set_xlim(*_limits(contrasts))
     axes.set_ylim(max(len(contrasts), 1), 0)
-    axes.axvline(1, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    if not sheet.is_narrow:
+        axes.axvline(1, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     for position, (label, phases) in enumerate(contrasts):
         axes.axhline(position, color=RULE, linewidth=0.6, zorder=0.5)
         _draw_contrast(axes, position, label, phases, sheet)
@@ -77,8 +78,10 @@ def _draw_contrast(
     first, last = axes.get_xlim()
     if sheet.is_narrow:
         axes.text(first, position + 0.18, shorten(label, 50), va="center", color=INK)
+        # 1 is marked beside the intervals only, so that the line does not cross the labels.
+        axes.plot([1, 1], [position + 0.36, position + 0.9], color=INK, linewidth=1, zorder=1)
     else:
-        add_row_label(axes, first, position + 0.5, label)
+        add_row_label(axes, first, position + 0.5, label, 36)
     rows = [(phase, phases[phase]) for phase in ("matched", "crude") if phase in phases]
     for (phase, row), at in zip(rows, (0.47, 0.78) if sheet.is_narrow else (0.3, 0.7), strict=False):
         y = position + at

@@ -66,7 +66,7 @@ def draw_love(document: Mapping[str, Any], sheet: Sheet) -> Figure:
             # The limit stands beside the marks only, so that it does not cross the labels.
             axes.plot([IMBALANCE, IMBALANCE], [position + 0.55, position + 0.95], color=INK, linewidth=1, zorder=1)
         else:
-            add_row_label(axes, 0, y, label)
+            add_row_label(axes, 0, y, label, 54)
         for phase in ("before", "after"):
             _mark(axes, y, phases[phase], phase)
     axes.set_yticks([])

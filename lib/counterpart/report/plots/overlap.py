@@ -43,7 +43,7 @@ def shares_by_bin(document: Mapping[str, Any], phase: str, arm: str) -> list[flo
 def draw_overlap(document: Mapping[str, Any], sheet: Sheet) -> Figure:
     """Two panels on one scale; a withheld bin is a dashed box without height."""
     shares = {(phase, arm): shares_by_bin(document, phase, arm) for phase in _TITLES for arm in ARMS}
-    top = max([share or 0 for bins in shares.values() for share in bins], default=0) or 1
+    top = max([share or 0 for bins in shares.values() for share in bins], default=0) or 0.1
     stacked = sheet.is_narrow
     width = sheet.width - 62 if stacked else (sheet.width - 62 - 46) / 2
     legend, panel = (62, 210) if stacked else (34, 250)

@@ -62,7 +62,7 @@ def _grouped(rules: Sequence[Mapping[str, Any]]) -> list[tuple[tuple[int, int], 
 def draw_windows(document: Mapping[str, Any], sheet: Sheet) -> Figure:
     """One bar a window, day 0 as a line through all of them."""
     bars = bars_of(document["protocol"])
-    pitch, left = (34, 14) if sheet.is_narrow else (27, 190)
+    pitch, left = (34, 14) if sheet.is_narrow else (27, 235)
     figure = new_figure(sheet, 34 + pitch * len(bars) + 44)
     axes = add_axes(figure, left, 34, sheet.width - left - 26, pitch * len(bars))
     first, last = min(bar[1] for bar in bars), max(bar[2] for bar in bars)
@@ -78,7 +78,7 @@ def draw_windows(document: Mapping[str, Any], sheet: Sheet) -> Figure:
         if sheet.is_narrow:
             axes.text(first, row + 0.3, shorten(label, 46), ha="left", va="center", color=INK)
         else:
-            add_row_label(axes, first, y, label)
+            add_row_label(axes, first, y, label, 30)
     _mark_index_date(axes, sheet)
     axes.set_yticks([])
     axes.set_xticks(_ticks(bars, sheet))
