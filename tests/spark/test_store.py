@@ -1,0 +1,244 @@
+"""Delta in and out: atomic results, lines added and taken out in one commit, raw files or a clear message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.testing import assertDataFrameEqual
+
+from counterpart.errors import ContractError, DataError
+from counterpart.store import StageResult, Store
+from counterpart.tables import INTAKE, MEMBERS, PHARMACY, SCORES, UNMATCHED
+
+pytestmark = pytest.mark.spark
+
+Frame = Callable[[str, str], DataFrame]
+
+WANTED = {"claims": True, "roster": False}
+
+
+@pytest.fixture
+def store(spark: SparkSession, tmp_path: Path) -> Store:
+    return Store(spark, f"{tmp_path}/tables/")
+
+
+def units(frame: Frame, text: str) -> DataFrame:
+    return frame(text, UNMATCHED.ddl)
+
+
+def n_commits(store: Store, name: str) -> int:
+    return len(list(Path(store.warehouse, name, "_delta_log").glob("*.json")))
+
+
+def test_results_lie_side_by_side_and_are_replaced_by_key(store: Store, frame: Frame) -> None:
+    mine = units(frame, "unit_id | reason\n 1 | caliper\n 2 | stratum")
+    others = units(frame, "unit_id | reason\n 1 | reuse")
+    newer = units(frame, "unit_id | reason\n 3 | caliper")
+    store.write_result(UNMATCHED, mine, "mine")
+    store.write_result(UNMATCHED, others, "others")
+    store.write_result(UNMATCHED, newer, "mine")
+    assertDataFrameEqual(store.read_result(UNMATCHED, "mine"), newer)
+    assertDataFrameEqual(store.read_result(UNMATCHED, "others"), others)
+    assert store.read_result(UNMATCHED, "nobody's").isEmpty()
+    assert n_commits(store, "unmatched") == 3
+
+
+def test_a_write_that_fails_leaves_what_was_there(store: Store, frame: Frame) -> None:
+    before = units(frame, "unit_id | reason\n 1 | caliper\n 2 | stratum")
+    store.write_result(UNMATCHED, before, "mine")
+    failing = before.withColumn("reason", F.when(F.col("unit_id") == 1, "late").otherwise(F.raise_error(F.lit("no"))))
+    with pytest.raises(Exception, match="no"):
+        store.write_result(UNMATCHED, failing, "mine")
+    assertDataFrameEqual(store.read_result(UNMATCHED, "mine"), before)
+    assert store.version(UNMATCHED) == 0
+
+
+def test_rows_that_break_the_contract_are_refused(store: Store, frame: Frame) -> None:
+    twice = units(frame, "unit_id | reason\n 7 | caliper\n 7 | stratum")
+    with pytest.raises(
+        ContractError, match=r"unmatched has keys \(unit_id\) more than once; .* one row per treated unit"
+    ):
+        store.write_result(UNMATCHED, twice, "mine")
+    with pytest.raises(ContractError, match="table scores: propensity is missing; logit_fixed is string"):
+        store.write_result(
+            SCORES, frame("unit_id | preference", "unit_id bigint, logit_fixed string, preference double"), "k"
+        )
+    assert not store.exists(SCORES)
+
+
+def test_a_table_that_is_not_there(store: Store) -> None:
+    with pytest.raises(DataError, match=r"table members does not exist in .*; run `counterpart ingest` first"):
+        store.version(MEMBERS)
+    assert store.finished(["a"]) == {}
+
+
+def test_parts_versions_and_the_same_rows(store: Store, frame: Frame) -> None:
+    first = frame(
+        "delivery | source | fate | rule | n_rows\n a | x | kept | as_sent | 12\n b | x | kept | as_sent | 15",
+        INTAKE.ddl,
+    )
+    store.replace_where(INTAKE, first.filter("delivery = 'a'"), "delivery", "a")
+    store.replace_where(INTAKE, first.filter("delivery = 'b'"), "delivery", "b")
+    changed = first.withColumn("n_rows", F.col("n_rows") + 1)
+    assert store.holds_the_same(INTAKE, first.repartition(3))
+    assert not store.holds_the_same(INTAKE, changed)
+    assert not store.holds_the_same(INTAKE, first.limit(1))
+    store.replace_where(INTAKE, changed.filter("delivery = 'b'"), "delivery", "b")
+    assertDataFrameEqual(store.read(INTAKE), changed.filter("delivery = 'b'").unionAll(first.filter("delivery = 'a'")))
+    assertDataFrameEqual(store.read(INTAKE, version=1), first)
+    assert store.version(INTAKE) == 2
+
+
+def test_the_newest_record_of_a_stage_counts(store: Store) -> None:
+    def result(key: str, n: int, hour: int) -> StageResult:
+        return StageResult(
+            "match", "small", key, {"members": 3}, {"pairs": n}, datetime(2026, 1, 1, hour, tzinfo=timezone.utc)
+        )
+
+    for one in (result("a", 1, 5), result("b", 2, 3), result("a", 3, 4)):
+        store.record(one, "protocol", "code")
+    assert store.finished() == {"a": result("a", 1, 5), "b": result("b", 2, 3)}
+    assert store.finished(["b", "c"]) == {"b": result("b", 2, 3)}
+
+
+# --- claim lines ------------------------------------------------------------------------------------------------------
+
+FILLS = "member_key bigint, claim_id string, dispensing_date date, paid_cents bigint, version_hash bigint"
+
+
+def fills(frame: Frame, text: str) -> DataFrame:
+    rows = frame(text, FILLS).withColumns({"line_number": F.lit(1), "allowed_cents": F.col("paid_cents")})
+    month = F.year("dispensing_date") * 100 + F.month("dispensing_date")
+    rows = rows.withColumns({"service_month": month, "member_bucket": (F.col("member_key") % 2).cast("int")})
+    missing = {name: kind for name, kind in PHARMACY.columns.items() if name not in rows.columns}
+    return rows.withColumns({name: F.lit(None).cast(kind) for name, kind in missing.items()}).select(*PHARMACY.columns)
+
+
+def test_lines_are_added_corrected_and_taken_out(store: Store, frame: Frame) -> None:
+    table = fills(
+        frame,
+        """member_key | claim_id | dispensing_date | paid_cents | version_hash
+           3          | late     | 2020-01-31      | 100        | 1
+           1          | stays    | 2020-01-31      | 100        | 1
+           1          | stays    | 2020-01-01      | 100        | 1
+           1          | moves    | 2020-01-31      | 100        | 1
+           1          | changes  | 2020-02-01      | 100        | 1
+           2          | goes     | 2020-02-01      | 100        | 1""",
+    ).withColumn("line_number", F.when(F.dayofmonth("dispensing_date") == 1, 2).otherwise(1))
+    added = fills(
+        frame,
+        """member_key | claim_id | dispensing_date | paid_cents | version_hash
+           1          | moves    | 2020-03-01      | 100        | 2
+           1          | changes  | 2020-02-01      | 90         | 2
+           2          | new      | 2020-02-01      | 100        | 1""",
+    ).withColumn("line_number", F.when(F.col("claim_id") == "changes", 2).otherwise(1))
+    store.change_lines(PHARMACY, table, None, {"counterpart.member_buckets": "2"})
+    store.change_lines(PHARMACY, table.limit(0), table.limit(0), {})
+    assert (store.version(PHARMACY), store.properties(PHARMACY)["counterpart.member_buckets"]) == (1, "2")
+    retired = table.filter("claim_id IN ('moves', 'changes', 'goes')")
+    store.change_lines(PHARMACY, added, retired, {})
+    expected = table.filter("claim_id IN ('late', 'stays')").unionAll(added)
+    assertDataFrameEqual(store.read(PHARMACY), expected)
+    assert store.version(PHARMACY) == 2
+    assertDataFrameEqual(store.read(PHARMACY, version=1), table)
+
+
+def test_files_are_by_month_and_bucket_sorted_by_member_and_day(
+    store: Store, frame: Frame, spark: SparkSession
+) -> None:
+    days = [f"2020-0{month}-{day:02d}" for month in (1, 2) for day in (28, 3, 17)]
+    lines = "\n".join(f"{member} | c{member} | {day} | 1 | 1" for day in days for member in (4, 1, 3, 2))
+    store.change_lines(
+        PHARMACY,
+        fills(frame, f"member_key | claim_id | dispensing_date | paid_cents | version_hash\n{lines}"),
+        None,
+        {},
+    )
+    parts = sorted(Path(store.path(PHARMACY)).glob("service_month=*/member_bucket=*/*.parquet"))
+    assert len(parts) == len({part.parent for part in parts}) == 4
+    for part in parts:
+        rows = [tuple(row) for row in spark.read.parquet(str(part)).select("member_key", "dispensing_date").collect()]
+        assert len(rows) == 6
+        assert rows == sorted(rows)
+
+
+# --- staging and raw files --------------------------------------------------------------------------------------------
+
+
+def fail_after(_: DataFrame) -> None:
+    raise KeyError("something went wrong")
+
+
+def test_staged_frames_are_read_back_and_gone_at_the_end(store: Store, frame: Frame) -> None:
+    rows = units(frame, "unit_id | reason\n 1 | caliper")
+    place = Path(store.warehouse, "_staging", "one")
+    with store.staging("one") as stage:
+        assertDataFrameEqual(stage("part", rows), rows)
+        assert stage("nothing", rows.limit(0)).isEmpty()
+        assert place.is_dir()
+    assert not place.exists()
+    with pytest.raises(KeyError), store.staging("one") as stage:
+        fail_after(stage("part", rows))
+    assert not place.exists()
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_csv_parts_are_read_by_name_and_parquet_parts_with_all_columns(
+    store: Store, spark: SparkSession, tmp_path: Path, frame: Frame
+) -> None:
+    write(tmp_path / "csv/claims/1.csv", 'claim_id,person_id\n007,"a ""b"", c"\n')
+    write(tmp_path / "csv/claims/2.csv", "person_id,claim_id,amount\nd,8,1.50\n")
+    write(tmp_path / "csv/claims/3.csv", "")
+    write(tmp_path / "csv/claims/_SUCCESS", "")
+    write(tmp_path / "csv/roster.csv", "person_id\n")
+    delivery = store.read_delivery(str(tmp_path / "csv"), WANTED)
+    ddl = "claim_id string, person_id string, amount string"
+    expected = frame('claim_id | person_id | amount\n 007 | a "b", c | \n 8 | d | 1.50', ddl)
+    assertDataFrameEqual(delivery.tables["claims"], expected)
+    assert (delivery.tables["roster"].columns, delivery.tables["roster"].isEmpty()) == (["person_id"], True)
+    for place, columns in enumerate((["claim_id", "person_id"], ["claim_id", "amount"])):
+        rows = expected.select(*columns).filter(F.col("claim_id") == ("007", "8")[place]).coalesce(1)
+        rows.write.parquet(f"{tmp_path}/parquet/claims/{place}")
+    (tmp_path / "parquet/roster").mkdir()
+    again = store.read_delivery(str(tmp_path / "parquet"), WANTED)
+    assert set(again.tables) == {"claims"}
+    found = again.tables["claims"].select("claim_id", "person_id", "amount")
+    assertDataFrameEqual(found, frame('claim_id | person_id | amount\n 007 | a "b", c | \n 8 | | 1.50', ddl))
+    assert again.fingerprint != delivery.fingerprint
+    assert again.fingerprint == store.read_delivery(str(tmp_path / "parquet"), WANTED).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, r"lacks claims; each must be a folder of Parquet or CSV files or one file"),
+        ({"claims.csv": ""}, "claims has empty files only; a CSV file begins with the names of its columns"),
+        ({"claims.parquet": "no Parquet"}, r"claims cannot be read: FAILED_READ_FILE\.CANNOT_READ_FILE_FOOTER"),
+        ({"claims.csv.gz": "no gzip"}, "claims cannot be read: FAILED_READ_FILE"),
+        ({"claims/a.csv": "x\n1\n", "claims/b.parquet": ""}, r"neither all \.parquet nor all \.csv or \.csv\.gz"),
+    ],
+)
+def test_files_that_cannot_be_read_are_a_message(
+    store: Store, tmp_path: Path, files: dict[str, str], message: str
+) -> None:
+    for name, text in files.items():
+        write(tmp_path / "raw" / name, text)
+    with pytest.raises(DataError, match=message) as told:
+        store.read_delivery(str(tmp_path / "raw"), WANTED)
+    assert told.value.__suppress_context__ or told.value.__context__ is None
+
+
+def test_parts_that_disagree_on_a_type_are_a_message(store: Store, spark: SparkSession, tmp_path: Path) -> None:
+    for kind in ("int", "string"):
+        spark.range(1).select(F.lit(1).cast(kind).alias("line")).write.parquet(f"{tmp_path}/raw/claims/{kind}")
+    with pytest.raises(DataError, match="claims cannot be read: CANNOT_MERGE_SCHEMAS"):
+        store.read_delivery(str(tmp_path / "raw"), WANTED)
