@@ -12,12 +12,11 @@ from typing_extensions import Self
 
 from counterpart.codes import CodeLibrary
 from counterpart.disclosure import release_intake
-from counterpart.ledger import Ledger
+from counterpart.ledger import Ledger, public_address
 from counterpart.progress import TerminalProgress, say
-from counterpart.protocol import Site, Study, content_hash, load_site, load_study
+from counterpart.protocol import Site, Study, code_set_folders, content_hash, load_site, load_study
 from counterpart.report import summarise
 from counterpart.session import build_session
-from counterpart.shipped import shipped_conf
 from counterpart.stages import STAGES, Context, Published, ingest, prepare, publish, run_stages
 from counterpart.store import Store
 
@@ -31,8 +30,7 @@ class Application:
     def __init__(self, site: Path, study: Path | None) -> None:
         self.site: Site = load_site(site)
         self.study: Study | None = load_study(study) if study else None
-        folders = [study.parent.parent / "codesets"] if study else []
-        self.library = CodeLibrary.load([*folders, shipped_conf() / "codesets"])
+        self.library = CodeLibrary.load(code_set_folders(study) if study else [])
         self.progress = TerminalProgress()
         self._open = ExitStack()
 
@@ -102,7 +100,7 @@ class Application:
             "study": context.study.name,
             "protocol_hash": content_hash(context.study),
             "run_id": run_id,
-            "mlflow": self.site.tracking_uri(),
+            "mlflow": public_address(self.site.tracking_uri()),
             "table_versions": dict(context.versions),
             "result_keys": dict(context.keys),
         }
@@ -110,6 +108,6 @@ class Application:
     def _present(self, context: Context, run_id: str, published: Published) -> dict[str, Any]:
         say(summarise(published.document))
         say(f"Report:  {published.report}")
-        say(f"MLflow:  mlflow ui --backend-store-uri {self.site.tracking_uri()}   (run {run_id})")
+        say(f"MLflow:  mlflow ui --backend-store-uri {public_address(self.site.tracking_uri())}   (run {run_id})")
         paths = {"report": str(published.report), "results": str(published.results)}
         return self._told(context, run_id) | {"results": published.document, "paths": paths}

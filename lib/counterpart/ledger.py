@@ -53,7 +53,7 @@ class Ledger:
             self.experiment_id = self._find_experiment() or self._create_experiment()
         except (MlflowException, OSError) as problem:
             raise EnvironmentProblem(
-                f"MLflow at {_without_password(tracking_uri)} cannot be used: {safe_text(str(problem))}"
+                f"MLflow at {public_address(tracking_uri)} cannot be used: {safe_text(str(problem))}"
             ) from None
 
     def _find_experiment(self) -> str | None:
@@ -166,12 +166,7 @@ def _delta_dataset(name: str, path: str, version: int | str) -> Dataset:
     return Dataset(name=name, digest=str(version), source_type=source._get_source_type(), source=source.to_json())
 
 
-def _without_password(address: str) -> str:
+def public_address(address: str) -> str:
     """The address without user and password, which a tracking address may carry."""
     parts = urlsplit(address)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-
-
-def failure_note(problem: BaseException) -> str:
-    """What may be said of an unforeseen failure: its kind and its message without anything that looks like an id."""
-    return f"{type(problem).__name__}: {safe_text(str(problem))}"
