@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from counterpart.disclosure import StudyResults, release
 from counterpart.errors import DataError
 from counterpart.ledger import Ledger
 from counterpart.protocol import Site, content_hash
-from counterpart.report import render_report
+from counterpart.report import render_report, save_plots
 from counterpart.scores.document import example_input, model_from_document
 from counterpart.stages.context import Context, code_version
 from counterpart.stages.run import StageRun
@@ -60,7 +62,9 @@ def publish(context: Context, ledger: Ledger, run_id: str, runs: Sequence[StageR
         report = render_report(document, folder / "report.html")
         results = folder / "results.json"
         results.write_text(json.dumps(document, indent=2, sort_keys=True, default=str) + "\n", encoding="utf-8")
-        _log(context, ledger, run_id, document, [report, results])
+        _log(context, ledger, run_id, document)
+        ledger.log_files(run_id, [report, results], "report")
+        ledger.log_files(run_id, save_plots(document, folder / "plots"), "plots")
         _log_model(ledger, run_id, runs, score)
     return Published(document, report, results)
 
@@ -100,7 +104,12 @@ def _intake(context: Context) -> pd.DataFrame:
 def _describe_run(context: Context, finished: Mapping[str, StageResult], run_id: str) -> dict[str, Any]:
     return {
         "run_id": run_id,
-        "versions": {"counterpart": __version__, "spark": context.spark.version},
+        "versions": {
+            "counterpart": __version__,
+            "python": platform.python_version(),
+            "spark": context.spark.version,
+            **{name: installed(name) for name in ("mlflow", "scikit-learn", "numpy", "pandas")},
+        },
         "code_version": {name: code_version(stage.rooms) for name, stage in STAGES.items()},
         "protocol_hash": content_hash(context.study),
         "table_versions": dict(context.versions),
@@ -111,12 +120,11 @@ def _describe_run(context: Context, finished: Mapping[str, StageResult], run_id:
     }
 
 
-def _log(context: Context, ledger: Ledger, run_id: str, document: dict[str, Any], files: Sequence[Path]) -> None:
+def _log(context: Context, ledger: Ledger, run_id: str, document: dict[str, Any]) -> None:
     tables = {name: (f"{context.store.warehouse}/{name}", version) for name, version in context.versions.items()}
     ledger.log_inputs(run_id, tables)
     ledger.log_metrics(run_id, _metrics(document))
     ledger.log_text(run_id, yaml.safe_dump(context.study.model_dump(mode="json"), sort_keys=False), "protocol.yaml")
-    ledger.log_files(run_id, files, "report")
     for name in ("attrition", "effects", "balance", "event_time"):
         ledger.log_document(run_id, document[name], f"tables/{name}.json")
 
