@@ -27,13 +27,24 @@ def run_demo(folder: Path, members: int, seed: int, rate_ratio: float, dirt: str
             synthesise(settings, claims, progress.steps("synth: blocks of members"))
     planted = _read_planted(claims)
     _require_same(planted["settings"], settings, folder)
-    site = _write_site(folder)
+    site = write_demo_site(folder)
     study = shipped_conf() / "studies" / f"{STUDY}.yaml"
     with Application(site, study) as application:
         told = {**application.ingest(None), **application.run_study()}
     ratio = planted["rate_ratios"]["lumbar_imaging"]["90"]
     say(f"Planted: imaging rate ratio {ratio:.2f} within 90 days")
     return told
+
+
+def write_demo_site(folder: Path) -> Path:
+    """The shipped local site, moved to the demo's folder: the path of its document."""
+    folder.mkdir(parents=True, exist_ok=True)
+    site = yaml.safe_load((shipped_conf() / "sites" / "local.yaml").read_text())
+    site |= {"warehouse": str(folder / "tables"), "reports": str(folder / "reports")}
+    site["source"] |= {"path": str(folder / "claims")}
+    path = folder / "site.yaml"
+    path.write_text(yaml.safe_dump(site, sort_keys=False))
+    return path
 
 
 def _read_planted(claims: Path) -> dict[str, Any]:
@@ -58,13 +69,3 @@ def _require_same(planted: dict[str, Any], settings: SynthSettings, folder: Path
         raise SettingsError(
             f"{folder} holds a demo made with {'; '.join(different)}; remove the folder or choose another with --folder"
         )
-
-
-def _write_site(folder: Path) -> Path:
-    """The shipped local site, moved to the demo's folder."""
-    site = yaml.safe_load((shipped_conf() / "sites" / "local.yaml").read_text())
-    site |= {"warehouse": str(folder / "tables"), "reports": str(folder / "reports")}
-    site["source"] |= {"path": str(folder / "claims")}
-    path = folder / "site.yaml"
-    path.write_text(yaml.safe_dump(site, sort_keys=False))
-    return path
