@@ -2,9 +2,9 @@
 # MAGIC %md
 # MAGIC # Does a digital back-pain program lower lumbar imaging?
 # MAGIC
-# MAGIC The study of `conf/studies/msk_imaging.yaml` on made-up claims: members who do not exist, among whom the program lowers imaging
-# MAGIC to 0.40 of what it would be. On Databricks, install the wheel on the cluster and run all; on a laptop,
-# MAGIC `python notebooks/msk_imaging.py` after `make setup`. To run it on your own claims, write a site document and see the last cell.
+# MAGIC The study of `conf/studies/msk_imaging.yaml` on made-up claims: members who do not exist, among whom the program
+# MAGIC lowers imaging to 0.40 of what it would be. On Databricks, install the wheel on the cluster and run all; on a
+# MAGIC laptop, `python notebooks/msk_imaging.py` after `make setup`. For your own claims see the last cell.
 
 # COMMAND ----------
 
@@ -30,8 +30,8 @@ show = globals().get("display", print)
 
 # MAGIC %md
 # MAGIC ## Run the study
-# MAGIC Claims are made once, ingested once; a stage whose inputs have not changed is reused. What comes back is what may leave the
-# MAGIC site: no ids, no dates of one person, no count from 1 to 10.
+# MAGIC Claims are made and ingested once; a stage whose inputs have not changed is reused. What comes back is what may
+# MAGIC leave the site: no ids, no dates of one person, no count from 1 to 10.
 
 # COMMAND ----------
 
@@ -70,7 +70,7 @@ show(plots["score_overlap"])
 
 # MAGIC %md
 # MAGIC ## What the program changed
-# MAGIC Visits per 1,000 person-years, crude and matched. The matched interval should hold 0.40, the crude one should not.
+# MAGIC Visits per 1,000 person-years, crude and matched. The matched interval should hold 0.40, the crude one not.
 
 # COMMAND ----------
 

@@ -388,10 +388,10 @@ def test_a_demo_folder_without_its_truth_is_refused(tmp_path: Path, capsys: pyte
 
 
 def test_the_demo_has_the_shipped_site_in_its_folder(tmp_path: Path) -> None:
-    from counterpart.demo import _write_site
+    from counterpart.demo import write_demo_site
     from counterpart.protocol import load_site
 
-    site = load_site(_write_site(tmp_path))
+    site = load_site(write_demo_site(tmp_path))
     assert (site.warehouse, site.reports) == (str(tmp_path / "tables"), str(tmp_path / "reports"))
     assert site.source is not None
     assert (site.source.layout, site.source.path) == ("tuva", str(tmp_path / "claims"))
