@@ -238,7 +238,7 @@ class Store:
     def _hold_to_key(self, table: Table, rows: DataFrame) -> None:
         if not table.key:
             return
-        if not rows.groupBy(*table.key).count().filter("count > 1").isEmpty():
+        if rows.groupBy(*table.key).count().filter("count > 1").count():
             raise ContractError(
                 f"table {table.name} has keys ({', '.join(table.key)}) more than once; "
                 f"its grain is one row per {table.grain}"
