@@ -1,0 +1,246 @@
+"""The ingest stage on made-up claims with every kind of dirt: accounts, repetition, interruption, a later delivery."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from counterpart.codes import decode
+from counterpart.errors import DataError, ProtocolError
+from counterpart.protocol import Site
+from counterpart.stages.claims import IngestReport, ingest
+from counterpart.store import Store
+from counterpart.synthetic import SynthSettings, synthesise
+from counterpart.tables import CLAIMS_TABLES, INTAKE, MEDICAL, QUARANTINE, Table
+
+pytestmark = [pytest.mark.spark, pytest.mark.study]
+
+SETTINGS = SynthSettings(
+    members=1_500, seed=5, dirt="typical", start=date(2019, 1, 1), end=date(2021, 1, 29),
+    workers=1, block_members=500, blocks_per_file=2,
+)  # fmt: skip
+RECEIVED_ON = date(2021, 10, 15)
+LINE = ["person_id", "claim_id", "claim_line_number"]
+
+
+@dataclass
+class Notes:
+    """What a person would see."""
+
+    said: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+    def stage(self, _: str) -> Any:
+        return nullcontext()
+
+
+def bring_in(store: Store, claims: Path, notes: Notes | None = None, **site: Any) -> IngestReport:
+    document = {
+        "name": "ingest",
+        "warehouse": store.warehouse,
+        "reports": "reports",
+        "source": {"layout": "tuva", "path": str(claims)},
+        "max_quarantined": 0.2,
+    }
+    return ingest(store, Site.model_validate(document | site), notes or Notes(), RECEIVED_ON)
+
+
+def versions(store: Store) -> dict[str, int]:
+    return {table.name: store.version(table) for table in (*CLAIMS_TABLES, QUARANTINE, INTAKE)}
+
+
+def assert_same(one: DataFrame, other: DataFrame) -> None:
+    assert one.exceptAll(other).isEmpty()
+    assert other.exceptAll(one).isEmpty()
+
+
+@pytest.fixture(scope="module")
+def claims(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return synthesise(SETTINGS, tmp_path_factory.mktemp("ingest") / "claims").out
+
+
+@pytest.fixture(scope="module")
+def store(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(spark, str(tmp_path_factory.mktemp("ingest") / "tables"))
+
+
+@pytest.fixture(scope="module")
+def report(store: Store, claims: Path) -> IngestReport:
+    return bring_in(store, claims)
+
+
+def by_rule(intake: pd.DataFrame) -> dict[tuple[str, str, str], int]:
+    return {(row.source, row.fate, row.rule): row.n_rows for row in intake.itertuples()}
+
+
+def test_every_kind_of_dirt_is_found_and_counted(report: IngestReport, claims: Path) -> None:
+    found = by_rule(report.intake)
+    expected: dict[tuple[str, str, str], int] = {}
+    for source, kinds in json.loads((claims / "truth/dirt.json").read_text()).items():
+        for kind in kinds.values():
+            key = (source, kind["fate"], kind["rule"])
+            expected[key] = expected.get(key, 0) + kind["rows"]
+    counts = json.loads((claims / "truth/planted.json").read_text())["counts"]
+    expected["eligibility", "merged", "adjacent_span"] = counts["adjacent_spans"]
+    expected["program_roster", "merged", "later_enrolment"] = counts["later_enrolments"]
+    assert {key: n for key, n in found.items() if key[2] != "as_sent"} == expected
+    assert len({rule for _, _, rule in expected}) >= 11
+
+
+def test_all_rows_of_the_files_are_accounted_for(report: IngestReport, store: Store, claims: Path) -> None:
+    told = report.intake.groupby("source")["n_rows"].sum().to_dict()
+    assert told == {name: pq.read_table(claims / name, columns=[]).num_rows for name in told}
+    assert set(told) == {"eligibility", "medical_claim", "pharmacy_claim", "program_roster"}
+    kept = report.intake[report.intake.fate == "kept"].groupby("source")["n_rows"].sum()
+    assert store.read(MEDICAL).count() == kept["medical_claim"]
+    rejected = report.intake[report.intake.fate == "quarantined"]
+    expected = rejected.set_index(["source", "rule"])["n_rows"].to_dict()
+    reasons = store.read(QUARANTINE).groupBy("source", "reason").count().collect()
+    assert {(row["source"], row["reason"]): row["count"] for row in reasons} == expected
+
+
+def test_the_same_files_again_are_reused(report: IngestReport, store: Store, claims: Path) -> None:
+    before, notes = versions(store), Notes()
+    again = bring_in(store, claims, notes)
+    assert (again.is_reused, again.delivery, versions(store)) == (True, report.delivery, before)
+    assert by_rule(again.intake) == by_rule(report.intake)
+    assert notes.said == [f"ingest: reused, this delivery is in the tables already (key {report.delivery})"]
+
+
+def shuffle(claims: Path, folder: Path) -> None:
+    """The same rows in another order and in other files."""
+    for number, name in enumerate(("eligibility", "medical_claim", "pharmacy_claim", "program_roster")):
+        rows = pq.read_table(claims / name)
+        order = pd.Series(range(rows.num_rows)).sample(frac=1, random_state=number).to_numpy()
+        (folder / name).mkdir(parents=True)
+        for part in range(3):
+            pq.write_table(rows.take(order[part::3]), folder / name / f"{part}.parquet")
+
+
+def test_interrupted_and_repeated_with_rows_shuffled_over_other_files_the_tables_are_the_same(
+    report: IngestReport, store: Store, claims: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shuffle(claims, tmp_path / "claims")
+    other = Store(store.spark, str(tmp_path / "tables"))
+    write = Store.change_lines
+
+    def stop_before_fills(self: Store, table: Table, *rest: Any) -> None:
+        if table.name == "pharmacy":
+            raise KeyboardInterrupt
+        write(self, table, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "change_lines", stop_before_fills)
+        with pytest.raises(KeyboardInterrupt):
+            bring_in(other, tmp_path / "claims")
+    assert other.finished() == {}
+    assert not list(Path(other.warehouse, "_staging").iterdir())
+    medical = other.version(MEDICAL)
+    repeated = bring_in(other, tmp_path / "claims")
+    assert not repeated.is_reused
+    assert other.version(MEDICAL) == medical
+    assert by_rule(repeated.intake) == by_rule(report.intake)
+    for table in CLAIMS_TABLES:
+        assert_same(other.read(table), store.read(table))
+    assert_same(other.read(QUARANTINE).drop("delivery"), store.read(QUARANTINE).drop("delivery"))
+
+
+def test_too_much_rejected_stops_before_anything_is_written(claims: Path, tmp_path: Path, spark: SparkSession) -> None:
+    store = Store(spark, str(tmp_path / "tables"))
+    write_later(claims, tmp_path / "raw", choose(claims, None, 20).assign(claim_line_number=None))
+    message = r"medical_claim: 100\.0% of the rows would be quarantined \(null_key\); the site allows 20\.0%"
+    with pytest.raises(DataError, match=message):
+        bring_in(store, tmp_path / "raw")
+    assert not [path for path in Path(store.warehouse).iterdir() if path.name != "_staging"]
+
+
+def test_a_site_without_a_source_and_a_folder_without_claims(spark: SparkSession, tmp_path: Path) -> None:
+    store = Store(spark, str(tmp_path / "tables"))
+    with pytest.raises(ProtocolError, match="has no section `source`"):
+        bring_in(store, tmp_path, source=None)
+    with pytest.raises(DataError, match="lacks eligibility, medical_claim, pharmacy_claim; each must be"):
+        bring_in(store, tmp_path)
+    assert not Path(store.warehouse).exists()
+
+
+# --- a later delivery -------------------------------------------------------------------------------------------------
+
+
+def lines_of(store: Store) -> pd.DataFrame:
+    """The final lines by their key, with what the later delivery changes."""
+    # Without nulls: pandas would make floats of the codes.
+    procedure = F.coalesce("procedure", F.lit(0)).alias("procedure")
+    key = ("member_key", "claim_id", "line_number")
+    lines = store.read(MEDICAL).select(*key, procedure, "paid_cents", "service_date")
+    return lines.toPandas().set_index(["claim_id", "line_number", "member_key"]).sort_index()
+
+
+def choose(claims: Path, held: pd.DataFrame | None, n: int) -> pd.DataFrame:
+    """Raw rows of paid lines, one row a line, that the table holds as they were sent."""
+    rows = pq.read_table(claims / "medical_claim").to_pandas(date_as_object=True)
+    rows = rows.dropna(subset=[*LINE, "hcpcs_code"]).drop_duplicates([*LINE[1:]], keep=False)
+    if held is None:
+        return rows.head(n)
+    keys = set(held.reset_index()[["claim_id", "line_number"]].itertuples(index=False, name=None))
+    is_held = pd.MultiIndex.from_arrays([rows.claim_id, rows.claim_line_number.astype(int)]).isin(keys)
+    codes = rows.filter(regex=r"hcpcs_code|diagnosis_code_\d").fillna("")
+    is_clean = codes.apply(lambda column: column.str.fullmatch("[0-9A-Z]*")).all(axis=1)
+    return rows[is_held & is_clean & (rows.paid_amount > 1)].sort_values(LINE).head(n)
+
+
+def write_later(claims: Path, folder: Path, rows: pd.DataFrame) -> None:
+    """A delivery of these medical rows; of the other tables, no rows but the first of eligibility."""
+    for name in ("eligibility", "medical_claim", "pharmacy_claim", "program_roster"):
+        (folder / name).mkdir(parents=True)
+        schema = pq.read_schema(next((claims / name).iterdir()))
+        table = schema.empty_table()
+        if name == "medical_claim":
+            table = table.from_pandas(rows, schema=schema, preserve_index=False)
+        if name == "eligibility":
+            table = pq.read_table(claims / name).slice(0, 5)
+        pq.write_table(table, folder / name / "part.parquet")
+
+
+def test_a_later_delivery_appends_and_corrects(
+    report: IngestReport, store: Store, claims: Path, tmp_path: Path
+) -> None:
+    before, before_versions = lines_of(store), versions(store)
+    chosen, paid_on = choose(claims, before, 80), date(2021, 9, 1)
+    again, cheaper, taken_back, new = (chosen.iloc[start : start + 20] for start in range(0, 80, 20))
+    cheaper = cheaper.assign(paid_amount=1.0, paid_date=paid_on)
+    amounts = ["paid_amount", "allowed_amount", "charge_amount"]
+    taken_back = taken_back.assign(**{name: -taken_back[name] for name in amounts}, paid_date=paid_on)
+    new = new.assign(claim_id="later-" + new.claim_id, hcpcs_code="72148")
+    write_later(claims, tmp_path / "later", pd.concat([again, cheaper, taken_back, new]))
+    later = bring_in(store, tmp_path / "later")
+    assert by_rule(later.intake[later.intake.source == "medical_claim"]) == {
+        ("medical_claim", "merged", "duplicate"): 20,
+        ("medical_claim", "kept", "as_sent"): 40,
+        ("medical_claim", "merged", "reversed"): 20,
+    }
+    after = lines_of(store)
+    keys = {name: pd.MultiIndex.from_arrays([rows.claim_id, rows.claim_line_number.astype(int)])
+            for name, rows in (("cheaper", cheaper), ("taken_back", taken_back), ("new", new))}  # fmt: skip
+    line = after.index.droplevel("member_key")
+    assert not line.isin(keys["taken_back"]).any()
+    assert set(after[line.isin(keys["cheaper"])].paid_cents) == {100}
+    added = after[line.isin(keys["new"])]
+    assert (len(added), {decode(code) for code in added.procedure}) == (20, {("hcpcs", "72148")})
+    old = before.index.droplevel("member_key")
+    touched = keys["cheaper"].union(keys["taken_back"])
+    pd.testing.assert_frame_equal(after[~line.isin(touched.union(keys["new"]))], before[~old.isin(touched)])
+    changed = {name for name, number in versions(store).items() if number != before_versions[name]}
+    assert changed == {"medical", "intake"}
+    assert versions(store)["medical"] == before_versions["medical"] + 1
