@@ -74,12 +74,12 @@ def live_files(table: Path, version: int | None = None) -> list[str]:
 class Oracle:
     """A DuckDB database with the claims tables as views and the study document as small tables."""
 
-    def __init__(self, warehouse: Path, study: Path, threads: int = 2, versions: Mapping[str, int] | None = None):
+    def __init__(self, warehouse: Path, study: Path, threads: int = 2, memory_gb: int = 4) -> None:
         self.warehouse = warehouse
         self.study: dict[str, Any] = yaml.safe_load(study.read_text())
-        self.database = duckdb.connect(config={"threads": threads})
+        self.database = duckdb.connect(config={"threads": threads, "memory_limit": f"{memory_gb}GB"})
         for table in CLAIMS:
-            files = live_files(warehouse / table, (versions or {}).get(table))
+            files = live_files(warehouse / table)
             self.database.execute(f"create view {table} as from read_parquet({files}, hive_partitioning = true)")
         self._set(code_sets=str(study.parent.parent / "codesets" / "*.csv"))
         _tell_events(self)

@@ -25,6 +25,8 @@ PROGRAM = "digital_msk"
 BACK_PAIN = encode("icd10cm", "M545")
 THERAPY = encode("hcpcs", "97110")
 SHARED_THERAPY = encode("hcpcs", "97140")
+# A mild form of a disease and the grave one that silences it in the Charlson index.
+MILD_AND_GRAVE = ("B18.1", "I85.0"), ("E11.9", "E11.2")
 # Common in claims, and in no code set of the study.
 NOISE = (encode("hcpcs", "80053"), encode("icd10cm", "Z00.00"))
 
@@ -73,7 +75,7 @@ def _letters_of(code: int) -> str:
 def _near_codes(system: str, first: str, last: str) -> list[int]:
     if system == "ndc":
         return [encode(system, first), encode(system, f"{int(first) + 1:011d}")]
-    inside = [first, first, last, first + "1", last + "9"]
+    inside = [first, first, last, first + "1", last + "9", last + "Z"]
     before, after = LETTERS[LETTERS.index(first[-1]) - 1], LETTERS[(LETTERS.index(last[-1]) + 1) % len(LETTERS)]
     outside = [first[:-1], first[:-1] + before, last[:-1] + after]
     return [encode(system, text) for text in (*inside, *outside) if 0 < len(text) <= 7]
@@ -112,6 +114,9 @@ class _Story:
             self._claim(
                 self._near(index, EDGES), [NOISE[0]], [NOISE[1], self._any_code("icd10cm", "icd10cm", "icd9cm")]
             )
+        if self._happens(0.1):
+            diseases = self._one_of(MILD_AND_GRAVE)
+            self._claim(self._near(index, EDGES), [NOISE[0]], [encode("icd10cm", code) for code in diseases])
         for _ in range(int(self.random.integers(0, 6))):
             procedures = [self._any_code("hcpcs") for _ in range(int(self.random.integers(1, 4)))]
             self._claim(self._near(index, EDGES), procedures, [NOISE[1], self._one_of((BACK_PAIN, NOISE[1]))])
@@ -124,7 +129,7 @@ class _Story:
         age = int(self._one_of((17, 18, 18, 34, 35, 44, 50, 60, 65, 80, 121)))
         shift = int(self._one_of((0, -1, 1, 100)))
         birth = date(2020 - age, 2, 29 if age % 4 == 0 else 28) if self._happens(0.2) else _years_before(index, age)
-        death = index + timedelta(days=int(self._one_of((0, -1, 1, 30, 90, 200)))) if self._happens(0.15) else None
+        death = index + timedelta(days=int(self._one_of((0, -1, 1, 59, 59, 90, 200)))) if self._happens(0.15) else None
         residences = [(START, self._one_of(STATES))] if self._happens(0.9) else []
         residences += [(index + timedelta(days=int(self._one_of((-30, 0, 1)))), self._one_of(STATES))]
         residences = [(day, state) for day, state in residences if state is not None]

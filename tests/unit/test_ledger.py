@@ -23,7 +23,7 @@ import pytest
 from counterpart import __version__
 from counterpart import ledger as ledgers
 from counterpart.errors import DataError, EnvironmentProblem
-from counterpart.ledger import Ledger, failure_note, flatten
+from counterpart.ledger import Ledger, flatten
 from counterpart.scores.document import example_input
 from counterpart.scores.model import Diagnostics, ScoreModel, Term
 
