@@ -57,6 +57,9 @@ appender.nowhere.type = Null
 appender.nowhere.name = nowhere
 rootLogger.level = off
 rootLogger.appenderRef.nowhere.ref = nowhere
+# A session started from Python counts as a shell, whose own logger would otherwise raise the level again, and say so.
+logger.shell.name = org.apache.spark.api.python.PythonGatewayServer
+logger.shell.level = off
 """
 
 
