@@ -27,6 +27,8 @@ THERAPY = encode("hcpcs", "97110")
 SHARED_THERAPY = encode("hcpcs", "97140")
 # A mild form of a disease and the grave one that silences it in the Charlson index.
 MILD_AND_GRAVE = ("B18.1", "I85.0"), ("E11.9", "E11.2")
+# What the negative controls count.
+UNRELATED = tuple(encode("icd10cm", code) for code in ("L23.9", "H61.20", "L60.0"))
 # Common in claims, and in no code set of the study.
 NOISE = (encode("hcpcs", "80053"), encode("icd10cm", "Z00.00"))
 
@@ -95,10 +97,12 @@ class _Story:
         index = INDEX_START + timedelta(days=int(self.random.integers(0, (INDEX_END - INDEX_START).days + 1)))
         if self._happens(0.3):
             index = self._one_of((INDEX_START, INDEX_END, date(2020, 2, 29), date(2020, 3, 1)))
-        self._be_a_member(index)
+        dies_at_enrolment = self._happens(0.05)
+        self._be_a_member(index, dies_at_enrolment)
         self._be_covered(index)
-        if self._happens(0.5):
-            day = index + timedelta(days=int(self._one_of((0, 0, 0, 0, -1, 1, 60, 400, -400))))
+        if dies_at_enrolment or self._happens(0.5):
+            days = 60 if dies_at_enrolment else int(self._one_of((0, 0, 0, 0, -1, 1, 60, 400, -400)))
+            day = index + timedelta(days=days)
             self.claims.program.append((self.member, PROGRAM, day, None))
         if self._happens(0.1):
             self.claims.program.append((self.member, "another_program", index - timedelta(days=10), None))
@@ -117,19 +121,24 @@ class _Story:
         if self._happens(0.1):
             diseases = self._one_of(MILD_AND_GRAVE)
             self._claim(self._near(index, EDGES), [NOISE[0]], [encode("icd10cm", code) for code in diseases])
+        if self._happens(0.2):
+            self._claim(self._near(index, (0, 1, 30, 90, 91, -1)), [NOISE[0]], [self._one_of(UNRELATED)])
         for _ in range(int(self.random.integers(0, 6))):
             procedures = [self._any_code("hcpcs") for _ in range(int(self.random.integers(1, 4)))]
             self._claim(self._near(index, EDGES), procedures, [NOISE[1], self._one_of((BACK_PAIN, NOISE[1]))])
         for _ in range(int(self.random.integers(0, 4))):
             self._fill(self._near(index, EDGES))
 
-    def _be_a_member(self, index: date) -> None:
+    def _be_a_member(self, index: date, dies_at_enrolment: bool) -> None:
         if self._happens(0.04):
             return
         age = int(self._one_of((17, 18, 18, 34, 35, 44, 50, 60, 65, 80, 121)))
         shift = int(self._one_of((0, -1, 1, 100)))
         birth = date(2020 - age, 2, 29 if age % 4 == 0 else 28) if self._happens(0.2) else _years_before(index, age)
-        death = index + timedelta(days=int(self._one_of((0, -1, 1, 59, 59, 90, 200)))) if self._happens(0.15) else None
+        death = index + timedelta(days=int(self._one_of((0, -1, 1, 30, 90, 200)))) if self._happens(0.15) else None
+        if dies_at_enrolment:
+            # The last day before treatment: both reasons end the follow-up of a comparator on one day.
+            death = index + timedelta(days=59)
         residences = [(START, self._one_of(STATES))] if self._happens(0.9) else []
         residences += [(index + timedelta(days=int(self._one_of((-30, 0, 1)))), self._one_of(STATES))]
         residences = [(day, state) for day, state in residences if state is not None]

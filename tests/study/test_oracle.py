@@ -80,6 +80,8 @@ def assert_everything_happens(oracle: Oracle) -> None:
     idle = column("select criterion from attrition where step > 0 group by all having sum(n_excluded) = 0")
     assert not idle, f"nobody falls at {idle}"
     assert column("select distinct censored_by from follow_up") == {"treatment", "death", "coverage_end", "data_end"}
+    ties = "censored_by = 'treatment' and death_date = end_date"
+    assert column(f"select unit from cohort join follow_up using (unit) join members using (member_key) where {ties}")
     assert (
         column("select name from asked_covariates where name not in (select name from covariates)") <= SELDOM_ELIGIBLE
     )
