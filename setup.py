@@ -45,6 +45,7 @@ LOCAL = ["pyspark==4.2.0", "delta-spark==4.4.0"]
 
 DEV = [
     "pytest>=9,<10",
+    "pytest-xdist>=3.6,<4",
     "hypothesis>=6.100,<7",
     "duckdb>=1.1,<3",
     "statsmodels>=0.14.4,<1",

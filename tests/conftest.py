@@ -17,7 +17,11 @@ PUBLIC_CLAIMS = ROOT.parent / "shared" / "data"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what reads the public claims where these are not."""
+    """Tests on the one demo study first and in one process, others by file; skip what reads absent public claims."""
+    on_demo = {item: "installation" in getattr(item, "fixturenames", ()) for item in items}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("demo" if on_demo[item] else item.nodeid.partition("::")[0]))
+    items.sort(key=lambda item: not on_demo[item])
     if PUBLIC_CLAIMS.is_dir():
         return
     absent = pytest.mark.skip(reason="the public claims are not beside the checkout (../shared/data)")
@@ -51,6 +55,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         shuffle_partitions=2,
         conf={
             "spark.default.parallelism": "2",
+            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
             "spark.sql.warehouse.dir": str(folder / "warehouse"),
             "spark.local.dir": str(folder / "scratch"),
         },

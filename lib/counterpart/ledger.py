@@ -169,4 +169,5 @@ def _delta_dataset(name: str, path: str, version: int | str) -> Dataset:
 def public_address(address: str) -> str:
     """The address without user and password, which a tracking address may carry."""
     parts = urlsplit(address)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    # Put together again, sqlite:////folder would lose its empty host.
+    return address.replace(f"{parts.netloc}", parts.netloc.rpartition("@")[2], 1) if "@" in parts.netloc else address

@@ -38,6 +38,8 @@ LOCAL = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     # Delta reads a table's state in 50 tasks by default: seconds per table on two cores.
     "spark.databricks.delta.snapshotPartitions": "2",
+    # A study has more plans than the 100 compiled ones that Spark keeps: a third of a warm run was compiling again.
+    "spark.sql.codegen.cache.maxEntries": "2000",
 }
 
 

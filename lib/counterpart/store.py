@@ -16,7 +16,16 @@ from datetime import datetime, timezone
 from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from delta.exceptions import DeltaConcurrentModificationException
+from delta.exceptions import (
+    ConcurrentAppendException,
+    ConcurrentDeleteDeleteException,
+    ConcurrentDeleteReadException,
+    ConcurrentTransactionException,
+    ConcurrentWriteException,
+    DeltaConcurrentModificationException,
+    MetadataChangedException,
+    ProtocolChangedException,
+)
 from delta.tables import DeltaTable
 from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]  # py4j ships no types
 from pyspark.errors import AnalysisException
@@ -31,6 +40,17 @@ if TYPE_CHECKING:
 RESULT_KEY = "result_key"
 _ATTEMPTS = 5
 _ENDINGS = (".parquet", ".csv", ".csv.gz")
+# In Python these have no common class.
+_LOST_RACES = (
+    ConcurrentAppendException,
+    ConcurrentDeleteDeleteException,
+    ConcurrentDeleteReadException,
+    ConcurrentTransactionException,
+    ConcurrentWriteException,
+    DeltaConcurrentModificationException,
+    MetadataChangedException,
+    ProtocolChangedException,
+)
 Answer = TypeVar("Answer")
 
 
@@ -334,7 +354,7 @@ def _retrying(write: Callable[[], Answer]) -> Answer:
     for attempt in range(_ATTEMPTS):
         try:
             return write()
-        except DeltaConcurrentModificationException:
+        except _LOST_RACES:
             if attempt == _ATTEMPTS - 1:
                 raise
         except AnalysisException as problem:

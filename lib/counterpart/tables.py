@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """A contract. `grain` completes the sentence "one row per"; `columns` maps names to Spark DDL types, in order.
 

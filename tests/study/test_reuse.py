@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,40 +51,38 @@ def test_another_outcome_computes_outcomes_and_what_follows(installation, root, 
 
 
 def test_an_interrupted_run_is_resumed_and_its_tables_are_the_same(spark, installation, twin, monkeypatch):
-    """Every stage is stopped twice: between its tables, and after the last but before it is recorded."""
-    stopped: set[tuple[str, str]] = set()
+    """Stopped between the two tables of a stage, after the last one before it is recorded, and between two others.
 
-    def stopping(method: Callable[..., None], name_of: Callable[..., tuple[str, str]], before: bool):
-        def call(self: Store, *arguments: Any) -> None:
-            point = name_of(*arguments)
-            if not before:
-                method(self, *arguments)
-            if point not in stopped:
-                stopped.add(point)
-                raise PulledPlug
-            if before:
-                method(self, *arguments)
+    `tests/bench/test_killed.py` kills the driver in every stage.
+    """
+    stops = {"attrition", "match", "balance"}
 
-        return call
+    def stop_at(point: str) -> None:
+        if point in stops:
+            stops.remove(point)
+            raise PulledPlug
 
-    def table_of(table: Table, rows: DataFrame, key: str) -> tuple[str, str]:
-        return key, "written"
+    write_result, record = Store.write_result, Store.record
 
-    def stage_of(result: Any, *rest: Any) -> tuple[str, str]:
-        return result.result_key, "recorded"
+    def write_and_stop(store: Store, table: Table, rows: DataFrame, key: str) -> None:
+        stop_at(table.name)
+        write_result(store, table, rows, key)
 
-    monkeypatch.setattr(Store, "write_result", stopping(Store.write_result, table_of, before=False))
-    monkeypatch.setattr(Store, "record", stopping(Store.record, stage_of, before=True))
-    attempts = 0
-    told = None
-    while told is None:
-        attempts += 1
-        try:
-            with Application(twin.site, twin.study) as application:
+    def stop_and_record(store: Store, result: Any, *rest: Any) -> None:
+        stop_at(result.stage)
+        record(store, result, *rest)
+
+    monkeypatch.setattr(Store, "write_result", write_and_stop)
+    monkeypatch.setattr(Store, "record", stop_and_record)
+    reused = []
+    while stops or not reused:
+        with Application(twin.site, twin.study) as application:
+            try:
                 told = application.run_study()
-        except PulledPlug:
-            continue
-    assert attempts == 2 * len(STAGES) + 1
+            except PulledPlug:
+                continue
+            reused = [name for name, stage in told["stages"].items() if stage["reused"]]
+    assert reused == ["cohort", "covariates", "score", "match", "outcomes"]
     assert told["result_keys"] == installation.told["result_keys"]
     assert_same_results(spark, installation, twin)
 
