@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PUBLIC_CLAIMS = ROOT.parent / "shared" / "data"
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests on the one demo study first and in one process, others by file; skip what reads absent public claims."""
     on_demo = {item: "installation" in getattr(item, "fixturenames", ()) for item in items}

@@ -30,7 +30,6 @@ class Source(Section):
 
     layout: Literal["tuva", "desynpuf"]
     path: Text
-    roster: Text | None = None
 
 
 class SparkSettings(Section):
