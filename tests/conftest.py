@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,16 +13,34 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 ROOT = Path(__file__).resolve().parents[1]
+# The files that use the study which tests/study/conftest.py runs once.
+ON_THE_DEMO = (
+    "test_study.py",
+    "test_reuse.py",
+    "test_no_future.py",
+    "test_nobody.py",
+    "test_jobs.py",
+    "test_oracle.py",
+)
 PUBLIC_CLAIMS = ROOT.parent / "shared" / "data"
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With several processes: tests on the one demo study share one, others their file; what is costly is made once."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByWhatTheyShare(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "demo" if Path(file).name in ON_THE_DEMO else file
+
+    return ByWhatTheyShare(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests on the one demo study first and in one process, others by file; skip what reads absent public claims."""
-    on_demo = {item: "installation" in getattr(item, "fixturenames", ()) for item in items}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("demo" if on_demo[item] else item.nodeid.partition("::")[0]))
-    items.sort(key=lambda item: not on_demo[item])
+    """The demo's tests, which take longest, first; skip what reads public claims where these are absent."""
+    items.sort(key=lambda item: item.path.name not in ON_THE_DEMO)
     if PUBLIC_CLAIMS.is_dir():
         return
     absent = pytest.mark.skip(reason="the public claims are not beside the checkout (../shared/data)")
