@@ -25,7 +25,7 @@ TOKEN = re.compile(rb"-?\d{9,}|[A-Z]+\d[A-Z0-9-]*")
 
 
 def submit(root: Path, folder: Path, job: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A job in a process of its own, started in `folder`."""
+    """A job in a process of its own, started in `folder`. spark-submit sends both of its streams to standard output."""
     spark_submit = Path(sys.executable).parent / "spark-submit"
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK", "PYSPARK"))}
     return subprocess.run(
@@ -124,9 +124,9 @@ def test_a_broken_protocol_ends_with_its_code_and_all_its_problems(root, install
     )
     done = submit(root, tmp_path, "match", "--study", str(study), "--site", str(installation.site))
     assert done.returncode == 10
-    assert "matching.calliper: unknown key; did you mean caliper?" in done.stderr
-    assert "cohort.index_end" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert "matching.calliper: unknown key; did you mean caliper?" in done.stdout + done.stderr
+    assert "cohort.index_end" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
     assert not [path for path in tmp_path.iterdir() if path != study]
 
 
@@ -136,5 +136,5 @@ def test_a_stage_alone_says_what_must_run_before_it(root, installation, claims, 
         shutil.copytree(installation.warehouse / name, made.warehouse / name)
     done = submit(root, tmp_path, "covariates", "--study", str(made.study), "--site", str(made.site))
     assert done.returncode == 13
-    assert "stage covariates needs cohort" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert "stage covariates needs cohort" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
