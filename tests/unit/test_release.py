@@ -125,9 +125,29 @@ def test_attrition_that_does_not_reconcile_is_refused():
         release(results(matching=matching), STUDY)
 
 
+@pytest.mark.parametrize("phase", ["crude", "matched"])
+def test_a_unit_lost_before_the_effects_is_refused(phase):
+    n_treated = {"crude": 199, "matched": 149}[phase]
+    effects = table(EFFECTS, effect("all", 90, phase, (30, 60), n_treated=n_treated))
+    with pytest.raises(DataError, match="effects of the treated arm do not count"):
+        release(results(effects=effects), STUDY)
+
+
+def test_the_largest_difference_does_not_tell_a_withheld_one():
+    """0.26 of a covariate that three have: told as 0.3, as in its row."""
+    dictionary = table(COVARIATE_DICTIONARY, about(1, "flag"), about(2, "flag"))
+    shown = balance_row(1, "after", (30, 60), (0.2, 0.4), smd=-0.21)
+    withheld = balance_row(2, "after", (3, 60), (0.02, 0.4), smd=0.26)
+    document = release(results(balance=table(BALANCE, shown, withheld), dictionary=dictionary), STUDY)
+    assert document["largest_smd"] == {"before": None, "after": 0.3}
+    document = release(results(balance=table(BALANCE, shown), dictionary=dictionary), STUDY)
+    assert document["largest_smd"]["after"] == 0.21
+
+
 def test_few_pairs_withhold_everything_matched():
     matching = {"n_pairs": 7, "n_no_exact_stratum": 163, "n_outside_caliper": 30, "n_pool_exhausted": 0}
-    effects = table(EFFECTS, effect("all", 90, "matched", (30, 60)), effect("all", 90, "crude", (30, 60)))
+    matched = effect("all", 90, "matched", (30, 60), n_treated=7, n_comparator=7)
+    effects = table(EFFECTS, matched, effect("all", 90, "crude", (30, 60)))
     document = release(results(matching=matching, effects=effects), STUDY)
     assert document["matching"]["n_pairs"] is None
     assert document["largest_smd"] == {"before": None, "after": None}

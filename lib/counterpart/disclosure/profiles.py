@@ -66,12 +66,16 @@ def _step_above(smd: float) -> float:
     return round(SMD_STEP * max(1, math.ceil(abs(smd) / SMD_STEP)), 1)
 
 
-def largest_smd(balance: pd.DataFrame) -> dict[str, float | None]:
-    """The largest absolute standardised difference by phase, over all covariates; it names none of them."""
+def largest_smd(released: Sequence[Mapping[str, Any]], sizes: Sizes) -> dict[str, float | None]:
+    """Rows of `release_balance` -> the largest absolute standardised difference by phase, over all covariates.
+
+    A withheld one counts with its bound, so no covariate differs by more; None where an arm's size is withheld.
+    """
     largest: dict[str, float | None] = {}
     for phase in ("before", "after"):
-        values = balance[balance["phase"] == phase]["smd"].dropna().abs()
-        largest[phase] = None if values.empty else round(float(values.max()), 3)
+        told = (row["smd_at_most"] if row["is_withheld"] else row["smd"] for row in released if row["phase"] == phase)
+        is_shown = all(sizes.of(arm, phase) is not None for arm in ARMS)
+        largest[phase] = max((abs(value) for value in told if value is not None), default=None) if is_shown else None
     return largest
 
 

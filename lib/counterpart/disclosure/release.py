@@ -29,14 +29,16 @@ def release(results: StudyResults, study: Study) -> dict[str, Any]:
     A number that is None is withheld or does not exist. DataError where a name looks like an id or a person's date.
     """
     attrition, sizes = release_attrition(results.attrition, results.matching)
+    _require_all_units(results)
     effects = release_effects(results.effects, study.outcomes.outcomes, sizes)
+    balance = release_balance(results.balance, results.dictionary, sizes)
     document = {
         "protocol": study.model_dump(mode="json"),
         "attrition": attrition,
         "matching": release_matching(results.matching, sizes, attrition["treated"]),
         "score": _release_score(results.score, sizes),
-        "balance": release_balance(results.balance, results.dictionary, sizes),
-        "largest_smd": largest_smd(results.balance) if sizes.pairs is not None else {"before": None, "after": None},
+        "balance": balance,
+        "largest_smd": largest_smd(balance, sizes),
         "score_histogram": release_histogram(results.score_histogram, sizes),
         "effects": effects,
         "event_time": release_event_time(results.event_time, effects, study.outcomes.primary.name, sizes),
@@ -45,6 +47,20 @@ def release(results: StudyResults, study: Study) -> dict[str, Any]:
     }
     _refuse_ids([row["name"] for row in document["balance"]])
     return document
+
+
+def _require_all_units(results: StudyResults) -> None:
+    """Effects and balance are of all eligible units and of all pairs; DataError if a unit was lost on the way."""
+    eligible = {
+        arm: int(steps.sort_values("step")["n_remaining"].iloc[-1]) for arm, steps in results.attrition.groupby("arm")
+    }
+    n_pairs = int(results.matching.get("n_pairs", 0))
+    for name, rows in (("effects", results.effects), ("balance", results.balance)):
+        is_matched = rows["phase"].isin(("matched", "after"))
+        for arm, n_eligible in eligible.items():
+            counted = rows[f"n_{arm}"].astype(int)
+            if not (counted[is_matched] == n_pairs).all() or not (counted[~is_matched] == n_eligible).all():
+                raise DataError(f"{name} of the {arm} arm do not count the units that are eligible and matched")
 
 
 def release_intake(intake: pd.DataFrame) -> dict[str, Any]:
