@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import Path
 from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -79,7 +80,8 @@ class Store:
 
     def __init__(self, spark: SparkSession, warehouse: str) -> None:
         self.spark = spark
-        self.warehouse = warehouse.rstrip("/")
+        # Delta makes tables at absolute addresses only; a relative folder is one of this machine.
+        self.warehouse = warehouse.rstrip("/") if "://" in warehouse else str(Path(warehouse).absolute())
 
     def path(self, table: Table) -> str:
         """Where a table lives."""

@@ -63,7 +63,7 @@ DOORS: dict[tuple[str, str], str] = {
     ("scores.sample", "collect_sample"): "two counts, the dictionary, and the sampled units, which the protocol bounds",
     ("matching.caliper", "measure_caliper"): "a row per arm",
     ("matching.nearest", "summarise_matches"): "one row",
-    ("stages.claims", "_member_buckets"): "a count per source table",
+    ("stages.claims", "ingest"): "a count per source table",
     ("stages.claims", "_account"): "sources x fates x rules of one delivery",
     ("stages.claims", "_read_intake"): "sources x fates x rules of one delivery",
     ("stages.context", "kept"): "a count",

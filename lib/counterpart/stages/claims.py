@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -50,15 +51,16 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
         progress.note(f"ingest: reused, this delivery is in the tables already (key {delivery})")
         return IngestReport(delivery, True, _read_intake(store, delivery))
     with progress.stage("ingest"), store.staging(delivery) as stage:
+        n_rows = {source: frame.count() for source, frame in delivered.tables.items()}
         context = IngestContext(
             delivery=delivery,
             received_on=received_on,
-            member_buckets=_member_buckets(store, site, delivered),
+            member_buckets=_member_buckets(store, site, n_rows),
             existing={table.name: store.read(table) for table in _CLAIMS if store.exists(table)},
             stage=stage,
         )
         claims = build_claims(source.layout, delivered.tables, context)
-        intake = _account(store, claims, delivery, site)
+        intake = _account(store, claims, delivery, site, n_rows)
         _write_claims(store, claims, context)
         _record(store, delivery, delivered)
     return IngestReport(delivery, False, intake)
@@ -67,19 +69,24 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
 _CLAIMS = (MEMBERS, ENROLLMENT, MEDICAL, PHARMACY, PROGRAM)
 
 
-def _member_buckets(store: Store, site: Site, delivered: Delivery) -> int:
+def _member_buckets(store: Store, site: Site, n_rows: Mapping[str, int]) -> int:
     """Buckets of a month: a property of the table, chosen once for files of about `target_lines_per_file` lines."""
     if store.exists(MEDICAL):
         return int(store.properties(MEDICAL).get(BUCKETS_PROPERTY, 1))
-    n_lines = max((frame.count() for frame in delivered.tables.values()), default=0)
-    return max(1, math.ceil(n_lines / _MONTHS_ASSUMED / site.target_lines_per_file))
+    return max(1, math.ceil(max(n_rows.values(), default=0) / _MONTHS_ASSUMED / site.target_lines_per_file))
 
 
-def _account(store: Store, claims: ClaimsDelivery, delivery: str, site: Site) -> pd.DataFrame:
-    """Write quarantine and intake unless an interrupted ingest of this delivery did; stop if too much was rejected."""
+def _account(
+    store: Store, claims: ClaimsDelivery, delivery: str, site: Site, n_rows: Mapping[str, int]
+) -> pd.DataFrame:
+    """Write quarantine and intake unless an interrupted ingest of this delivery did.
+
+    Stops before anything is written if a source row is not accounted for, or if too much was rejected.
+    """
     if store.exists(INTAKE) and not (earlier := _read_intake(store, delivery)).empty:
         return earlier
     intake = claims.intake.toPandas()
+    _require_all_rows(intake, n_rows)
     _hold_to_threshold(intake, site.max_quarantined)
     store.replace_where(QUARANTINE, claims.quarantine, "delivery", delivery)
     store.replace_where(INTAKE, store.spark.createDataFrame(intake, INTAKE.ddl), "delivery", delivery)
@@ -88,6 +95,17 @@ def _account(store: Store, claims: ClaimsDelivery, delivery: str, site: Site) ->
 
 def _read_intake(store: Store, delivery: str) -> pd.DataFrame:
     return store.read(INTAKE).filter(F.col("delivery") == delivery).toPandas()
+
+
+def _require_all_rows(intake: pd.DataFrame, n_rows: Mapping[str, int]) -> None:
+    """In = kept + merged + quarantined, counted from the files themselves."""
+    accounted = intake.groupby("source")["n_rows"].sum().to_dict()
+    lost = [source for source, n in n_rows.items() if int(accounted.get(source, 0)) != n]
+    if lost:
+        raise DataError(
+            f"rows of {', '.join(sorted(lost))} were lost or doubled on the way: kept, merged and quarantined do not "
+            "add up to the rows of the files. Nothing was written"
+        )
 
 
 def _hold_to_threshold(intake: pd.DataFrame, limit: float) -> None:

@@ -98,8 +98,11 @@ def run_covariates(context: Context) -> Metrics:
     """Cohort, claims -> covariates, covariate_dictionary."""
     covariates = covariates_of(context.study)
     plan = plan_events(context.study, context.library, covs.covariate_events(covariates))
-    with kept(_eligible(context)) as units:
-        member_days = _member_days(context, units, plan, covs.covariate_reach(covariates))
+    with (
+        kept(_eligible(context)) as units,
+        # Read twice, for the covariates and for the index that is made of some: the lines must not be.
+        kept(_member_days(context, units, plan, covs.covariate_reach(covariates))) as member_days,
+    ):
         _write(context, "covariates", COVARIATES, covs.build_covariates(units, member_days, plan, covariates))
     dictionary = covs.dictionary_frame(context.spark, covariates)
     _write(context, "covariates", COVARIATE_DICTIONARY, dictionary.coalesce(1))
