@@ -9,24 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path
 from functools import reduce
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from delta.exceptions import (
-    ConcurrentAppendException,
-    ConcurrentDeleteDeleteException,
-    ConcurrentDeleteReadException,
-    ConcurrentTransactionException,
-    ConcurrentWriteException,
-    DeltaConcurrentModificationException,
-    MetadataChangedException,
-    ProtocolChangedException,
-)
+from delta import exceptions as races
 from delta.tables import DeltaTable
 from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]  # py4j ships no types
 from pyspark.errors import AnalysisException
@@ -41,16 +33,18 @@ if TYPE_CHECKING:
 RESULT_KEY = "result_key"
 _ATTEMPTS = 5
 _ENDINGS = (".parquet", ".csv", ".csv.gz")
+# An address names its file system: s3a://, abfss://, dbfs:/.
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 # In Python these have no common class.
 _LOST_RACES = (
-    ConcurrentAppendException,
-    ConcurrentDeleteDeleteException,
-    ConcurrentDeleteReadException,
-    ConcurrentTransactionException,
-    ConcurrentWriteException,
-    DeltaConcurrentModificationException,
-    MetadataChangedException,
-    ProtocolChangedException,
+    races.ConcurrentAppendException,
+    races.ConcurrentDeleteDeleteException,
+    races.ConcurrentDeleteReadException,
+    races.ConcurrentTransactionException,
+    races.ConcurrentWriteException,
+    races.DeltaConcurrentModificationException,
+    races.MetadataChangedException,
+    races.ProtocolChangedException,
 )
 Answer = TypeVar("Answer")
 
@@ -80,8 +74,7 @@ class Store:
 
     def __init__(self, spark: SparkSession, warehouse: str) -> None:
         self.spark = spark
-        # Delta makes tables at absolute addresses only; a relative folder is one of this machine.
-        self.warehouse = warehouse.rstrip("/") if "://" in warehouse else str(Path(warehouse).absolute())
+        self.warehouse = _absolute(warehouse)
 
     def path(self, table: Table) -> str:
         """Where a table lives."""
@@ -223,7 +216,7 @@ class Store:
 
         CSV comes as text, as it is. DataError if the folder or a table is missing, or a file cannot be read.
         """
-        files = {table: _files_of(self.spark, folder, table) for table in wanted}
+        files = {table: _files_of(self.spark, _absolute(folder), table) for table in wanted}
         missing = [table for table, is_required in wanted.items() if is_required and not files[table]]
         if missing:
             raise DataError(
@@ -284,6 +277,11 @@ def _laid_out(lines: DataFrame, table: Table) -> DataFrame:
     day = "service_date" if "service_date" in table.columns else "dispensing_date"
     order = (*table.partitioned_by, "member_key", day, "claim_id", "line_number")
     return lines.repartition(*table.partitioned_by).sortWithinPartitions(*order)
+
+
+def _absolute(folder: str) -> str:
+    """An address as it is; a folder of this machine from its root, for Delta makes tables at absolute places only."""
+    return folder.rstrip("/") if _ADDRESS.match(folder) else str(Path(folder).absolute())
 
 
 def _file_system(spark: SparkSession, folder: str) -> tuple[Any, Any]:

@@ -242,3 +242,14 @@ def test_parts_that_disagree_on_a_type_are_a_message(store: Store, spark: SparkS
         spark.range(1).select(F.lit(1).cast(kind).alias("line")).write.parquet(f"{tmp_path}/raw/claims/{kind}")
     with pytest.raises(DataError, match="claims cannot be read: CANNOT_MERGE_SCHEMAS"):
         store.read_delivery(str(tmp_path / "raw"), WANTED)
+
+
+def test_a_relative_folder_is_one_of_this_machine(spark: SparkSession, tmp_path: Path, monkeypatch) -> None:
+    """Delta refuses tables at relative places; an address keeps its form."""
+    monkeypatch.chdir(tmp_path)
+    assert Store(spark, "demo/tables").warehouse == f"{tmp_path}/demo/tables"
+    assert Store(spark, "s3a://bucket/tables/").warehouse == "s3a://bucket/tables"
+    store = Store(spark, "tables")
+    store.change_lines(MEDICAL, spark.createDataFrame([], MEDICAL.ddl), None, {})
+    assert store.version(MEDICAL) >= 0
+    assert (tmp_path / "tables" / "medical" / "_delta_log").is_dir()
