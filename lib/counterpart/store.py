@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import functions as F
 
 from counterpart.errors import ContractError, DataError
+from counterpart.protocol.site import is_address
 from counterpart.tables import RESULTS, Table, conform
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 RESULT_KEY = "result_key"
 _ATTEMPTS = 5
 _ENDINGS = (".parquet", ".csv", ".csv.gz")
-# An address names its file system: s3a://, abfss://, dbfs:/.
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 # In Python these have no common class.
 _LOST_RACES = (
     races.ConcurrentAppendException,
@@ -281,7 +279,7 @@ def _laid_out(lines: DataFrame, table: Table) -> DataFrame:
 
 def _absolute(folder: str) -> str:
     """An address as it is; a folder of this machine from its root, for Delta makes tables at absolute places only."""
-    return folder.rstrip("/") if _ADDRESS.match(folder) else str(Path(folder).absolute())
+    return folder.rstrip("/") if is_address(folder) else str(Path(folder).absolute())
 
 
 def _file_system(spark: SparkSession, folder: str) -> tuple[Any, Any]:

@@ -250,6 +250,6 @@ def test_a_relative_folder_is_one_of_this_machine(spark: SparkSession, tmp_path:
     assert Store(spark, "demo/tables").warehouse == f"{tmp_path}/demo/tables"
     assert Store(spark, "s3a://bucket/tables/").warehouse == "s3a://bucket/tables"
     store = Store(spark, "tables")
-    store.change_lines(MEDICAL, spark.createDataFrame([], MEDICAL.ddl), None, {})
-    assert store.version(MEDICAL) >= 0
-    assert (tmp_path / "tables" / "medical" / "_delta_log").is_dir()
+    store.change_lines(PHARMACY, spark.createDataFrame([], PHARMACY.ddl), None, {})
+    assert store.version(PHARMACY) >= 0
+    assert (tmp_path / "tables" / "pharmacy" / "_delta_log").is_dir()

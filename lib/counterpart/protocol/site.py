@@ -15,6 +15,11 @@ from counterpart.protocol.section import Problem, Real, Section, Text, Whole
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 
+def is_address(folder: str) -> bool:
+    """Does it name its file system (s3a://, abfss://, dbfs:/), rather than be a folder of this machine?"""
+    return bool(_ADDRESS.match(folder))
+
+
 def _as_spark_reads(value: Any) -> Any:
     """YAML's true and 8 as the text Spark takes."""
     if isinstance(value, bool):
@@ -63,7 +68,7 @@ class Site(Section):
 
     def contradictions(self) -> Iterator[Problem]:
         """MLflow's file cannot lie beside a warehouse that is no folder of this machine."""
-        if self.mlflow is None and _ADDRESS.match(self.warehouse):
+        if self.mlflow is None and is_address(self.warehouse):
             yield ("mlflow",), "is missing: beside a warehouse in an object store there is no place for MLflow's file"
 
     def tracking_uri(self) -> str:
