@@ -15,15 +15,12 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from counterpart.codes import SYSTEMS, CodeLibrary, CodeSet, code_rows, encode_column, is_in
-from counterpart.protocol import Clause, Study
+from counterpart.protocol import ALL_CLAIMS, Clause, Study
 
 if TYPE_CHECKING:
     from datetime import date
 
     from pyspark.sql import Column, DataFrame
-
-MEDICAL_CLAIM = "medical_claim"
-"""The event every claim line shows: with kind `cents` it is total allowed cost, with `count` days of care."""
 
 TELEHEALTH_PLACES = ("02", "10")
 TELEHEALTH_MODIFIER = "95"
@@ -73,7 +70,7 @@ class EventPlan:
 def plan_events(study: Study, library: CodeLibrary, names: Iterable[str]) -> EventPlan:
     """Resolve event names to clauses, signals and code sets. An unknown code set is a CodeSetError."""
     distinct = tuple(dict.fromkeys(names))
-    clauses = tuple(() if name == MEDICAL_CLAIM else study.clauses_of(name) for name in distinct)
+    clauses = tuple(() if name == ALL_CLAIMS else study.clauses_of(name) for name in distinct)
     signals: dict[Signal, None] = {}
     for clause in (clause for group in clauses for clause in group):
         signals[Signal(clause.codes, clause.in_person, clause.therapist)] = None
@@ -103,11 +100,11 @@ def _days_of_claims(medical: DataFrame, plan: EventPlan, people: DataFrame | Non
     lines = medical.withColumnRenamed("service_date", "event_date")
     if people is not None:
         lines = _restrict(lines, people)
-    elif MEDICAL_CLAIM not in plan.names:
+    elif ALL_CLAIMS not in plan.names:
         lines = lines.filter(_may_show(plan))
     claim_days = _add_masks(lines, plan)
     shown = [
-        F.when(_shows(clauses, plan), F.lit(event_id)) if plan.names[event_id] != MEDICAL_CLAIM else F.lit(event_id)
+        F.when(_shows(clauses, plan), F.lit(event_id)) if plan.names[event_id] != ALL_CLAIMS else F.lit(event_id)
         for event_id, clauses in enumerate(plan.clauses)
     ]
     return claim_days.select(

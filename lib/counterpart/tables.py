@@ -11,6 +11,17 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
+TREATED, COMPARATOR = "treated", "comparator"
+ARMS = (TREATED, COMPARATOR)
+"""The values of every column `arm`."""
+
+FIRST_WEEK, LAST_WEEK = -26, 25
+"""Weeks around the index date; week w holds days 7w + 1 to 7w + 7, so day 0 is in week -1."""
+
+SMALLEST_SHOWN = 11
+"""Counts of members or events from 1 to 10 stay on the site; zero may leave (CMS cell size suppression policy)."""
+
+
 @dataclass(frozen=True, eq=False)
 class Table:
     """A contract. `grain` completes the sentence "one row per"; `columns` maps names to Spark DDL types, in order.

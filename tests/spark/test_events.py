@@ -7,8 +7,8 @@ from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
 from counterpart.codes import CodeLibrary, encode, encode_column
-from counterpart.events import MEDICAL_CLAIM, build_member_days, plan_events
-from counterpart.protocol import Clause, Study
+from counterpart.events import build_member_days, plan_events
+from counterpart.protocol import ALL_CLAIMS, Clause, Study
 from counterpart.tables import MEDICAL, PHARMACY
 
 CODE_SETS = {
@@ -132,14 +132,14 @@ def test_people_limit_members_and_dates_inclusively(frame, library, study):
 
 
 def test_every_claim_line_is_a_medical_claim_and_costs_add_up(frame, library, study):
-    plan = plan_events(study, library, [MEDICAL_CLAIM, "mri"])
+    plan = plan_events(study, library, [ALL_CLAIMS, "mri"])
     found = build_member_days(medical_lines(frame), fills(frame), plan, None).filter(F.col("event_id") == 0)
     total = found.agg(F.sum("allowed_cents").alias("cents"), F.count("*").alias("days"))
     assertDataFrameEqual(total, frame("cents | days\n 1680 | 14", "cents bigint, days bigint"))
 
 
 def test_no_lines_no_days(frame, library, study):
-    plan = plan_events(study, library, ["pt_visit", "opioids", MEDICAL_CLAIM])
+    plan = plan_events(study, library, ["pt_visit", "opioids", ALL_CLAIMS])
     nothing = build_member_days(medical_lines(frame).limit(0), fills(frame).limit(0), plan, None)
     assert nothing.isEmpty()
 

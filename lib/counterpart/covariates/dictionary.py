@@ -81,8 +81,6 @@ def _charlson(study: Study) -> Iterator[Covariate]:
 
 def _from_event(flag: EventFlag) -> Covariate:
     start, end = flag.window
-    days = f"{-start}" if end == -1 else f"{-start}_{-end}"
-    name = flag.name or f"{flag.event}_{flag.kind}_{days}"
     what = {"flag": "any", "count": "days with", "cents": "allowed cents of"}[flag.kind]
     label = flag.label or f"{flag.event.replace('_', ' ').capitalize()}: {what}, days {start} to {end}"
-    return Covariate(name, label, flag.kind, flag.window, event=flag.event)
+    return Covariate(flag.covariate_name, label, flag.kind, flag.window, event=flag.event)

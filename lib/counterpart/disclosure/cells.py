@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise, product
 
-# Counts of people or events from 1 to 10 stay on the site; zero may leave (CMS cell size suppression policy).
-SMALLEST_SHOWN = 11
+from counterpart.tables import SMALLEST_SHOWN
 
 # Sums of more than this many shown counts are not searched for small differences: an exact decomposition of an outcome
 # (all imaging = X-ray + CT + MRI + other) has five.

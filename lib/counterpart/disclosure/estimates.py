@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from counterpart.disclosure.cells import Sum, gives_away, may_show, rounded, shown_rounded
-from counterpart.disclosure.results import ARMS, Sizes, plain
+from counterpart.disclosure.results import Sizes, plain
+from counterpart.numerics.rates import DAYS_PER_YEAR, SCALE
+from counterpart.tables import ARMS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,8 +16,6 @@ if TYPE_CHECKING:
     from counterpart.protocol import Outcome
 
 CRUDE, MATCHED = "crude", "matched"
-DAYS_PER_YEAR = 365.25
-PERSON_YEARS = 1000
 
 # Intervals carry the number of people with repeated events; at three digits they do not give it away. Crude results are
 # coarser: with more digits their difference from the matched ones would count the events of the unmatched.
@@ -90,7 +90,9 @@ def _row(row: Mapping[str, Any], outcome: Outcome, sizes: Sizes, is_shown: bool)
         size = sizes.of(arm, phase)
         released[f"n_{arm}"] = size
         released[f"n_complete_{arm}"] = None if size is None else shown_rounded(int(row[f"n_complete_{arm}"]))
-        released[f"person_years_{arm}"] = None if size is None else plain(int(row[f"days_{arm}"]) / DAYS_PER_YEAR, 4)
+        released[f"person_years_{arm}"] = (
+            None if size is None else plain(int(row[f"days_{arm}"]) / float(DAYS_PER_YEAR), 4)
+        )
         released[f"events_{arm}"] = _events(row, arm, phase) if is_shown else None
     return released | (_measures(row, phase) if is_shown else dict.fromkeys(_names_of_measures()))
 
@@ -122,7 +124,7 @@ def _from_rounded(row: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def _rounded_rate(events: int, days: int) -> float | None:
-    return rounded(events) / days * DAYS_PER_YEAR * PERSON_YEARS if days else None
+    return rounded(events) / days * float(SCALE) if days else None
 
 
 def _moved(row: Mapping[str, Any], name: str, value: float | None) -> dict[str, float | None]:

@@ -7,8 +7,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from counterpart.disclosure.cells import choose_states
-from counterpart.disclosure.results import ARMS, Sizes
+from counterpart.disclosure.results import Sizes
 from counterpart.errors import DataError
+from counterpart.tables import ARMS
 
 if TYPE_CHECKING:
     import pandas as pd

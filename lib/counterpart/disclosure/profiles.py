@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from counterpart.disclosure.cells import may_show, merge_neighbours, rounded, shown_rounded
-from counterpart.disclosure.results import ARMS, Sizes, plain
+from counterpart.disclosure.results import Sizes, plain
+from counterpart.numerics.rates import DAYS_PER_YEAR, SCALE
+from counterpart.tables import ARMS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DAYS_PER_YEAR = 365.25
-PERSON_YEARS = 1000
 
 # A standardised difference of a covariate that few people have is told as "at most" this step or its multiple.
 SMD_STEP = 0.1
@@ -66,16 +66,19 @@ def _step_above(smd: float) -> float:
     return round(SMD_STEP * max(1, math.ceil(abs(smd) / SMD_STEP)), 1)
 
 
-def largest_smd(released: Sequence[Mapping[str, Any]], sizes: Sizes) -> dict[str, float | None]:
-    """Rows of `release_balance` -> the largest absolute standardised difference by phase, over all covariates.
+def largest_smd(balance: pd.DataFrame, released: Sequence[Mapping[str, Any]], sizes: Sizes) -> dict[str, float | None]:
+    """BALANCE and its released rows -> the largest absolute standardised difference by phase, naming no covariate.
 
-    A withheld one counts with its bound, so no covariate differs by more; None where an arm's size is withheld.
+    Where a withheld covariate has it, its bound: the value itself would tell the small counts it is made of. None
+    where an arm's size is withheld.
     """
-    largest: dict[str, float | None] = {}
-    for phase in ("before", "after"):
-        told = (row["smd_at_most"] if row["is_withheld"] else row["smd"] for row in released if row["phase"] == phase)
-        is_shown = all(sizes.of(arm, phase) is not None for arm in ARMS)
-        largest[phase] = max((abs(value) for value in told if value is not None), default=None) if is_shown else None
+    exact = {(row["name"], row["phase"]): plain(row["smd"]) for row in balance.to_dict("records")}
+    largest: dict[str, float | None] = {"before": None, "after": None}
+    for phase in largest:
+        told = [(abs(exact[row["name"], phase] or 0.0), row) for row in released if row["phase"] == phase]
+        if told and all(sizes.of(arm, phase) is not None for arm in ARMS):
+            value, row = max(told, key=lambda one: (one[0], one[1]["is_withheld"]))
+            largest[phase] = row["smd_at_most"] if row["is_withheld"] else round(value, 3)
     return largest
 
 
@@ -114,14 +117,14 @@ def release_event_time(
         first = int(weeks["week"].iloc[0])
         for start, end, count in _safe_runs(counts, shown, must_cut=-first):
             at_risk = sum(days[start : end + 1])
-            rate = None if count is None or not at_risk else count / at_risk * DAYS_PER_YEAR * PERSON_YEARS
+            rate = None if count is None or not at_risk else count / at_risk * float(SCALE)
             released.append(
                 {
                     "arm": arm,
                     "first_week": first + start,
                     "last_week": first + end,
                     "n_events": count,
-                    "person_years": plain(at_risk / DAYS_PER_YEAR, 4),
+                    "person_years": plain(at_risk / float(DAYS_PER_YEAR), 4),
                     "rate": plain(rate, 3),
                 }
             )

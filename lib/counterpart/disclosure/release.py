@@ -38,7 +38,7 @@ def release(results: StudyResults, study: Study) -> dict[str, Any]:
         "matching": release_matching(results.matching, sizes, attrition["treated"]),
         "score": _release_score(results.score, sizes),
         "balance": balance,
-        "largest_smd": largest_smd(balance, sizes),
+        "largest_smd": largest_smd(results.balance, balance, sizes),
         "score_histogram": release_histogram(results.score_histogram, sizes),
         "effects": effects,
         "event_time": release_event_time(results.event_time, effects, study.outcomes.primary.name, sizes),

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-ARMS = ("treated", "comparator")
-
 
 @dataclass(frozen=True)
 class StudyResults:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from pyspark.sql import functions as F
 
-from counterpart.effects.units import ARMS, COMPARATOR, TREATED, is_matched, label_sets
+from counterpart.effects.units import is_matched, label_sets
 from counterpart.numerics.balance import FLAG_KINDS, ArmSums, compare_arms
-from counterpart.tables import BALANCE, conform
+from counterpart.tables import ARMS, BALANCE, COMPARATOR, TREATED, conform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from pyspark.sql import functions as F
 
-from counterpart.effects.units import COMPARATOR, TREATED, is_matched, label_sets
+from counterpart.effects.units import is_matched, label_sets
 from counterpart.numerics.moments import COMPONENTS, PRODUCTS, ClusterMoments, Clusters
 from counterpart.numerics.rates import Estimate, RateContrast, Tally, contrast_rates
-from counterpart.tables import EFFECTS, conform
+from counterpart.tables import COMPARATOR, EFFECTS, TREATED, conform
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from counterpart.effects.units import ARMS, is_matched, label_sets, phases_of
-from counterpart.tables import EVENT_TIME, SCORE_HISTOGRAM, conform
+from counterpart.effects.units import is_matched, label_sets, phases_of
+from counterpart.tables import ARMS, EVENT_TIME, FIRST_WEEK, LAST_WEEK, SCORE_HISTOGRAM, conform
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-FIRST_WEEK = -26
-LAST_WEEK = 25
 N_BINS = 20
 
 

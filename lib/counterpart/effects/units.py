@@ -9,10 +9,6 @@ from pyspark.sql import functions as F
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-TREATED = "treated"
-COMPARATOR = "comparator"
-ARMS = (TREATED, COMPARATOR)
-
 
 def label_sets(cohort: DataFrame, matches: DataFrame) -> DataFrame:
     """Cohort (unit) + matches (pair, 1:1) -> eligible unit: unit_id, member_key, arm, set_id (null: not matched).

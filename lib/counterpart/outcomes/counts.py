@@ -8,12 +8,10 @@ from pyspark.sql import functions as F
 
 from counterpart.events import EventPlan
 from counterpart.protocol import ClaimsIndex, Study
-from counterpart.tables import OUTCOME_WEEKS, OUTCOMES, conform
+from counterpart.tables import FIRST_WEEK, LAST_WEEK, OUTCOME_WEEKS, OUTCOMES, conform
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-FIRST_WEEK, LAST_WEEK = -26, 25
 
 
 def outcome_events(study: Study) -> tuple[str, ...]:

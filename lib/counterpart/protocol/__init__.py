@@ -4,6 +4,7 @@ from counterpart.protocol.document import content_hash, load_site, load_study
 from counterpart.protocol.references import code_set_folders
 from counterpart.protocol.site import Site, Source, SparkSettings
 from counterpart.protocol.study import (
+    ALL_CLAIMS,
     Age,
     ClaimsIndex,
     Clause,
@@ -26,6 +27,7 @@ from counterpart.protocol.study import (
 )
 
 __all__ = [
+    "ALL_CLAIMS",
     "Age",
     "ClaimsIndex",
     "Clause",

@@ -10,7 +10,8 @@ from markupsafe import Markup
 from counterpart.numerics.balance import IMBALANCE
 from counterpart.numerics.sensitivity import e_value
 from counterpart.report.formats import NOT_ESTIMABLE, count, interval, level, measure, share, signed, significant
-from counterpart.report.words import ARMS, in_sentence, listed, outcome_days, tell_covariates
+from counterpart.report.words import in_sentence, listed, outcome_days, tell_covariates
+from counterpart.tables import ARMS
 
 GOOD, LOOK, UNKNOWN = "as wanted", "look here", "cannot be told"
 

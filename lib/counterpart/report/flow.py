@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from counterpart.report.words import ARMS, UNMATCHED, criterion
+from counterpart.report.words import UNMATCHED, criterion
+from counterpart.tables import ARMS
 
 
 def build_flow(document: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -19,7 +19,8 @@ from counterpart.report.plots import draw_svgs
 from counterpart.report.provenance import build_intake, build_model, build_provenance, equipoise
 from counterpart.report.results import build_contrasts, build_event_time, build_follow_up
 from counterpart.report.table_one import build_table_one
-from counterpart.report.words import ARMS, listed
+from counterpart.report.words import listed
+from counterpart.tables import ARMS
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 

@@ -9,7 +9,8 @@ import yaml
 
 from counterpart.report.formats import count, signed
 from counterpart.report.plots.overlap import EQUIPOISE, shares_by_bin
-from counterpart.report.words import ARMS, LEFT_OUT, covariate, fate, listed, spell, tell_covariates
+from counterpart.report.words import LEFT_OUT, covariate, fate, listed, spell, tell_covariates
+from counterpart.tables import ARMS
 
 
 def build_model(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from counterpart.report.answer import complete_share, primary_rows
 from counterpart.report.formats import count, interval, measure, share, significant, window
 from counterpart.report.plots.forest import contrasts_of
-from counterpart.report.words import ARMS
+from counterpart.tables import ARMS
 
 _CLUSTERS = {"member": "members", "set_and_member": "pairs and members", "set": "pairs"}
 

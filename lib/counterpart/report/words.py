@@ -8,8 +8,6 @@ from typing import Any
 
 from counterpart.report.formats import window
 
-ARMS = ("treated", "comparator")
-
 # Reasons for which an eligible unit is in no pair; the attrition of an arm ends with them.
 UNMATCHED = {
     "no_exact_stratum": "No comparator in the same stratum",

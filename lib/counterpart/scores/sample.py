@@ -13,14 +13,12 @@ from scipy import sparse
 
 from counterpart.errors import ContractError, DataError
 from counterpart.ordering import stable_order
+from counterpart.tables import SMALLEST_SHOWN
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from counterpart.protocol import Scoring
-
-# Counts from 1 to this are not told, in errors as elsewhere.
-LARGEST_SMALL_CELL = 10
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ def _check_both_arms(n_treated: int, n_comparators: int) -> None:
 
 
 def _in_words(n_units: int) -> str:
-    return f"{n_units:,}" if n_units == 0 or n_units > LARGEST_SMALL_CELL else "1 to 10"
+    return f"{n_units:,}" if n_units == 0 or n_units >= SMALLEST_SHOWN else "1 to 10"
 
 
 def _select_first(units: DataFrame, n_units: int, max_units: int, seed: int) -> DataFrame:

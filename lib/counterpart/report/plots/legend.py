@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from counterpart.report.plots.canvas import ARM_COLOURS, Sheet, add_text, shorten
-from counterpart.report.words import ARMS
+from counterpart.tables import ARMS
 
 
 def draw_arm_legend(figure: Figure, document: Mapping[str, Any], sheet: Sheet) -> None:

@@ -22,7 +22,7 @@ from counterpart.report.plots.canvas import (
     new_figure,
 )
 from counterpart.report.plots.legend import draw_arm_legend
-from counterpart.report.words import ARMS
+from counterpart.tables import ARMS
 
 EQUIPOISE = (0.3, 0.7)
 """Preference scores at which either arm was a live choice (Walker 2013)."""

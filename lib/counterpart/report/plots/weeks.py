@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from counterpart.report.plots.canvas import ARM_COLOURS, INK, MUTED, RULE, Sheet, add_axes, add_text, new_figure
 from counterpart.report.plots.legend import draw_arm_legend
-from counterpart.report.words import ARMS
+from counterpart.tables import ARMS
 
 WEEKS = (-26, 26)
 
