@@ -98,6 +98,10 @@ def histogram() -> list[dict[str, Any]]:
     ]
 
 
+def largest(before: float | None, after: float | None, after_is_bound: bool = False) -> dict[str, Any]:
+    return {"before": before, "after": after, "before_is_bound": False, "after_is_bound": after_is_bound}
+
+
 def released(**changes: Any) -> dict[str, Any]:
     """A released document with some of everything; the changes replace whole parts."""
     study = small_study(
@@ -150,7 +154,7 @@ def released(**changes: Any) -> dict[str, Any]:
                 before=(294000.0, 241000.0, 0.138), after=(258000.0, 239000.0, 0.052),
             ),
         ],
-        "largest_smd": {"before": 0.512, "after": 0.052},
+        "largest_smd": largest(0.512, 0.052),
         "score_histogram": histogram(),
         "effects": [
             effect("imaging", "Imaging", "crude", "primary", **CRUDE),
@@ -194,7 +198,7 @@ def withheld() -> dict[str, Any]:
         | {"converged": True, "n_iterations": 9, "left_out": {}, "separated": [], "warnings": []},
         balance=[row | {"is_withheld": True} | dict.fromkeys(("mean_treated", "mean_comparator", "smd", "smd_at_most"))
                  for row in released()["balance"]],
-        largest_smd={"before": None, "after": None},
+        largest_smd=largest(None, None),
         score_histogram=[row | {"n_units": None} for row in histogram()],
         effects=hidden,
         event_time=[],
@@ -214,7 +218,7 @@ def without_pairs() -> dict[str, Any]:
     return released(
         matching=released()["matching"] | {"n_pairs": 0, "mean_distance": None, "largest_distance": None},
         balance=[row for row in released()["balance"] if row["phase"] == "before"],
-        largest_smd={"before": 0.512, "after": None},
+        largest_smd=largest(0.512, None),
         score_histogram=[row | {"n_units": 0 if row["phase"] == "after" else row["n_units"]} for row in histogram()],
         effects=rows,
         event_time=[],
@@ -477,3 +481,8 @@ def test_numbers_keep_their_digits() -> None:
 def test_a_ratio_of_zero_has_no_interval() -> None:
     row = effect("surgery", "Surgery", "crude", "secondary", events_treated=0, rate_ratio=0.0)
     assert (measure(row, "rate_ratio"), interval(row, "rate_ratio")) == ("0", "no interval")
+
+
+def test_a_bound_is_told_as_one() -> None:
+    document = released(largest_smd=largest(0.512, 0.3, after_is_bound=True))
+    assert "0.512 before, at most 0.300 after" in summarise(document)

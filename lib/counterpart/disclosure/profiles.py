@@ -66,19 +66,24 @@ def _step_above(smd: float) -> float:
     return round(SMD_STEP * max(1, math.ceil(abs(smd) / SMD_STEP)), 1)
 
 
-def largest_smd(balance: pd.DataFrame, released: Sequence[Mapping[str, Any]], sizes: Sizes) -> dict[str, float | None]:
-    """BALANCE and its released rows -> the largest absolute standardised difference by phase, naming no covariate.
+def largest_smd(
+    balance: pd.DataFrame, released: Sequence[Mapping[str, Any]], sizes: Sizes
+) -> dict[str, float | bool | None]:
+    """BALANCE and its released rows -> before, after: the largest absolute standardised difference, whoever has it.
 
-    Where a withheld covariate has it, its bound: the value itself would tell the small counts it is made of. None
-    where an arm's size is withheld.
+    Where a withheld covariate has it, its bound (`before_is_bound`, `after_is_bound`): the value itself would tell the
+    small counts it is made of. None where an arm's size is withheld.
     """
     exact = {(row["name"], row["phase"]): plain(row["smd"]) for row in balance.to_dict("records")}
-    largest: dict[str, float | None] = {"before": None, "after": None}
-    for phase in largest:
+    largest: dict[str, float | bool | None] = {}
+    for phase in ("before", "after"):
         told = [(abs(exact[row["name"], phase] or 0.0), row) for row in released if row["phase"] == phase]
+        value, is_bound = None, False
         if told and all(sizes.of(arm, phase) is not None for arm in ARMS):
-            value, row = max(told, key=lambda one: (one[0], one[1]["is_withheld"]))
-            largest[phase] = row["smd_at_most"] if row["is_withheld"] else round(value, 3)
+            smd, row = max(told, key=lambda one: (one[0], one[1]["is_withheld"]))
+            is_bound = bool(row["is_withheld"])
+            value = row["smd_at_most"] if is_bound else round(smd, 3)
+        largest |= {phase: value, f"{phase}_is_bound": is_bound}
     return largest
 
 

@@ -9,7 +9,17 @@ from markupsafe import Markup
 
 from counterpart.numerics.balance import IMBALANCE
 from counterpart.numerics.sensitivity import e_value
-from counterpart.report.formats import NOT_ESTIMABLE, count, interval, level, measure, share, signed, significant
+from counterpart.report.formats import (
+    NOT_ESTIMABLE,
+    count,
+    interval,
+    largest_difference,
+    level,
+    measure,
+    share,
+    signed,
+    significant,
+)
 from counterpart.report.words import in_sentence, listed, outcome_days, tell_covariates
 from counterpart.tables import ARMS
 
@@ -90,8 +100,8 @@ def _figures(document: Mapping[str, Any], row: Mapping[str, Any] | None) -> Iter
     }
     yield {
         "name": "Largest standardised difference",
-        "value": NOT_ESTIMABLE if document["matching"]["n_pairs"] == 0 else signed(largest["after"], 3),
-        "note": f"after matching; {signed(largest['before'], 3)} before",
+        "value": NOT_ESTIMABLE if document["matching"]["n_pairs"] == 0 else largest_difference(largest, "after"),
+        "note": f"after matching; {largest_difference(largest, 'before')} before",
         "kind": "smd",
     }
 
@@ -109,6 +119,7 @@ def _balance(document: Mapping[str, Any]) -> tuple[str, str]:
     after = document["largest_smd"]["after"]
     if after is None:
         return UNKNOWN, "The standardised differences after matching are withheld or do not exist."
+    told = largest_difference(document["largest_smd"], "after")
     if after <= IMBALANCE:
         return (
             GOOD,
@@ -116,7 +127,7 @@ def _balance(document: Mapping[str, Any]) -> tuple[str, str]:
         )
     return (
         LOOK,
-        f"A covariate still differs by {after:.3f} standard deviations after matching; above {IMBALANCE} is imbalance.",
+        f"A covariate still differs by {told} standard deviations after matching; above {IMBALANCE} is imbalance.",
     )
 
 

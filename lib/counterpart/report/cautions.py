@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from counterpart.numerics.balance import IMBALANCE
-from counterpart.report.formats import count
+from counterpart.report.formats import count, largest_difference
 
 
 def build_cautions(document: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
@@ -19,9 +19,10 @@ def _own(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "", caution
     after = document["largest_smd"]["after"]
     if after is not None and after > IMBALANCE:
+        told = largest_difference(document["largest_smd"], "after")
         yield (
             "The arms are not fully balanced.",
-            f"The largest standardised difference after matching is {after:.3f}, above {IMBALANCE}; part of the "
+            f"The largest standardised difference after matching is {told}, above {IMBALANCE}; part of the "
             "difference in outcomes may be due to it.",
         )
 

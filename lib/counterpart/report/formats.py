@@ -99,3 +99,8 @@ def cell(text: str) -> Markup:
     if text in (WITHHELD, NOT_ESTIMABLE, "no interval"):
         return Markup('<span class="absent">{}</span>').format(text)
     return escape(text)
+
+
+def largest_difference(largest: Mapping[str, Any], phase: str) -> str:
+    """The largest standardised difference of a phase, `at most` where it is the bound of a withheld one."""
+    return f"{'at most ' if largest[f'{phase}_is_bound'] else ''}{signed(largest[phase], 3)}"

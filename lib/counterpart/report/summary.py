@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from counterpart.report.formats import NOT_ESTIMABLE, count, interval, level, measure, signed
+from counterpart.report.formats import NOT_ESTIMABLE, count, interval, largest_difference, level, measure
 from counterpart.report.words import outcome_days
 
 
@@ -13,7 +13,7 @@ def summarise(document: Mapping[str, Any]) -> str:
     """Released document -> arms, pairs, largest standardised difference, and the primary outcome crude and matched."""
     protocol, score, largest = document["protocol"], document["score"], document["largest_smd"]
     cohort = protocol["cohort"]
-    before, after = (signed(largest[phase], 3) for phase in ("before", "after"))
+    before, after = (largest_difference(largest, phase) for phase in ("before", "after"))
     lines = [
         protocol["title"],
         f"  {cohort['treated']['label']}: {count(score['n_treated'])} eligible members' index dates",
