@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from pyspark.sql import functions as F
 from counterpart.codes import decode
 from counterpart.errors import DataError, ProtocolError
 from counterpart.protocol import Site
+from counterpart.sources import build_claims
+from counterpart.stages import claims as claims_stage
 from counterpart.stages.claims import IngestReport, ingest
 from counterpart.store import Store
 from counterpart.synthetic import SynthSettings, synthesise
@@ -162,6 +164,24 @@ def test_too_much_rejected_stops_before_anything_is_written(claims: Path, tmp_pa
     write_later(claims, tmp_path / "raw", choose(claims, None, 20).assign(claim_line_number=None))
     message = r"medical_claim: 100\.0% of the rows would be quarantined \(null_key\); the site allows 20\.0%"
     with pytest.raises(DataError, match=message):
+        bring_in(store, tmp_path / "raw")
+    assert not [path for path in Path(store.warehouse).iterdir() if path.name != "_staging"]
+
+
+def test_a_row_that_is_not_accounted_for_stops_before_anything_is_written(
+    claims: Path, tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The accounts are held to a count of the files themselves, not to another sum of the same rows."""
+    write_later(claims, tmp_path / "raw", choose(claims, None, 20))
+
+    def forgetful(*arguments: Any) -> Any:
+        made = build_claims(*arguments)
+        is_one = (F.col("source") == "medical_claim") & (F.col("fate") == "kept")
+        return replace(made, intake=made.intake.withColumn("n_rows", F.col("n_rows") - is_one.cast("bigint")))
+
+    monkeypatch.setattr(claims_stage, "build_claims", forgetful)
+    store = Store(spark, str(tmp_path / "tables"))
+    with pytest.raises(DataError, match="rows of medical_claim were lost or doubled on the way"):
         bring_in(store, tmp_path / "raw")
     assert not [path for path in Path(store.warehouse).iterdir() if path.name != "_staging"]
 
