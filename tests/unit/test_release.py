@@ -8,12 +8,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.studies import small_study
 
 from counterpart.disclosure import StudyResults, release, release_intake
 from counterpart.disclosure.cells import may_show
+from counterpart.disclosure.profiles import release_balance
+from counterpart.disclosure.results import Sizes
 from counterpart.errors import DataError
 from counterpart.tables import (
     ATTRITION,
@@ -131,6 +133,30 @@ def test_a_unit_lost_before_the_effects_is_refused(phase):
     effects = table(EFFECTS, effect("all", 90, phase, (30, 60), n_treated=n_treated))
     with pytest.raises(DataError, match="effects of the treated arm do not count"):
         release(results(effects=effects), STUDY)
+
+
+counts_of_levels = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=2, max_size=6)
+
+
+@settings(max_examples=80, derandomize=True, deadline=None)
+@example([(3, 5), (0, 30), (0, 25)])
+@given(counts_of_levels)
+def test_no_small_level_is_what_the_others_leave_of_the_arm(levels):
+    """Whoever knows the shown levels to the unit, as a difference with three digits nearly tells, learns none."""
+    n = [max(1, sum(level[arm] for level in levels)) for arm in range(2)]
+    rows = [
+        balance_row(number, "after", level, (level[0] / n[0], level[1] / n[1]))
+        | {"name": f"region={number}", "n_treated": n[0], "n_comparator": n[1]}
+        for number, level in enumerate(levels)
+    ]
+    dictionary = table(COVARIATE_DICTIONARY, *(about(number, "category") for number in range(len(levels))))
+    released = release_balance(table(BALANCE, *rows), dictionary, Sizes({"treated": 99, "comparator": 99}, 99))
+    hidden = [level for level, row in zip(levels, released, strict=True) if row["is_withheld"]]
+    shown = [level for level, row in zip(levels, released, strict=True) if not row["is_withheld"]]
+    for arm in range(2):
+        assert all(may_show(level[arm]) for level in shown)
+        # Nothing is left to show where the whole arm is small.
+        assert may_show(sum(level[arm] for level in hidden)) or not any(level[arm] for level in shown)
 
 
 def test_the_largest_difference_does_not_tell_a_withheld_one():

@@ -26,21 +26,65 @@ def release_balance(balance: pd.DataFrame, dictionary: pd.DataFrame, sizes: Size
 
     Means of flags and counts come from totals rounded to multiples of 11: exact ones would give away, level by level
     or before less after, how many people lack or have something. Where a count from 1 to 10 is involved the means are
-    withheld and the standardised difference is told as an upper bound.
+    withheld and the standardised difference is told as an upper bound; so are further levels of such a category, for a
+    difference with three digits pins its counts down, and all levels add up to the arm.
     """
     about = {row["covariate_id"]: row for row in dictionary.to_dict("records")}
-    return [_balance_row(row, about[row["covariate_id"]], sizes) for row in balance.to_dict("records")]
+    rows = balance.to_dict("records")
+    withheld = {
+        position
+        for position, row in enumerate(rows)
+        if not all(
+            sizes.of(arm, row["phase"]) is not None
+            and _may_show_mean(row, arm, str(about[row["covariate_id"]]["kind"]))
+            for arm in ARMS
+        )
+    }
+    withheld |= _that_tell_by_complement(rows, about, withheld)
+    return [
+        _balance_row(row, about[row["covariate_id"]], position not in withheld) for position, row in enumerate(rows)
+    ]
 
 
-def _balance_row(row: Mapping[str, Any], about: Mapping[str, Any], sizes: Sizes) -> dict[str, Any]:
-    kind, phase = str(about["kind"]), str(row["phase"])
-    is_shown = all(sizes.of(arm, phase) is not None and _may_show_mean(row, arm, kind) for arm in ARMS)
+def _that_tell_by_complement(
+    rows: Sequence[Mapping[str, Any]], about: Mapping[Any, Mapping[str, Any]], withheld: set[int]
+) -> set[int]:
+    """Levels of a category to withhold beside the small ones: all levels add up to the size of the arm.
+
+    Together the withheld levels of a category have no small count in either arm, so their sum tells none of them.
+    """
+    categories: dict[tuple[str, str], list[int]] = {}
+    for position, row in enumerate(rows):
+        if about[row["covariate_id"]]["kind"] == "category":
+            column = str(row["name"]).partition("=")[0]
+            categories.setdefault((column, str(row["phase"])), []).append(position)
+    more: set[int] = set()
+    for levels in categories.values():
+        hidden = [level for level in levels if level in withheld]
+        others = sorted((level for level in levels if level not in withheld), key=lambda level: _size(rows[level]))
+        others = [level for level in others if _size(rows[level]) > 0]
+        while hidden and others and not all(may_show(_total(rows, hidden, arm)) for arm in ARMS):
+            hidden.append(others.pop(0))
+        more |= set(hidden)
+    return more
+
+
+def _size(row: Mapping[str, Any]) -> int:
+    return sum(int(row[f"n_nonzero_{arm}"]) for arm in ARMS)
+
+
+def _total(rows: Sequence[Mapping[str, Any]], positions: Sequence[int], arm: str) -> int:
+    return sum(int(rows[position][f"n_nonzero_{arm}"]) for position in positions)
+
+
+def _balance_row(row: Mapping[str, Any], about: Mapping[str, Any], is_shown: bool) -> dict[str, Any]:
+    kind = str(about["kind"])
     smd = plain(row["smd"])
     return {
         "name": row["name"],
         "label": about["label"],
         "kind": kind,
-        "phase": phase,
+        "phase": row["phase"],
         "is_withheld": not is_shown,
         "mean_treated": _mean(row, "treated", kind) if is_shown else None,
         "mean_comparator": _mean(row, "comparator", kind) if is_shown else None,
