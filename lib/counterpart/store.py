@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 RESULT_KEY = "result_key"
 _ATTEMPTS = 5
+_STALE_SECONDS = 2 * 24 * 3600
 _ENDINGS = (".parquet", ".csv", ".csv.gz")
 # In Python these have no common class.
 _LOST_RACES = (
@@ -114,12 +117,20 @@ class Store:
             writer = writer.partitionBy(*table.partitioned_by)
         _retrying(lambda: writer.save(self.path(table)))
 
-    def append(self, table: Table, rows: DataFrame) -> None:
-        """Add rows in one commit."""
+    def append(self, table: Table, rows: DataFrame, once: str | None = None) -> None:
+        """Add rows in one commit. With `once`, DataError if rows were added to the table under that name before."""
         writer = conform(rows, table).write.format("delta").mode("append")
         if table.partitioned_by:
             writer = writer.partitionBy(*table.partitioned_by)
-        _retrying(lambda: writer.save(self.path(table)))
+        if once is None:
+            _retrying(lambda: writer.save(self.path(table)))
+            return
+        # Delta's own idempotent writes: the commit carries the name, and a second one with it is left out.
+        named = writer.option("txnAppId", once).option("txnVersion", "1")
+        before = self.version(table)
+        _retrying(lambda: named.save(self.path(table)))
+        if self.version(table) == before:
+            raise DataError(f"another run has added these rows to table {table.name} already; nothing was added again")
 
     def replace_where(self, table: Table, rows: DataFrame, column: str, value: str) -> None:
         """Replace the rows whose column has the value, in one commit."""
@@ -152,10 +163,17 @@ class Store:
         return here.exceptAll(there).isEmpty() and there.exceptAll(here).isEmpty()
 
     def change_lines(
-        self, table: Table, added: DataFrame, retired: DataFrame | None, properties: Mapping[str, str]
+        self,
+        table: Table,
+        added: DataFrame,
+        retired: DataFrame | None,
+        properties: Mapping[str, str],
+        once: str | None = None,
     ) -> None:
         """Take out the retired lines and add the new ones in one commit; no commit where there is nothing to change.
 
+        `once` names the change: of two runs that make it at the same time one does, the other gets a DataError, as it
+        does if any other change came between.
         Lines lie sorted by member and date inside the files of a month and member bucket.
         """
         is_new = not self.exists(table)
@@ -164,7 +182,7 @@ class Store:
         if retired is not None and not is_new and not retired.isEmpty():
             self._merge_lines(table, added, retired)
         elif is_new or not added.isEmpty():
-            self.append(table, _laid_out(added, table))
+            self.append(table, _laid_out(added, table), once)
 
     def _create(self, table: Table, properties: Mapping[str, str]) -> None:
         builder = (
@@ -188,17 +206,24 @@ class Store:
             .merge(changes.alias("change"), f"{in_months} AND {same_line} AND change.old_month = line.service_month")
         )
         values: dict[str, str | Column] = {column: f"change.{column}" for column in table.columns}
-        (
+        ready = (
             merge.whenMatchedDelete("change.version_hash IS NULL")
             .whenMatchedUpdate(set=values)
             .whenNotMatchedInsert("change.version_hash IS NOT NULL", values=values)
-            .execute()
         )
+        try:
+            ready.execute()
+        except _LOST_RACES:  # not tried again: the change was made from the table as it was
+            raise DataError(
+                f"table {table.name} was changed by another run at the same time; nothing was changed here, ingest again"
+            ) from None
 
     @contextmanager
     def staging(self, name: str) -> Iterator[Callable[[str, DataFrame], DataFrame]]:
         """A place for frames that are read more than once: written, read back, and gone at the end of the block."""
-        folder = f"{self.warehouse}/_staging/{name}"
+        place = f"{self.warehouse}/_staging"
+        _sweep(self.spark, place, older_than_seconds=_STALE_SECONDS)
+        folder = f"{place}/{name}-{secrets.token_hex(4)}"
 
         def stage(part: str, rows: DataFrame) -> DataFrame:
             rows.write.mode("overwrite").parquet(f"{folder}/{part}")
@@ -287,6 +312,15 @@ def _file_system(spark: SparkSession, folder: str) -> tuple[Any, Any]:
     jvm: Any = spark._jvm
     path = jvm.org.apache.hadoop.fs.Path(folder)
     return path.getFileSystem(spark._jsc.hadoopConfiguration()), path
+
+
+def _sweep(spark: SparkSession, folder: str, older_than_seconds: int) -> None:
+    """Remove what runs that were killed left behind; what is younger may belong to one that is at work."""
+    system, path = _file_system(spark, folder)
+    if system.exists(path):
+        for status in system.listStatus(path):
+            if status.getModificationTime() / 1000 < time.time() - older_than_seconds:
+                system.delete(status.getPath(), True)
 
 
 def _delete(spark: SparkSession, folder: str) -> None:

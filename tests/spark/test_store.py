@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -176,15 +178,40 @@ def fail_after(_: DataFrame) -> None:
 
 def test_staged_frames_are_read_back_and_gone_at_the_end(store: Store, frame: Frame) -> None:
     rows = units(frame, "unit_id | reason\n 1 | caliper")
-    place = Path(store.warehouse, "_staging", "one")
-    with store.staging("one") as stage:
+    place = Path(store.warehouse, "_staging")
+    with store.staging("one") as stage, store.staging("one") as other:
         assertDataFrameEqual(stage("part", rows), rows)
         assert stage("nothing", rows.limit(0)).isEmpty()
-        assert place.is_dir()
-    assert not place.exists()
+        # Another run of the same name has a place of its own.
+        assertDataFrameEqual(other("part", rows.limit(0)), rows.limit(0))
+        assertDataFrameEqual(stage("more", rows), rows)
+        assert len(list(place.iterdir())) == 2
+    assert not list(place.iterdir())
     with pytest.raises(KeyError), store.staging("one") as stage:
         fail_after(stage("part", rows))
-    assert not place.exists()
+    assert not list(place.iterdir())
+
+
+def test_what_a_killed_run_left_is_swept_and_what_is_at_work_is_not(store: Store) -> None:
+    left, at_work = (Path(store.warehouse, "_staging", name) for name in ("left", "at_work"))
+    for folder in (left, at_work):
+        folder.mkdir(parents=True)
+    three_days_ago = time.time() - 3 * 24 * 3600
+    os.utime(left, (three_days_ago, three_days_ago))
+    with store.staging("one"):
+        assert not left.exists()
+        assert at_work.exists()
+
+
+def test_rows_of_one_name_are_added_once(store: Store, frame: Frame) -> None:
+    """Two runs of one ingest that both found the table empty: the second must not double the lines."""
+    rows = units(frame, "unit_id | reason\n 1 | caliper")
+    store.append(UNMATCHED, rows.limit(0))
+    store.append(UNMATCHED, rows, once="delivery")
+    with pytest.raises(DataError, match="another run has added these rows to table unmatched already"):
+        store.append(UNMATCHED, rows, once="delivery")
+    store.append(UNMATCHED, rows, once="another delivery")
+    assert store.read(UNMATCHED).count() == 2
 
 
 def write(path: Path, text: str) -> None:

@@ -126,8 +126,8 @@ def _write_claims(store: Store, claims: ClaimsDelivery, context: IngestContext) 
         if not (store.exists(table) and store.holds_the_same(table, rows)):
             store.replace(table, rows)
     properties = {BUCKETS_PROPERTY: str(context.member_buckets)}
-    store.change_lines(MEDICAL, claims.medical, claims.medical_retired, properties)
-    store.change_lines(PHARMACY, claims.pharmacy, claims.pharmacy_retired, properties)
+    store.change_lines(MEDICAL, claims.medical, claims.medical_retired, properties, context.delivery)
+    store.change_lines(PHARMACY, claims.pharmacy, claims.pharmacy_retired, properties, context.delivery)
 
 
 def _record(store: Store, delivery: str, delivered: Delivery) -> None:
