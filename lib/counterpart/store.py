@@ -215,7 +215,7 @@ class Store:
             ready.execute()
         except _LOST_RACES:  # not tried again: the change was made from the table as it was
             raise DataError(
-                f"table {table.name} was changed by another run at the same time; nothing was changed here, ingest again"
+                f"table {table.name} was changed by another run meanwhile; nothing was changed here: ingest again"
             ) from None
 
     @contextmanager

@@ -69,8 +69,8 @@ ENROLLMENT = Table(
     is_result=False,
 )
 
-# `diagnoses` are those of the whole claim, on each of its lines: events look at a line with the diagnoses beside it, and
-# the search for index dates sees the lines with a wanted procedure only.
+# `diagnoses` are those of the whole claim, on each of its lines: events look at a line with the diagnoses beside it,
+# and the search for index dates sees the lines with a wanted procedure only.
 MEDICAL = Table(
     name="medical",
     grain="final claim line",
