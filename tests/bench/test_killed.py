@@ -25,8 +25,8 @@ LONGEST_RUN = 600.0
 
 def start(site: Installation) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "counterpart", "run", "--study", str(site.study), "--site", str(site.site)]
-    log = (site.folder / "log.txt").open("ab")
-    return subprocess.Popen(command, cwd=site.folder, stdout=log, stderr=log, start_new_session=True)
+    with (site.folder / "log.txt").open("ab") as log:
+        return subprocess.Popen(command, cwd=site.folder, stdout=log, stderr=log, start_new_session=True)
 
 
 def kill_when(running: subprocess.Popen[bytes], table: Path) -> None:
