@@ -21,6 +21,7 @@ ON_THE_DEMO = (
     "test_nobody.py",
     "test_jobs.py",
     "test_oracle.py",
+    "test_plans.py",
 )
 PUBLIC_CLAIMS = ROOT.parent / "shared" / "data"
 

@@ -68,6 +68,7 @@ DOORS: dict[tuple[str, str], str] = {
     ("stages.claims", "_read_intake"): "sources x fates x rules of one delivery",
     ("stages.context", "kept"): "a count",
     ("stages.study", "_count_arms"): "a row per arm",
+    ("stages.study", "_member_days"): "a count",
     ("stages.publish", "_gather"): "criteria x arms, covariates x phases, outcomes x horizons, weeks, bins",
     ("stages.publish", "collect"): "criteria x arms, covariates x phases, outcomes x horizons, weeks, bins",
     ("stages.publish", "_intake"): "sources x fates x rules",
