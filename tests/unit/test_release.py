@@ -171,6 +171,15 @@ def test_the_largest_difference_does_not_tell_a_withheld_one():
     assert (document["largest_smd"]["after"], document["largest_smd"]["after_is_bound"]) == (0.21, False)
 
 
+def test_a_difference_without_spread_is_named():
+    """Everybody of one arm and nobody of the other: no number is large enough, and none is told as the largest."""
+    dictionary = table(COVARIATE_DICTIONARY, about(1, "flag"), about(2, "flag"))
+    usual = balance_row(1, "after", (30, 60), (0.2, 0.4), smd=-0.05)
+    without_spread = balance_row(2, "after", (150, 0), (1.0, 0.0), smd=float("nan"))
+    document = release(results(balance=table(BALANCE, usual, without_spread), dictionary=dictionary), STUDY)
+    assert document["largest_smd"]["after_undefined"] == ["covariate_2"]
+
+
 def test_few_pairs_withhold_everything_matched():
     matching = {"n_pairs": 7, "n_no_exact_stratum": 163, "n_outside_caliper": 30, "n_pool_exhausted": 0}
     matched = effect("all", 90, "matched", (30, 60), n_treated=7, n_comparator=7)

@@ -99,7 +99,14 @@ def histogram() -> list[dict[str, Any]]:
 
 
 def largest(before: float | None, after: float | None, after_is_bound: bool = False) -> dict[str, Any]:
-    return {"before": before, "after": after, "before_is_bound": False, "after_is_bound": after_is_bound}
+    return {
+        "before": before,
+        "after": after,
+        "before_is_bound": False,
+        "after_is_bound": after_is_bound,
+        "before_undefined": [],
+        "after_undefined": [],
+    }
 
 
 def released(**changes: Any) -> dict[str, Any]:
@@ -486,3 +493,10 @@ def test_a_ratio_of_zero_has_no_interval() -> None:
 def test_a_bound_is_told_as_one() -> None:
     document = released(largest_smd=largest(0.512, 0.3, after_is_bound=True))
     assert "0.512 before, at most 0.300 after" in summarise(document)
+
+
+def test_a_difference_without_spread_is_no_balance(tmp_path: Path) -> None:
+    document = released(largest_smd=largest(0.512, 0.052) | {"after_undefined": ["age"]})
+    text = render_report(document, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Each arm is all alike and unlike the other" in text
+    assert "no covariate differs by more than" not in text

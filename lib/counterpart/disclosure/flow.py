@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NOT_CHOSEN = "eligible_not_chosen"
-MATCHED = "matched"
 _REASONS = ("no_exact_stratum", "outside_caliper", "pool_exhausted")
 
 # What to keep if not all can be shown: the pairs (every result is about them), then the eligible, the raw count.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from counterpart.disclosure.cells import may_show, merge_neighbours, rounded, shown_rounded
 from counterpart.disclosure.results import Sizes, plain
+from counterpart.numerics.balance import find_imbalance
 from counterpart.numerics.rates import DAYS_PER_YEAR, SCALE
 from counterpart.tables import ARMS
 
@@ -110,24 +111,23 @@ def _step_above(smd: float) -> float:
     return round(SMD_STEP * max(1, math.ceil(abs(smd) / SMD_STEP)), 1)
 
 
-def largest_smd(
-    balance: pd.DataFrame, released: Sequence[Mapping[str, Any]], sizes: Sizes
-) -> dict[str, float | bool | None]:
+def largest_smd(balance: pd.DataFrame, released: Sequence[Mapping[str, Any]], sizes: Sizes) -> dict[str, Any]:
     """BALANCE and its released rows -> before, after: the largest absolute standardised difference, whoever has it.
 
     Where a withheld covariate has it, its bound (`before_is_bound`, `after_is_bound`): the value itself would tell the
-    small counts it is made of. None where an arm's size is withheld.
+    small counts it is made of. None where an arm's size is withheld. `before_undefined`, `after_undefined` name the
+    covariates that differ without any spread in either arm: worse than every number.
     """
-    exact = {(row["name"], row["phase"]): plain(row["smd"]) for row in balance.to_dict("records")}
-    largest: dict[str, float | bool | None] = {}
+    rows = {(row["name"], row["phase"]): row for row in released}
+    largest: dict[str, Any] = {}
     for phase in ("before", "after"):
-        told = [(abs(exact[row["name"], phase] or 0.0), row) for row in released if row["phase"] == phase]
+        worst = find_imbalance(balance, phase)
         value, is_bound = None, False
-        if told and all(sizes.of(arm, phase) is not None for arm in ARMS):
-            smd, row = max(told, key=lambda one: (one[0], one[1]["is_withheld"]))
+        if worst.name is not None and all(sizes.of(arm, phase) is not None for arm in ARMS):
+            row = rows[worst.name, phase]
             is_bound = bool(row["is_withheld"])
-            value = row["smd_at_most"] if is_bound else round(smd, 3)
-        largest |= {phase: value, f"{phase}_is_bound": is_bound}
+            value = row["smd_at_most"] if is_bound else round(abs(row["smd"]), 3)
+        largest |= {phase: value, f"{phase}_is_bound": is_bound, f"{phase}_undefined": list(worst.undefined)}
     return largest
 
 

@@ -24,8 +24,8 @@ def release(results: StudyResults, study: Study) -> dict[str, Any]:
 
     protocol: the study document. attrition: by arm, rows {criteria, n_excluded, n_remaining, n_members_remaining}.
     matching, score: what the two stages found. balance, score_histogram, effects, event_time: lists of rows (see the
-    functions that release them). largest_smd: before, after, and
-    whether each is a bound. intake: source rows by fate. run: versions and keys.
+    functions that release them). largest_smd: see the
+    function. intake: source rows by fate. run: versions and keys.
 
     A number that is None is withheld or does not exist. DataError where a name looks like an id or a person's date.
     """

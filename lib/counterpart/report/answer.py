@@ -117,6 +117,10 @@ def _checks(document: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) 
 
 def _balance(document: Mapping[str, Any]) -> tuple[str, str]:
     after = document["largest_smd"]["after"]
+    undefined = document["largest_smd"]["after_undefined"]
+    if undefined:
+        named = tell_covariates(", ".join(undefined), document)
+        return LOOK, f"Each arm is all alike and unlike the other, so that no number tells how far: {named}."
     if after is None:
         return UNKNOWN, "The standardised differences after matching are withheld or do not exist."
     told = largest_difference(document["largest_smd"], "after")
