@@ -55,3 +55,18 @@ def small_study(**changes: Any) -> Study:
         else:
             document[section] = content
     return Study.model_validate(document)
+
+
+def changed(base: dict[str, Any], *changes: tuple[str, Any]) -> dict[str, Any]:
+    """The document with values put at dotted paths; `...` takes the key away."""
+    document = deepcopy(base)
+    for dotted, value in changes:
+        *path, last = [int(part) if part.isdigit() else part for part in dotted.split(".")]
+        section: Any = document
+        for part in path:
+            section = section[part] if isinstance(section, list) else section.setdefault(part, {})
+        if value is ...:
+            del section[last]
+        else:
+            section[last] = value
+    return document

@@ -4,57 +4,21 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from copy import deepcopy
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pydantic import ValidationError
-from tests.studies import BASE, small_study
+from tests.studies import BASE, changed, small_study
 
 import counterpart
 from counterpart.errors import CodeSetError, ProtocolError
-from counterpart.protocol import ClaimsIndex, RosterIndex, Study, code_set_folders, content_hash, load_site, load_study
+from counterpart.protocol import ClaimsIndex, RosterIndex, code_set_folders, load_site, load_study
 from counterpart.protocol.study import BUILT_IN_CRITERIA
 
-CODE_SETS = ("therapy", "back_pain", "cancer", "imaging", "mri", "manual", "office_visit")
-SITE: dict[str, Any] = {"name": "here", "warehouse": "w/tables", "reports": "w/reports"}
 PACKAGE = Path(counterpart.__file__).parent
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Callable[[str | bytes], Path]:
-    """A study document with code sets beside its folder."""
-    (tmp_path / "codesets").mkdir()
-    for name in CODE_SETS:
-        (tmp_path / "codesets" / f"{name}.csv").touch()
-    (tmp_path / "studies").mkdir()
-
-    def to_file(content: str | bytes) -> Path:
-        path = tmp_path / "studies" / "small.yaml"
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    return to_file
-
-
-def changed(base: dict[str, Any], *changes: tuple[str, Any]) -> dict[str, Any]:
-    """The document with values put at dotted paths; `...` takes the key away."""
-    document = deepcopy(base)
-    for dotted, value in changes:
-        *path, last = [int(part) if part.isdigit() else part for part in dotted.split(".")]
-        section: Any = document
-        for part in path:
-            section = section[part] if isinstance(section, list) else section.setdefault(part, {})
-        if value is ...:
-            del section[last]
-        else:
-            section[last] = value
-    return document
 
 
 @pytest.fixture
@@ -356,66 +320,6 @@ def test_an_index_that_is_no_section(complaints: Callable[..., list[str]]) -> No
     assert told == ["cohort.treated.index: must be a section with the keys program (found 'digital_msk')"]
 
 
-@pytest.mark.parametrize(
-    ("content", "complaint"),
-    [
-        ("", "is empty; a study document is a YAML file with sections"),
-        ("# only a comment\n", "is empty"),
-        ("- a\n- b\n", "must have sections (`name: ...` and so on); it is a list of 2"),
-        ("just text", "it is 'just text'"),
-        ("name: [a\n", "is not valid YAML: line 2, column 1: expected ',' or ']'"),
-        ("name: a\n\tseed: 1\n", "is not valid YAML: line 2, column 1: found character '\\t'"),
-        ("name: a\n---\nname: b\n", "is not valid YAML: line 2, column 1: but found another document"),
-        (
-            "name: !!python/object:os.system x\n",
-            "is not valid YAML: line 1, column 7: could not determine a constructor",
-        ),
-        ("seed: !!int x\n", "is not valid YAML: invalid literal"),
-        ("{[1, 2]: 3}", "is not valid YAML: line 1, column 2: found unhashable key"),
-        ("[" * 5000, "is not valid YAML: it nests too deeply"),
-        (b"name: \xff\xfe\x00", "is not text in UTF-8; a study document is a YAML file"),
-        (yaml.safe_dump(BASE).encode("utf-16"), "is not text in UTF-8"),
-        (b"\x00\x01\x02binary", "is not valid YAML: unacceptable character"),
-    ],
-)
-def test_what_is_no_document(write: Callable[[str | bytes], Path], content: str | bytes, complaint: str) -> None:
-    path = write(content)
-    with pytest.raises(ProtocolError) as problem:
-        load_study(path)
-    assert str(problem.value).startswith(f"{path} ")
-    assert complaint in str(problem.value)
-
-
-def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(ProtocolError, match=r"nowhere\.yaml does not exist; a study document is a YAML file"):
-        load_study(tmp_path / "nowhere.yaml")
-    with pytest.raises(ProtocolError, match="cannot be read: Is a directory; a site document is a YAML file"):
-        load_site(tmp_path)
-
-
-def test_keys_written_twice_are_told_with_their_lines_beside_other_problems(write: Callable[[str], Path]) -> None:
-    text = yaml.safe_dump(BASE, sort_keys=False) + "matching:\n  caliper: 0.1\n  caliper: -0.2\nseed: 8\n"
-    with pytest.raises(ProtocolError) as problem:
-        load_study(write(text))
-    _, *lines = str(problem.value).splitlines()
-    n_lines = len(text.splitlines())
-    assert [line.strip().partition(";")[0] for line in lines] == [
-        f"line {n_lines}: seed is written twice in one section",
-        f"line {n_lines - 1}: caliper is written twice in one section",
-        "matching.caliper: must be greater than 0 (found -0.2)",
-    ]
-
-
-def test_anchors_and_merged_sections_are_yaml_too(write: Callable[[str], Path]) -> None:
-    text = yaml.safe_dump(changed(BASE, ("outcomes", ...))) + (
-        "outcomes:\n  outcomes:\n"
-        "    - &first {name: imaging, label: Imaging, role: primary, events: [imaging]}\n"
-        "    - {<<: *first, name: other, role: secondary}\n"
-    )
-    other = load_study(write(text)).outcomes.outcomes[1]
-    assert (other.name, other.label, other.role, other.events) == ("other", "Imaging", "secondary", ("imaging",))
-
-
 def test_a_study_is_frozen() -> None:
     study = small_study()
     for section, name in [(study, "seed"), (study.cohort.age, "min"), (study.outcomes.primary, "horizons")]:
@@ -430,52 +334,6 @@ def test_the_checks_hold_without_a_file_too() -> None:
 
 
 # What a document means decides its hash, not how it is written.
-
-
-def shuffled(content: Any, draw: Callable[[list[Any]], list[Any]]) -> Any:
-    if isinstance(content, dict):
-        return {key: shuffled(content[key], draw) for key in draw(list(content))}
-    return [shuffled(part, draw) for part in content] if isinstance(content, list) else content
-
-
-@given(st.data())
-@settings(max_examples=20, derandomize=True, deadline=None)
-def test_the_hash_does_not_depend_on_the_order_of_keys(data: st.DataObject) -> None:
-    document = shuffled(BASE, lambda keys: data.draw(st.permutations(keys)))
-    assert content_hash(Study.model_validate(document)) == content_hash(small_study())
-
-
-def test_the_hash_does_not_depend_on_defaults_written_out(write: Callable[[str], Path]) -> None:
-    written = load_study(write(yaml.safe_dump(small_study().model_dump(mode="json"))))
-    assert content_hash(written) == content_hash(small_study())
-    plain = yaml.safe_dump(changed(BASE, ("matching", {"caliper": 1}), ("title", " A small study ")))
-    spelt = yaml.safe_dump(changed(BASE, ("matching", {"caliper": 1.0, "replace": False})))
-    assert content_hash(load_study(write(plain))) == content_hash(load_study(write(spelt)))
-
-
-def test_the_hash_follows_every_part_of_the_content() -> None:
-    changes: list[dict[str, Any]] = [
-        {},
-        {"seed": 8},
-        {"title": "Another"},
-        {"cohort": {"index_end": "2020-06-29"}},
-        {"matching": {"exact": ["sex", "region"]}},
-        {"matching": {"exact": ["region", "sex"]}},
-        {"events": {"visit": [{"codes": "therapy"}]}},
-        {"cautions": ["mind the gap"]},
-    ]
-    hashes = [content_hash(small_study(**change)) for change in changes]
-    assert len(set(hashes)) == len(hashes)
-    assert all(len(one) == 16 and int(one, 16) >= 0 for one in hashes)
-
-
-def test_the_hash_of_plain_content_is_pinned() -> None:
-    """Result keys in tables already written rest on it."""
-    assert content_hash({"b": [1, 2.5, None], "a": "x"}) == content_hash({"a": "x", "b": [1, 2.5, None]})
-    assert content_hash({"b": [1, 2.5, None], "a": "x"}) == "ce74053d7a9997b7"
-
-
-# Names that other rooms share.
 
 
 def test_an_unknown_code_set_is_found_when_events_are_planned() -> None:
@@ -517,55 +375,3 @@ def test_code_sets_lie_beside_the_studies_and_in_the_package(write: Callable[[st
     assert code_set_folders(own) == [shipped, own.parent.parent / "codesets"]
     assert code_set_folders(root / "elsewhere" / "studies" / "x.yaml") == [shipped]
     assert code_set_folders(root / "conf" / "studies" / "msk_imaging.yaml") == [shipped]
-
-
-# Sites.
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "complaint"),
-    [
-        ("warehose", "x", "…: unknown key; did you mean warehouse?"),
-        ("warehouse", "", "…: must not be empty (found '')"),
-        ("reports", ..., "…: is missing"),
-        ("source.layout", "omop", "…: must be 'tuva' or 'desynpuf' (found 'omop')"),
-        ("max_quarantined", 5, "…: must be less than or equal to 1 (found 5); it is a share of the rows, such as 0.05"),
-        ("spark.driver_memory", "4 GB", "…: cannot be read (found '4 GB'); it is a size such as 4g or 4096m"),
-        ("spark.driver_memory", 4, "…: must be text (found 4; put it in quotes); it is a size such as 4g or 4096m"),
-        ("spark.shuffle_partitions", 0, "…: must be greater than or equal to 1 (found 0)"),
-        ("spark.conf", {"spark.x": [1]}, "….spark.x: must be text (found a list of 1)"),
-        (
-            "warehouse",
-            "s3://claims/tables",
-            "mlflow: is missing: beside a warehouse in an object store there is no place for MLflow's file",
-        ),
-    ],
-)
-def test_one_problem_of_a_site(tmp_path: Path, path: str, value: Any, complaint: str) -> None:
-    base = SITE | {"source": {"layout": "tuva", "path": "claims"}}
-    file = tmp_path / "site.yaml"
-    file.write_text(yaml.safe_dump(changed(base, (path, value))))
-    with pytest.raises(ProtocolError) as problem:
-        load_site(file)
-    assert str(problem.value) == f"{file} has 1 problem:\n  {complaint.replace('…', path, 1)}"
-
-
-def test_spark_settings_may_be_written_as_yaml_writes_them(tmp_path: Path) -> None:
-    file = tmp_path / "site.yaml"
-    conf = {"spark.sql.adaptive.enabled": True, "spark.executor.cores": 4, "spark.memory.fraction": 0.6, "spark.x": "y"}
-    file.write_text(yaml.safe_dump(SITE | {"spark": {"master": None, "conf": conf}}))
-    spark = load_site(file).spark
-    assert list(spark.conf.items()) == sorted(zip(conf, ["true", "4", "0.6", "y"], strict=True))
-    assert spark.master is None
-
-
-def test_mlflow_lies_beside_the_warehouse_unless_the_site_says_where(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    file = tmp_path / "site.yaml"
-    file.write_text(yaml.safe_dump(SITE))
-    assert load_site(file).tracking_uri() == f"sqlite:///{tmp_path}/w/mlflow.db"
-    assert (tmp_path / "w").is_dir()
-    file.write_text(yaml.safe_dump(SITE | {"warehouse": "dbfs:/claims/tables", "mlflow": "databricks"}))
-    assert load_site(file).tracking_uri() == "databricks"

@@ -1,0 +1,64 @@
+"""The site document: every complaint with its path and what is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.studies import changed
+
+from counterpart.errors import ProtocolError
+from counterpart.protocol import load_site
+
+SITE: dict[str, Any] = {"name": "here", "warehouse": "w/tables", "reports": "w/reports"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "complaint"),
+    [
+        ("warehose", "x", "…: unknown key; did you mean warehouse?"),
+        ("warehouse", "", "…: must not be empty (found '')"),
+        ("reports", ..., "…: is missing"),
+        ("source.layout", "omop", "…: must be 'tuva' or 'desynpuf' (found 'omop')"),
+        ("max_quarantined", 5, "…: must be less than or equal to 1 (found 5); it is a share of the rows, such as 0.05"),
+        ("spark.driver_memory", "4 GB", "…: cannot be read (found '4 GB'); it is a size such as 4g or 4096m"),
+        ("spark.driver_memory", 4, "…: must be text (found 4; put it in quotes); it is a size such as 4g or 4096m"),
+        ("spark.shuffle_partitions", 0, "…: must be greater than or equal to 1 (found 0)"),
+        ("spark.conf", {"spark.x": [1]}, "….spark.x: must be text (found a list of 1)"),
+        (
+            "warehouse",
+            "s3://claims/tables",
+            "mlflow: is missing: beside a warehouse in an object store there is no place for MLflow's file",
+        ),
+    ],
+)
+def test_one_problem_of_a_site(tmp_path: Path, path: str, value: Any, complaint: str) -> None:
+    base = SITE | {"source": {"layout": "tuva", "path": "claims"}}
+    file = tmp_path / "site.yaml"
+    file.write_text(yaml.safe_dump(changed(base, (path, value))))
+    with pytest.raises(ProtocolError) as problem:
+        load_site(file)
+    assert str(problem.value) == f"{file} has 1 problem:\n  {complaint.replace('…', path, 1)}"
+
+
+def test_spark_settings_may_be_written_as_yaml_writes_them(tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    conf = {"spark.sql.adaptive.enabled": True, "spark.executor.cores": 4, "spark.memory.fraction": 0.6, "spark.x": "y"}
+    file.write_text(yaml.safe_dump(SITE | {"spark": {"master": None, "conf": conf}}))
+    spark = load_site(file).spark
+    assert list(spark.conf.items()) == sorted(zip(conf, ["true", "4", "0.6", "y"], strict=True))
+    assert spark.master is None
+
+
+def test_mlflow_lies_beside_the_warehouse_unless_the_site_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "site.yaml"
+    file.write_text(yaml.safe_dump(SITE))
+    assert load_site(file).tracking_uri() == f"sqlite:///{tmp_path}/w/mlflow.db"
+    assert (tmp_path / "w").is_dir()
+    file.write_text(yaml.safe_dump(SITE | {"warehouse": "dbfs:/claims/tables", "mlflow": "databricks"}))
+    assert load_site(file).tracking_uri() == "databricks"
