@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import statistics
 import subprocess
@@ -26,6 +25,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.bench.document import table_of, write_section
 from tests.bench.oracle import COMPARED, Oracle
 from tests.bench.oracle_measure import GB, Measured, describe_machine, event_log_settings, measure
 from tests.bench.oracle_race import MEMORY_GB, STAGES, THREADS
@@ -192,19 +192,3 @@ def when_and_where() -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in ("pyspark", "delta-spark", "duckdb"))
     today = datetime.now(timezone.utc).date()
     return f"{today}; {describe_machine()}; Python {sys.version.split()[0]}, {packages}."
-
-
-def table_of(rows: Sequence[Sequence[str]]) -> str:
-    head, *body = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([head, "|" + "---|" + "---:|" * (len(rows[0]) - 1), *body])
-
-
-def write_section(document: Path, title: str, text: str) -> None:
-    """Replace the section of that title, or add it at the end."""
-    print(f"\n{text}\n")
-    start = "# Benchmarks\n\nMeasured by `make bench`; each section says when, where and with what.\n"
-    before = document.read_text() if document.exists() else start
-    section = f"## {title}\n\n{text}\n"
-    found = re.compile(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-    after = found.sub(lambda _: section + "\n", before) if found.search(before) else f"{before.rstrip()}\n\n{section}"
-    document.write_text(after.rstrip() + "\n")
