@@ -71,7 +71,7 @@ def found(spark, root: Path, tmp_path_factory: pytest.TempPathFactory) -> list[d
 
 @dataclass(frozen=True)
 class Recovery:
-    """What the seeds found in one phase: mean log ratio, its Monte Carlo error, intervals that hold what was planted."""
+    """What the seeds found in one phase: mean log ratio, its Monte Carlo error, intervals that hold the planted one."""
 
     mean: float
     error: float
