@@ -1,6 +1,6 @@
 """Bias and coverage of the whole chain: claims of many seeds, ingested, matched, estimated, against what was planted.
 
-COUNTERPART_BENCH_SEEDS     how many data sets (default 30: the mean log ratio is then known to about 1.2 %)
+COUNTERPART_BENCH_SEEDS     how many data sets (default 36: the mean log ratio is then known to about 1.3 %)
 COUNTERPART_BENCH_REPORT    document to write (default docs/benchmarks.md; with fewer than 20 seeds one in build)
 """
 
@@ -27,7 +27,7 @@ from counterpart.tables import EFFECTS
 
 pytestmark = [pytest.mark.spark, pytest.mark.bench]
 
-SEEDS = int(os.environ.get("COUNTERPART_BENCH_SEEDS", "30"))
+SEEDS = int(os.environ.get("COUNTERPART_BENCH_SEEDS", "36"))
 MEMBERS = 200_000
 PLANTED = 0.40
 # The years that the study reads: a year before the first index date, 90 days after the last.
