@@ -40,6 +40,8 @@ LOCAL = {
     "spark.databricks.delta.snapshotPartitions": "2",
     # A study has more plans than the 100 compiled ones that Spark keeps: a third of a warm run was compiling again.
     "spark.sql.codegen.cache.maxEntries": "2000",
+    # pyspark 4 notes the caller of every Column for its error messages: some tenth of a small warm run.
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
 }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from counterpart.synthetic import SynthSettings, synthesise
 
 MEMBERS = 12_000
 SEED = 11
+# A year before the first index date; three years earlier are three fifths of the lines, and nobody looks back so far.
+START = date(2018, 12, 31)
 CANARY = "CANARYQ7ZK"
 DAYS = ("claim_start_date", "claim_line_start_date", "dispensing_date")
 
@@ -65,7 +68,7 @@ def install(folder: Path, claims: Path, study: Path, layout: str = "tuva", **spa
 def claims(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Raw claims, with the canary in every source table and in rows that end in quarantine."""
     folder = tmp_path_factory.mktemp("synthetic") / "claims"
-    synthesise(SynthSettings(members=MEMBERS, seed=SEED, dirt="typical"), folder, None)
+    synthesise(SynthSettings(members=MEMBERS, seed=SEED, dirt="typical", start=START), folder, None)
     someone = ds.dataset(folder / "program_roster").to_table()["person_id"][0].as_py()
     for name in ("medical_claim", "pharmacy_claim", "eligibility", "program_roster"):
         for file in sorted((folder / name).glob("*.parquet")):
@@ -93,7 +96,8 @@ def _with_canary(rows: pa.Table, someone: str) -> pa.Table:
 @pytest.fixture(scope="session")
 def study_document(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped study with fewer strata: a few thousand members would leave most of 400 strata empty."""
-    return write_study(root, tmp_path_factory.mktemp("conf"), matching={"exact": ["sex", "age_band"]})
+    conf = tmp_path_factory.mktemp("conf")
+    return write_study(root, conf, data={"start": START}, matching={"exact": ["sex", "age_band"]})
 
 
 def write_study(root: Path, conf: Path, **sections: dict[str, Any]) -> Path:
