@@ -1,7 +1,7 @@
 """Bias and coverage of the whole chain: claims of many seeds, ingested, matched, estimated, against what was planted.
 
 COUNTERPART_BENCH_SEEDS     how many data sets (default 36: the mean log ratio is then known to about 1.3 %)
-COUNTERPART_BENCH_FOUND     file of the seeds done so far (default build/recovery.jsonl): a bench that was stopped goes on
+COUNTERPART_BENCH_FOUND     file of the seeds done so far (default build/recovery.jsonl); one that was stopped goes on
 COUNTERPART_BENCH_REPORT    document to write (default docs/benchmarks.md; with fewer than 20 seeds one in build)
 """
 
