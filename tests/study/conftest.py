@@ -96,13 +96,13 @@ def _with_canary(rows: pa.Table, someone: str) -> pa.Table:
 @pytest.fixture(scope="session")
 def study_document(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped study with fewer strata: a few thousand members would leave most of 400 strata empty."""
-    conf = tmp_path_factory.mktemp("conf")
-    return write_study(root, conf, data={"start": START}, matching={"exact": ["sex", "age_band"]})
+    return write_study(root, tmp_path_factory.mktemp("conf"), matching={"exact": ["sex", "age_band"]})
 
 
 def write_study(root: Path, conf: Path, **sections: dict[str, Any]) -> Path:
-    """The shipped study with keys of its sections replaced, beside the shipped code sets."""
+    """The shipped study on the years of the claims, keys of its sections replaced, beside the shipped code sets."""
     content = yaml.safe_load((root / "conf/studies/msk_imaging.yaml").read_text())
+    content["data"]["start"] = START
     for section, keys in sections.items():
         content[section] |= keys
     shutil.copytree(root / "conf/codesets", conf / "codesets", dirs_exist_ok=True)

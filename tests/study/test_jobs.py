@@ -29,7 +29,16 @@ def submit(root: Path, folder: Path, job: str, *arguments: str) -> subprocess.Co
     spark_submit = Path(sys.executable).parent / "spark-submit"
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK", "PYSPARK"))}
     return subprocess.run(
-        [spark_submit, "--driver-memory", "2g", root / "jobs" / f"{job}.py", *arguments],
+        # Compiled once and lightly: these processes live for a minute.
+        [
+            spark_submit,
+            "--driver-memory",
+            "2g",
+            "--driver-java-options",
+            "-XX:TieredStopAtLevel=1",
+            root / "jobs" / f"{job}.py",
+            *arguments,
+        ],
         cwd=folder,
         env=environment,
         capture_output=True,
