@@ -142,6 +142,13 @@ def test_the_reader_is_told_what_not_to_conclude(rendered: Page) -> None:
         assert told in rendered.text
 
 
+def test_windows_before_the_days_of_cover_are_named(rendered: Page, tmp_path: Path) -> None:
+    assert "longer than the cover" not in rendered.text
+    document = released()
+    document["protocol"]["cohort"]["enrollment"]["lookback_days"] = 364
+    assert "but back pain, imaging and comorbidity also count" in render(document, tmp_path).text
+
+
 def test_the_page_is_whole_in_itself(rendered: Page) -> None:
     assert not re.search(
         r"https?:|//[a-z]|url\(|@import|<script|<link|<img|<iframe|<object|\bsrc=|\bon\w+=", rendered.html

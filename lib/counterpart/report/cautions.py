@@ -7,6 +7,7 @@ from typing import Any
 
 from counterpart.numerics.balance import IMBALANCE
 from counterpart.report.formats import count, largest_difference
+from counterpart.report.words import in_sentence, listed
 
 
 def build_cautions(document: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
@@ -17,6 +18,7 @@ def build_cautions(document: Mapping[str, Any]) -> dict[str, list[tuple[str, str
 def _own(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for caution in document["protocol"]["cautions"]:
         yield "", caution
+    yield from _unobserved(document["protocol"])
     after = document["largest_smd"]["after"]
     if after is not None and after > IMBALANCE:
         told = largest_difference(document["largest_smd"], "after")
@@ -24,6 +26,24 @@ def _own(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             "The arms are not fully balanced.",
             f"The largest standardised difference after matching is {told}, above {IMBALANCE}; part of the "
             "difference in outcomes may be due to it.",
+        )
+
+
+def _unobserved(protocol: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Windows that begin before the days for which cover is asked."""
+    cohort, covariates = protocol["cohort"], protocol["covariates"]
+    lookback = cohort["enrollment"]["lookback_days"]
+    windows = [(one["event"], one["window"]) for one in (*cohort["history"], *cohort["exclusions"])]
+    windows += [(one["event"], one["window"]) for one in covariates["events"]]
+    if covariates["charlson"]:
+        windows.append(("comorbidity", covariates["charlson_window"]))
+    # A dictionary, not a set: each once, in the order of the protocol.
+    early = dict.fromkeys(in_sentence(event) for event, window in windows if -window[0] > lookback)
+    if early:
+        yield (
+            "Some look-backs are longer than the cover.",
+            f"Cover is asked for {lookback} days before the index date, but {listed(list(early))} also count what "
+            "claims tell of earlier days. Members who were insured elsewhere then look as if they had none.",
         )
 
 
