@@ -16,7 +16,7 @@ from tests.oracles.matching import Candidate, assert_good_match, pair_slowly
 from counterpart.errors import ContractError, DataError
 from counterpart.matching import MatchResult, match_nearest, measure_caliper
 from counterpart.ordering import stable_order
-from counterpart.protocol import Matching
+from counterpart.protocol import StudyMatching as Matching
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,6 +1,7 @@
 """The study document and the site document: YAML in, frozen and checked models out. No Spark here."""
 
 from counterpart.protocol.document import content_hash, load_site, load_study
+from counterpart.protocol.matching import Matching, StudyMatching
 from counterpart.protocol.references import code_set_folders
 from counterpart.protocol.site import Site, Source, SparkSettings
 from counterpart.protocol.study import (
@@ -16,7 +17,6 @@ from counterpart.protocol.study import (
     EventFlag,
     Exclusion,
     History,
-    Matching,
     Outcome,
     Outcomes,
     RosterIndex,
@@ -48,6 +48,7 @@ __all__ = [
     "Source",
     "SparkSettings",
     "Study",
+    "StudyMatching",
     "TreatedArm",
     "Window",
     "code_set_folders",

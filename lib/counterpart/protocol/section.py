@@ -32,6 +32,20 @@ def _day_as_written(value: Any) -> date:
         raise PydanticCustomError("no_such_day", "is not a day of the calendar") from None
 
 
+def repeated(values: Any) -> Iterator[tuple[int, Any]]:
+    """Position and value of everything that was there before."""
+    listed = list(values)
+    return ((i, value) for i, value in enumerate(listed) if value in listed[:i])
+
+
+def each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The values, if none of them is there twice (ValueError)."""
+    twice = sorted({str(value) for _, value in repeated(values)})
+    if twice:
+        raise ValueError(f"listed twice: {', '.join(twice)}")
+    return values
+
+
 Whole = Annotated[int, Strict()]
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 YesNo = Annotated[bool, Strict()]

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
-from counterpart.protocol.section import Day, Name, Problem, Real, Section, Text, Whole, YesNo
+from counterpart.protocol.matching import StudyMatching
+from counterpart.protocol.section import Day, Name, Problem, Real, Section, Text, Whole, YesNo, each_once, repeated
 
 ALL_CLAIMS = "medical_claim"
 """The event that every claim line shows; no study can define it otherwise."""
@@ -46,22 +47,9 @@ def _looks_back(window: tuple[int, int]) -> tuple[int, int]:
     return window
 
 
-def _repeated(values: Any) -> Iterator[tuple[int, Any]]:
-    """Position and value of everything that was there before."""
-    listed = list(values)
-    return ((i, value) for i, value in enumerate(listed) if value in listed[:i])
-
-
-def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    twice = sorted({str(value) for _, value in _repeated(values)})
-    if twice:
-        raise ValueError(f"listed twice: {', '.join(twice)}")
-    return values
-
-
 Window = Annotated[tuple[Whole, Whole], AfterValidator(_ordered_window)]
 Lookback = Annotated[Window, AfterValidator(_looks_back)]
-Once = AfterValidator(_each_once)
+Once = AfterValidator(each_once)
 
 
 class DataWindow(Section):
@@ -222,7 +210,7 @@ class Cohort(Section):
         rules = [("history", i, rule.name) for i, rule in enumerate(self.history)]
         rules += [("exclusions", i, rule.name) for i, rule in enumerate(self.exclusions)]
         names = [*BUILT_IN_CRITERIA, *(name for _, _, name in rules)]
-        for position, name in _repeated(names):
+        for position, name in repeated(names):
             section, i, _ = rules[position - len(BUILT_IN_CRITERIA)]
             why = "a criterion every study has" if name in BUILT_IN_CRITERIA else "a criterion named before"
             yield (section, i, "name"), f"{name!r} is {why}; each needs a name of its own"
@@ -258,7 +246,7 @@ class Covariates(Section):
     def contradictions(self) -> Iterator[Problem]:
         """Two covariates of one name."""
         names = ["age", *(flag.covariate_name for flag in self.events)]
-        for position, name in _repeated(names):
+        for position, name in repeated(names):
             yield ("events", position - 1), f"there is a covariate {name!r} already; give this one a name of its own"
         for i, name in enumerate(names[1:]):
             if self.charlson and name.startswith("charlson_"):
@@ -277,28 +265,6 @@ class Scoring(Section):
     ridge: Real = Field(default=1.0, ge=0)
     min_units: Whole = Field(default=20, ge=1)
     max_iterations: Whole = Field(default=500, ge=10)
-
-
-class Matching(Section):
-    """Nearest comparator on the logit of the propensity score, inside exact strata.
-
-    `caliper` is in standard deviations of the logit: `pooled` is the root of the mean of the two arms' variances
-    (Austin 2011), `overall` that of everybody. null means no caliper.
-    """
-
-    exact: Annotated[tuple[Literal["sex", "age_band", "region", "state", "index_month"], ...], Once] = (
-        "sex",
-        "age_band",
-        "region",
-        "index_month",
-    )
-    caliper: Real | None = Field(
-        default=0.2, gt=0, le=10, description="in standard deviations of the logit of the score, or null for no caliper"
-    )
-    caliper_scale: Literal["pooled", "overall"] = "pooled"
-    ratio: Literal[1] = 1
-    replace: Literal[False] = False
-    order: Literal["closest"] = "closest"
 
 
 class Outcome(Section):
@@ -329,7 +295,7 @@ class Outcomes(Section):
 
     def contradictions(self) -> Iterator[Problem]:
         """Outcomes of one name; none or several that are primary."""
-        for i, name in _repeated(outcome.name for outcome in self.outcomes):
+        for i, name in repeated(outcome.name for outcome in self.outcomes):
             yield ("outcomes", i, "name"), f"{name!r} is an outcome named before"
         primary = [outcome.name for outcome in self.outcomes if outcome.role == "primary"]
         if len(primary) != 1:
@@ -357,7 +323,7 @@ class Study(Section):
     cohort: Cohort
     covariates: Covariates = Covariates()
     scoring: Scoring = Scoring()
-    matching: Matching = Matching()
+    matching: StudyMatching = StudyMatching()
     outcomes: Outcomes
     cautions: tuple[Text, ...] = ()
 
