@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 
@@ -83,3 +85,35 @@ def _assert_nothing_left(
                 if other.stratum == unit.stratum and other.member != unit.member:
                     in_reach = caliper is None or abs(other.score - unit.score) <= caliper
                     assert not in_reach, "a free comparator was left"
+
+
+def pair_by_the_rules(
+    candidates: list[Candidate],
+    distance: Callable[[Candidate, Candidate], int | None],
+    ratio: int = 1,
+    reuse: int | None = 1,
+    turn: Callable[[Candidate], int] | None = None,
+) -> dict[int, list[int]]:
+    """Controls of each treated unit in the order they were won; `distance` is None for who may not pair.
+
+    All the first control, then all the next. Closest pair first, or (`turn`) one treated unit after the other.
+    """
+    treated = [unit for unit in candidates if unit.is_treated]
+    controls = [unit for unit in candidates if not unit.is_treated]
+    possible = [
+        (d, t.key, c.key, t, c)
+        for t, c in product(treated, controls)
+        if t.member != c.member and t.stratum == c.stratum and (d := distance(t, c)) is not None
+    ]
+    possible.sort(key=lambda pair: (turn(pair[3]) if turn else 0, *pair[:3]))
+    won: dict[int, list[int]] = {}
+    persons: dict[int, set[int]] = {unit.unit: set() for unit in treated}
+    served: Counter[int] = Counter()
+    for round_number in range(ratio):
+        for *_, t, c in possible:
+            is_waiting = len(won.get(t.unit, [])) == round_number
+            if is_waiting and c.member not in persons[t.unit] and (reuse is None or served[c.member] < reuse):
+                won.setdefault(t.unit, []).append(c.unit)
+                persons[t.unit].add(c.member)
+                served[c.member] += 1
+    return won

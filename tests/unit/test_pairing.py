@@ -9,15 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.oracles.matching import Candidate, assert_good_match, pair_slowly
+from tests.oracles.matching import Candidate, assert_good_match, pair_by_the_rules, pair_slowly
 
-from counterpart.numerics.pairing import Pairing, Side, pair_nearest
+from counterpart.numerics import pairing as kernel
+from counterpart.numerics.pairing import Side, pair_nearest
+from counterpart.numerics.pairs import Pairs, Rules
 
 N_PROBLEMS = 3_000
 
 
 def side(candidates: list[Candidate]) -> Side:
-    columns = ("stratum", "score", "key", "member")
+    columns = ("score", "key", "stratum", "member")
     return Side(*[np.array([getattr(unit, name) for unit in candidates], dtype=np.int64) for name in columns])
 
 
@@ -25,10 +27,10 @@ def arms(candidates: list[Candidate]) -> tuple[list[Candidate], list[Candidate]]
     return [unit for unit in candidates if unit.is_treated], [unit for unit in candidates if not unit.is_treated]
 
 
-def solve(candidates: list[Candidate], caliper: int | None) -> tuple[Pairing, dict[int, int]]:
+def solve(candidates: list[Candidate], caliper: int | None) -> tuple[Pairs, dict[int, int]]:
     treated, comparators = arms(candidates)
-    pairing = pair_nearest(side(treated), side(comparators), caliper)
-    return pairing, {treated[i].unit: comparators[j].unit for i, j in enumerate(pairing.partner) if j >= 0}
+    pairs = pair_nearest(side(treated), side(comparators), caliper)
+    return pairs, {treated[i].unit: comparators[j].unit for i, j in zip(pairs.treated, pairs.control, strict=True)}
 
 
 def problem(generator: np.random.Generator) -> tuple[list[Candidate], int | None]:
@@ -55,7 +57,7 @@ def problem(generator: np.random.Generator) -> tuple[list[Candidate], int | None
 def equal_scores(n_units: int, first_member: int) -> Side:
     keys = np.random.default_rng(first_member).permutation(n_units).astype(np.int64)
     zeros = np.zeros(n_units, dtype=np.int64)
-    return Side(zeros, zeros, keys, np.arange(first_member, first_member + n_units, dtype=np.int64))
+    return Side(zeros, keys, zeros, np.arange(first_member, first_member + n_units, dtype=np.int64))
 
 
 def test_thousands_of_small_problems_equal_the_slow_way():
@@ -69,10 +71,81 @@ def test_thousands_of_small_problems_equal_the_slow_way():
         treated, _ = arms(candidates)
         exhausted = {unit for unit, reason in reasons.items() if reason == "pool_exhausted"}
         assert {treated[i].unit for i in np.flatnonzero(pairing.in_reach)} == set(pairs) | exhausted
-        distances = {unit.unit: int(distance) for unit, distance in zip(treated, pairing.distance, strict=True)}
+        distances = {treated[i].unit: int(d) for i, d in zip(pairing.treated, pairing.distance, strict=True)}
         assert_good_match(candidates, [(t, c, distances[t]) for t, c in pairs.items()], reasons, caliper)
         n_pairs += len(pairs)
     assert n_pairs > N_PROBLEMS, "the problems are not trivial"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "reuse", "has_turns"),
+    [
+        (3, 1, False),
+        (1, 1, True),
+        (2, 1, True),
+        (1, None, False),
+        (3, None, False),
+        (1, 2, False),
+        (3, 2, False),
+        (2, 2, True),
+    ],
+)
+def test_every_rule_equals_the_slow_way(ratio: int, reuse: int | None, has_turns: bool):
+    generator = np.random.default_rng(31 * ratio + (reuse or 0))
+    n_pairs = 0
+    for _ in range(400):
+        candidates, caliper = problem(generator)
+        treated, comparators = arms(candidates)
+        turn = {unit.unit: int(place) for unit, place in zip(treated, generator.permutation(len(treated)), strict=True)}
+        rules = Rules(ratio, reuse, np.array([turn[u.unit] for u in treated], dtype=np.int64) if has_turns else None)
+        pairs = pair_nearest(side(treated), side(comparators), caliper, rules)
+        expected = pair_by_the_rules(
+            candidates,
+            lambda t, c, caliper=caliper: (
+                d if (d := abs(t.score - c.score)) <= (caliper or 0) or caliper is None else None
+            ),
+            ratio,
+            reuse,
+            (lambda unit, turn=turn: turn[unit.unit]) if has_turns else None,
+        )
+        assert by_treated(pairs, treated, comparators) == expected
+        n_pairs += len(pairs.treated)
+    assert n_pairs > 400
+
+
+def score_distance(t: Candidate, c: Candidate, caliper: int | None) -> int | None:
+    distance = abs(t.score - c.score)
+    return distance if caliper is None or distance <= caliper else None
+
+
+def by_treated(pairs: Pairs, treated: list[Candidate], comparators: list[Candidate]) -> dict[int, list[int]]:
+    won: dict[int, list[int]] = {}
+    for i, j in zip(pairs.treated, pairs.control, strict=True):
+        won.setdefault(treated[i].unit, []).append(comparators[j].unit)
+    return won
+
+
+def test_rounds_of_growing_radius_change_nothing(monkeypatch: pytest.MonkeyPatch):
+    """With few controls wanted at first there are many rounds; with all wanted there is one."""
+    generator = np.random.default_rng(12)
+    n_treated, n_controls = 3_000, 40_000
+    score = np.rint(generator.standard_normal(n_treated + n_controls) * 2**20).astype(np.int64)
+    score[:n_treated] += 2**20
+    member = generator.integers(0, 30_000, n_treated + n_controls)
+    stratum = generator.integers(0, 3, n_treated + n_controls)
+    treated, controls = (
+        Side(score[arm], None, stratum[arm], member[arm]) for arm in (slice(n_treated), slice(n_treated, None))
+    )
+    outcomes = []
+    for wanted, few in ((0.5, 1), (10.0, 1), (10.0, 10**9)):
+        monkeypatch.setattr(kernel, "WANTED", wanted)
+        monkeypatch.setattr(kernel, "FEW", few)
+        outcomes.append([pair_nearest(treated, controls, caliper, Rules(2)) for caliper in (None, 2**18)])
+    for other in outcomes[1:]:
+        for one, same in zip(outcomes[0], other, strict=True):
+            assert np.array_equal(one.treated, same.treated)
+            assert np.array_equal(one.control, same.control)
+            assert np.array_equal(one.in_reach, same.in_reach)
 
 
 def test_neither_row_order_nor_labels_matter():
@@ -118,7 +191,7 @@ def test_ratio_1_of_cohortmethod():
 def test_identical_scores_with_a_twin_each_are_all_matched():
     """A Spark matcher with a fixed list of neighbours matched 156 of these 1,376."""
     pairing = pair_nearest(equal_scores(1_376, 0), equal_scores(1_376, 10_000), caliper=0)
-    assert sorted(pairing.partner) == list(range(1_376))
+    assert sorted(pairing.control) == list(range(1_376))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +201,7 @@ def test_identical_scores_with_a_twin_each_are_all_matched():
 def test_200_000_equal_scores_take_linear_steps(first_comparator: int):
     n_units = 200_000
     pairing = pair_nearest(equal_scores(n_units, 0), equal_scores(n_units, first_comparator), caliper=5)
-    assert (pairing.partner >= 0).sum() >= n_units - 1
+    assert len(pairing.treated) >= n_units - 1
     assert pairing.n_steps < 10 * n_units
 
 
@@ -138,14 +211,15 @@ def test_a_crowd_that_wants_the_same_comparators_takes_linear_steps():
     treated = equal_scores(n_units, 0)._replace(score=-np.arange(n_units))
     comparators = equal_scores(n_units, 10**7)._replace(score=10**6 + 1_000 * np.arange(n_units))
     pairing = pair_nearest(treated, comparators, caliper=None)
-    assert list(pairing.partner) == list(range(n_units))
-    assert pairing.n_steps < 20 * n_units
+    assert list(pairing.control) == list(range(n_units))
+    assert pairing.n_steps < 40 * n_units
 
 
 @pytest.mark.parametrize(("n_treated", "n_comparators"), [(0, 0), (0, 3), (3, 0)])
 def test_an_arm_without_units(n_treated: int, n_comparators: int):
     pairing = pair_nearest(equal_scores(n_treated, 0), equal_scores(n_comparators, 100), caliper=1)
-    assert list(pairing.partner) == [-1] * n_treated
+    assert not len(pairing.treated)
+    assert len(pairing.in_reach) == n_treated
     assert not pairing.in_reach.any()
 
 
@@ -168,8 +242,8 @@ def test_published_pair_counts(public_claims: Path, tmp_path: Path, n_treated: i
     caliper = int(json.loads((tmp_path / "meta.json").read_text())["caliper"] * 2**31)
     logit = np.rint(np.fromfile(tmp_path / "lps.f64") * 2**31).astype(np.int64)
     units = np.arange(len(logit), dtype=np.int64)
-    everybody = Side(np.zeros_like(units), logit, units, units)
+    everybody = Side(logit, units, np.zeros_like(units), units)
     treated, comparators = (
         Side(*[column[arm] for column in everybody]) for arm in (slice(n_treated), slice(n_treated, None))
     )
-    assert (pair_nearest(treated, comparators, caliper).partner >= 0).sum() == n_pairs
+    assert len(pair_nearest(treated, comparators, caliper).treated) == n_pairs

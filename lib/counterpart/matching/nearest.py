@@ -161,18 +161,19 @@ def pair_units(units: pa.Table, width_fixed: int | None) -> pa.Table:
 
     is_treated_unit = _numbers(units, "is_treated")
     treated, comparators = np.flatnonzero(is_treated_unit), np.flatnonzero(~is_treated_unit)
-    columns = [_numbers(units, name) for name in ("stratum", "logit_fixed", "tie_key", "member_key")]
-    pairing = pair_nearest(
+    columns = [_numbers(units, name) for name in ("logit_fixed", "tie_key", "stratum", "member_key")]
+    found = pair_nearest(
         Side(*[column[treated] for column in columns]), Side(*[column[comparators] for column in columns]), width_fixed
     )
-    unit_ids, is_paired = _numbers(units, "unit_id"), pairing.partner >= 0
-    partner_ids = np.zeros(len(treated), dtype=np.int64)
-    partner_ids[is_paired] = unit_ids[comparators[pairing.partner[is_paired]]]
+    unit_ids, is_paired = _numbers(units, "unit_id"), np.zeros(len(treated), dtype=bool)
+    is_paired[found.treated] = True
+    partner_ids, distance = np.zeros(len(treated), dtype=np.int64), np.zeros(len(treated), dtype=np.int64)
+    partner_ids[found.treated], distance[found.treated] = unit_ids[comparators[found.control]], found.distance
     arrays = [
         pa.array(unit_ids[treated]),
         pa.array(partner_ids, mask=~is_paired),
-        pa.array(pairing.distance, mask=~is_paired),
-        pa.array(pairing.in_reach),
+        pa.array(distance, mask=~is_paired),
+        pa.array(found.in_reach),
         pa.array(_numbers(units, "has_counterpart")[treated]),
     ]
     return pa.Table.from_arrays(arrays, schema=_SOLUTION_ARROW)

@@ -1,0 +1,34 @@
+"""Machine code from Python functions of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile on first use; keep the machine code where Numba finds a folder of the user's own, else not at all.
+
+    Numba looks in NUMBA_CACHE_DIR, beside the source, then in the user's cache folder. A folder that others can write
+    to would let them plant code, so there is no fallback to the temporary directory.
+    """
+    return _compiled(function)
+
+
+def compiled_in_place(function: Callable[..., Any]) -> Any:
+    """As `compiled`, set into its callers: for steps so small that a call, with its arrays counted, costs more."""
+    return _compiled(function, forceinline=True)
+
+
+def compiled_inexact(function: Callable[..., Any]) -> Any:
+    """As `compiled`, and sums may be reordered: for floats that only rank, never for a number that decides."""
+    return _compiled(function, fastmath=True)
+
+
+def _compiled(function: Callable[..., Any], **options: Any) -> Any:
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:  # "no locator available": an account without a home, an installation that cannot be written
+        return njit(**options)(function)
