@@ -24,7 +24,8 @@ def compiled_in_place(function: Callable[..., Any]) -> Any:
 
 def compiled_inexact(function: Callable[..., Any]) -> Any:
     """As `compiled`, and sums may be reordered: for floats that only rank, never for a number that decides."""
-    return _compiled(function, fastmath=True)
+    # Infinities keep their meaning: they stand where nothing was found yet.
+    return _compiled(function, fastmath={"nnan", "nsz", "reassoc", "contract"})
 
 
 def _compiled(function: Callable[..., Any], **options: Any) -> Any:
