@@ -14,7 +14,10 @@ from pyspark.sql import functions as F
 from tests.oracles.matching import Candidate, assert_good_match, pair_slowly
 
 from counterpart.errors import ContractError, DataError
-from counterpart.matching import MatchResult, match_nearest, measure_caliper
+from counterpart.matching import match
+from counterpart.matching.caliper import measure_caliper
+from counterpart.matching.nearest import StudyMatches, match_nearest
+from counterpart.matching.units import hash_ids
 from counterpart.ordering import stable_order
 from counterpart.protocol import StudyMatching as Matching
 
@@ -32,7 +35,7 @@ CLOSEST_FIRST_LALONDE = {"pairs": 111, "pool_exhausted": 73, "outside_caliper": 
 UNITS = "unit_id bigint, member_key bigint, arm string, sex string, age_band string, state string, logit_fixed bigint"
 
 
-def outcome_of(result: MatchResult) -> tuple[list[tuple[int, int, int]], dict[int, str]]:
+def outcome_of(result: StudyMatches) -> tuple[list[tuple[int, int, int]], dict[int, str]]:
     """Pairs (treated unit, comparator unit, distance), sorted, and the reason of each unmatched unit."""
     pairs = sorted(tuple(row) for row in result.pairs.drop("set_id").collect())
     unmatched = {row.unit_id: row.reason for row in result.unmatched.collect()}
@@ -121,6 +124,26 @@ def test_partitions_rows_and_labels_do_not_matter(cases: DataFrame):
     )
     assert outcome_of(match_nearest(relabelled, matching, SEED)) == expected
     assert outcome_of(match_nearest(cases, matching, SEED + 1)) != expected, "ties are broken by the seed"
+
+
+def test_ties_fall_alike_without_spark(spark: SparkSession):
+    """The stable hash of ids, whole numbers and texts of 0 to 70 bytes, is the same bits with and without Spark."""
+    texts = ["ü" * n + "x" * (n % 3) for n in range(34)]
+    ids = pd.DataFrame({"number": np.arange(34) * 2**57 - 2**60, "text": texts})
+    hashed = spark.createDataFrame(ids, "number bigint, text string").select(
+        stable_order(SEED, "number").alias("number"), stable_order(SEED, "text").alias("text")
+    )
+    assert hashed.toPandas().to_dict("list") == {name: list(hash_ids(ids[name], SEED)) for name in ids}
+
+
+def test_the_engine_pairs_a_table_as_the_study_does(cases: DataFrame):
+    """The same units through Spark and through `match` on pandas: the same pairs, the same reasons."""
+    matching = Matching(exact=("sex", "age_band", "state"))
+    pairs, unmatched = outcome_of(match_nearest(cases, matching, SEED))
+    table = cases.toPandas().assign(is_treated=lambda t: t.arm == "treated", logit=lambda t: t.logit_fixed / ONE)
+    result = match(table, matching, SEED)
+    assert sorted(zip(result.pairs.treated_id, result.pairs.control_id, strict=True)) == [(t, c) for t, c, _ in pairs]
+    assert dict(result.unmatched.itertuples(index=False)) == unmatched
 
 
 def test_a_worked_example(frame: Callable[[str, str], DataFrame]):

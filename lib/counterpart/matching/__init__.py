@@ -1,6 +1,9 @@
-"""Matching: each treated unit gets the comparator nearest on the score, exact on strata, a person serving once."""
+"""Matching: each treated unit gets its nearest controls, exact on strata, inside calipers, a person serving once.
 
-from counterpart.matching.caliper import Caliper, measure_caliper
-from counterpart.matching.nearest import MatchResult, match_nearest
+`match` takes a table of one's own, without Spark. The study's own stage is `counterpart.matching.nearest`.
+"""
 
-__all__ = ["Caliper", "MatchResult", "match_nearest", "measure_caliper"]
+from counterpart.matching.match import match
+from counterpart.matching.result import Matched
+
+__all__ = ["Matched", "match"]

@@ -11,7 +11,8 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from counterpart.errors import ContractError
-from counterpart.matching.caliper import FIXED_ONE, Caliper, measure_caliper
+from counterpart.matching.caliper import Caliper, measure_caliper
+from counterpart.matching.spread import FIXED_ONE
 from counterpart.matching.strata import add_stratum, is_treated, select_in_reach
 from counterpart.ordering import stable_order
 from counterpart.tables import MATCHES, UNMATCHED, conform
@@ -40,7 +41,7 @@ _SOLUTION_ARROW = pa.schema(
 
 
 @dataclass(frozen=True)
-class MatchResult:
+class StudyMatches:
     """The match. `pairs` has the contract MATCHES, `unmatched` UNMATCHED; `summary` is what may be logged of it.
 
     Both frames read one solved frame that stays cached until `release`.
@@ -56,7 +57,7 @@ class MatchResult:
         self._solution.unpersist()
 
 
-def match_nearest(units: DataFrame, matching: Matching, seed: int) -> MatchResult:
+def match_nearest(units: DataFrame, matching: Matching, seed: int) -> StudyMatches:
     """Pair treated units with comparators one to one, globally closest first, inside strata and caliper.
 
     unit -> pair, and unit -> unmatched treated unit. `units` has unit_id, member_key, arm, logit_fixed and the columns
@@ -84,7 +85,7 @@ def match_nearest(units: DataFrame, matching: Matching, seed: int) -> MatchResul
     )
     unmatched = solution.filter(~is_paired).select(F.col("treated_unit").alias("unit_id"), reason.alias("reason"))
     summary = summarise_matches(pairs, unmatched, matching, caliper)
-    return MatchResult(conform(pairs, MATCHES), conform(unmatched, UNMATCHED), summary, solution)
+    return StudyMatches(conform(pairs, MATCHES), conform(unmatched, UNMATCHED), summary, solution)
 
 
 def summarise_matches(

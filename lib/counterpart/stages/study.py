@@ -15,7 +15,7 @@ from counterpart import effects, outcomes, scores
 from counterpart.cohort.demographics import CENSUS_REGIONS, STATES, UNKNOWN
 from counterpart.covariates import Covariate
 from counterpart.events import EventPlan, build_member_days, plan_events
-from counterpart.matching import match_nearest
+from counterpart.matching.nearest import match_nearest
 from counterpart.protocol import Study, content_hash
 from counterpart.scores.document import model_to_document
 from counterpart.stages.context import Context, kept
