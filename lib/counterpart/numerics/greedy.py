@@ -21,11 +21,13 @@ from counterpart.numerics.neighbours import (
     NOTHING_MORE,
     Floats,
     Lists,
+    Rough,
     Rows,
     Space,
     list_exactly,
     list_nearest,
     open_space,
+    round_points,
 )
 from counterpart.numerics.pairs import NOBODY, Flags, Indices, Longs, Pairs, People, Rules, collect_pairs, name_people
 
@@ -65,7 +67,7 @@ class Field(NamedTuple):
     """
 
     space: Space
-    rough: tuple[Any, Any]
+    rough: Rough
     treated: Groups
     controls: Groups
     rank: Longs
@@ -115,19 +117,15 @@ def pair_in_space(
     rows_t, groups_t = _group(treated, positions.treated, turn, people.of_treated, alone_treated)
     rows_c, groups_c = _group(controls, positions.controls, controls.key, people.of_controls, alone_controls)
     space = open_space(rows_t, rows_c, positions.reach, np.zeros(0) if widths is None else widths)
-    lists = list_nearest(space, list_length)
+    rough = round_points(space)
+    lists = list_nearest(space, rough, list_length)
     in_reach = np.empty(n_treated, dtype=bool)
     in_reach[groups_t.units] = np.repeat(lists.length > 0, np.diff(groups_t.start))
     # What is not proven is not listed: the next search proves it.
     _cut_unproven(lists)
     supply = _open_supply(groups_c, people, controls.key, rules, n_treated)
-    field = Field(space, _rough(space), groups_t, groups_c, turn, controls.key)
+    field = Field(space, rough, groups_t, groups_c, turn, controls.key)
     return _take_all(field, lists, supply, rules, in_reach, people.of_controls)
-
-
-def _rough(space: Space) -> tuple[Any, Any]:
-    middle = space.controls.point.mean(axis=0) if len(space.controls.point) else np.zeros(space.treated.point.shape[1])
-    return (space.treated.point - middle).astype(np.float32), (space.controls.point - middle).astype(np.float32)
 
 
 def _positions(treated: Cloud, controls: Cloud, caliper: int | None) -> Any:

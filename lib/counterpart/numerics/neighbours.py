@@ -24,7 +24,7 @@ UNIT = 2.0**31
 
 NOTHING_MORE = np.int64(2**63 - 1)
 ROWS, COLUMNS = 256, 2_048
-_CHUNK = 32
+_CHUNK = 64
 
 
 class Rows(NamedTuple):
@@ -90,30 +90,51 @@ def may_pair(space: Space, i: int, j: int) -> bool:
     return is_inside
 
 
-def list_nearest(space: Space, length: int) -> Lists:
-    """First lists of everybody, of the length given at most (shorter where the rest is not proven)."""
+class Rough(NamedTuple):
+    """The points of both arms as float32, less the middle of the controls: good for ranking only."""
+
+    treated: Any
+    controls: Any
+
+
+def round_points(space: Space) -> Rough:
+    """Points as float32. Their middle may differ with the order of rows: other proposals, the same findings."""
+    points = (space.treated.point, space.controls.point)
+    middle = points[1].mean(axis=0) if len(points[1]) else np.zeros(points[0].shape[1])
+    return Rough(*[(arm - middle).astype(np.float32) for arm in points])
+
+
+def list_nearest(space: Space, rough: Rough, length: int) -> Lists:
+    """First lists of everybody, of the length given; what of them is proven lies before `bound`."""
     n, d = space.treated.point.shape
-    middle = space.controls.point.mean(axis=0) if len(space.controls.point) else np.zeros(d)
-    ours = (space.treated.point - middle).astype(np.float32)
-    theirs = (space.controls.point - middle).astype(np.float32)
+    ours, theirs = rough
     # With a column of ones against their squares, one matrix product gives |c|^2 - 2 t.c.
-    left = np.hstack([ours, np.ones((n, 1), dtype=np.float32)])
-    right = np.ascontiguousarray(np.vstack([-2 * theirs.T, np.square(theirs).sum(axis=1, dtype=np.float32)[None]]))
+    left, right = np.hstack([ours, np.ones((n, 1), dtype=np.float32)]), _cut_columns(theirs)
     value = np.full((n, length), np.inf, dtype=np.float32)
     row = np.full((n, length), NOBODY, dtype=np.int32)
-    room = np.empty(ROWS * COLUMNS, dtype=np.float32)
+    room = np.empty((ROWS, right.shape[2]), dtype=np.float32)
     for top in range(0, n, ROWS):
-        block = slice(top, min(top + ROWS, n))
-        begin, end = int(space.first[block].min()), int(space.last[block].max())
-        for start in range(begin, end, COLUMNS):
-            stop = min(start + COLUMNS, end)
-            tile = room[: (block.stop - top) * (stop - start)].reshape(block.stop - top, stop - start)
-            np.matmul(left[block], right[:, start:stop], out=tile)
-            _keep_smallest(space, tile, top, start, value, row)
-    squares = np.square(space.treated.point - middle).sum(axis=1)
+        block = left[top : top + ROWS]
+        begin, end = int(space.first[top : top + ROWS].min()), int(space.last[top : top + ROWS].max())
+        for stretch in range(begin // COLUMNS, -(-end // COLUMNS)):
+            tile = room[: len(block)]
+            np.matmul(block, right[stretch], out=tile)
+            _keep_smallest(space, tile, top, stretch * COLUMNS, value, row)
+    squares = np.square(ours.astype(np.float64)).sum(axis=1)
     lists = Lists(row, np.zeros((n, length), np.int64), np.zeros(n, np.int32), np.zeros(n, np.int64), _lowest_keys(n))
     _measure(space, lists, value, squares, certainty(d))
     return lists
+
+
+def _cut_columns(points: Any) -> Any:
+    """-2 c and |c|^2 as columns, in stretches that lie together in memory: (stretch, d + 1, COLUMNS)."""
+    n, d = points.shape
+    cut = np.zeros((-(-n // COLUMNS), d + 1, COLUMNS), dtype=np.float32)
+    for stretch in range(len(cut)):
+        part = points[stretch * COLUMNS : (stretch + 1) * COLUMNS]
+        cut[stretch, :d, : len(part)] = -2 * part.T
+        cut[stretch, d, : len(part)] = np.square(part).sum(axis=1)
+    return cut
 
 
 def _lowest_keys(n: int) -> Longs:
@@ -125,27 +146,29 @@ def certainty(d: int) -> float:
     return 2 * (d + 4) * 2.0**-23
 
 
-@compiled_inexact
+@compiled
 def _keep_smallest(space: Space, tile: Any, top: int, start: int, value: Any, row: Indices) -> None:
+    """The smallest of each treated row's window so far, from the tile of rows from `top` and columns from `start`."""
     length = value.shape[1]
     for b in range(tile.shape[0]):
         i = top + b
         end = min(space.last[i] - start, tile.shape[1])
         worst = value[i, length - 1]
-        for chunk in range(max(space.first[i] - start, 0), end, _CHUNK):
-            stop = min(chunk + _CHUNK, end)
-            smallest = tile[b, chunk]
-            for j in range(chunk, stop):
-                smallest = min(smallest, tile[b, j])
-            if smallest >= worst:
+        for first in range(max(space.first[i] - start, 0), end, _CHUNK):
+            chunk = tile[b, first : min(first + _CHUNK, end)]
+            # Nearly always nobody: a loop of comparisons alone runs sixteen at once.
+            is_any = False
+            for j in range(len(chunk)):
+                is_any |= chunk[j] < worst
+            if not is_any:
                 continue
-            for j in range(chunk, stop):
-                if tile[b, j] < worst and may_pair(space, i, start + j):
+            for j in range(len(chunk)):
+                if chunk[j] < worst and may_pair(space, i, start + first + j):
                     place = length - 1
-                    while place > 0 and value[i, place - 1] > tile[b, j]:
+                    while place > 0 and value[i, place - 1] > chunk[j]:
                         value[i, place], row[i, place] = value[i, place - 1], row[i, place - 1]
                         place -= 1
-                    value[i, place], row[i, place] = tile[b, j], start + j
+                    value[i, place], row[i, place] = chunk[j], start + first + j
                     worst = value[i, length - 1]
 
 
@@ -191,7 +214,7 @@ def _roughly(a: Any, b: Any) -> float:
 @compiled
 def list_exactly(
     space: Space,
-    rough: tuple[Any, Any],
+    rough: Rough,
     i: int,
     lists: Lists,
     is_open: Any,
@@ -204,7 +227,7 @@ def list_exactly(
     keys = np.empty(width, dtype=np.int64)
     limit = np.inf
     for j in range(space.first[i], space.last[i]):
-        if not is_open[owner[j]] or _roughly(rough[0][i], rough[1][j]) > limit:
+        if not is_open[owner[j]] or _roughly(rough.treated[i], rough.controls[j]) > limit:
             continue
         is_barred = False
         for k in range(len(barred)):
@@ -224,7 +247,7 @@ def list_exactly(
         if n == width:
             farthest = lists.distance[i, n - 1] / UNIT
             # Float32 coordinates, differences and sums: never off by more than this.
-            limit = _limit_of(farthest, rough[0][i], len(rough[0][i]))
+            limit = _limit_of(farthest, rough.treated[i], len(rough.treated[i]))
     lists.length[i] = n
     is_all = n < width
     lists.bound[i] = NOTHING_MORE if is_all else lists.distance[i, n - 1]
