@@ -261,3 +261,25 @@ def test_neither_spark_nor_a_session_is_needed():
     )
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=LIB, check=True)
     assert told.stdout.strip() == "1"
+
+
+@pytest.mark.realdata
+def test_lalonde_is_matched_as_matchit_does(public_claims: Path):
+    """MatchIt 4.7.2, treated by falling score, 1:1, caliper 0.2 SD of the logit over all units: the same 117 pairs.
+
+    Treated of one score come by row in both. Which of several controls with one score it takes MatchIt leaves to its
+    sorting, so the scores are compared.
+    """
+    folder = public_claims / "causal" / "matchit_4_7_2"
+    scores = pd.read_csv(folder / "nn_logit_1to1_caliper02sd_weights.csv")
+    peer = pd.read_csv(folder / "nn_logit_1to1_caliper02sd_pairs.csv").dropna()
+    units = scores.assign(treated=scores.id.str.startswith("NSW"), row=scores.index)
+    matching = Matching(score="ps", score_scale="logit", caliper_scale="overall", order="largest", tie_order="row")
+    result = match(units, matching)
+    assert result.summary["caliper_width"] == pytest.approx(0.36090, abs=5e-6)
+    score = dict(zip(scores.id, scores.ps, strict=True))
+    expected = {row.treated: score[row.mm] for row in peer.itertuples()}
+    assert len(expected) == 117
+    assert {row.treated_id: score[row.control_id] for row in result.pairs.itertuples()} == pytest.approx(
+        expected, abs=1e-9
+    )
