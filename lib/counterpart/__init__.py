@@ -10,7 +10,12 @@ __version__ = "0.1.0"
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 
-_LAZY = {"Matching": "counterpart.protocol", "Matched": "counterpart.matching", "match": "counterpart.matching"}
+_LAZY = {
+    "Matching": "counterpart.protocol",
+    "Matched": "counterpart.matching",
+    "match": "counterpart.matching",
+    "balance": "counterpart.matching",
+}
 """Public names by the module that has them: importing counterpart loads nothing."""
 
 
@@ -21,7 +26,7 @@ def __getattr__(name: str) -> Any:
 
 
 if TYPE_CHECKING:
-    from counterpart.matching import Matched, match
+    from counterpart.matching import Matched, balance, match
     from counterpart.protocol import Matching
 
-__all__ = ["Matched", "Matching", "__version__", "match"]
+__all__ = ["Matched", "Matching", "__version__", "balance", "match"]

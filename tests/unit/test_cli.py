@@ -30,6 +30,7 @@ COMMANDS = (
     "outcomes",
     "estimate",
     "report",
+    "match-table",
     "synth",
     "demo",
 )

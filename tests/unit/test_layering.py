@@ -51,6 +51,7 @@ RANKS = {
     # the program around them
     "session": 8,
     "application": 9,
+    "match_table": 9,
     "demo": 10,
     "cli": 11,
     "__main__": 12,

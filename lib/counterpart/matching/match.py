@@ -39,7 +39,7 @@ def match(units: pd.DataFrame, matching: Matching, seed: int = 0) -> Matched:
     unmatched = _unmatched(units, matching, solution)
     weights = _weights(units, matching, solution)
     seconds = {"read": is_read - start, "solve": is_solved - is_read, "write": perf_counter() - is_solved}
-    return Matched(pairs, unmatched, weights, _summary(read, matching, reach, solution, seconds))
+    return Matched(pairs, unmatched, weights, _summary(read, matching, reach, solution, seconds), matching)
 
 
 def _pairs(table: pd.DataFrame, units: Units, matching: Matching, solution: Solution) -> pd.DataFrame:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
+if TYPE_CHECKING:
+    from counterpart.protocol import Matching
 
 REASONS = ("no_exact_stratum", "outside_caliper", "pool_exhausted")
 
@@ -27,10 +30,11 @@ class Matched:
     number, so that weighted means estimate the effect in the matched treated (with control_to_treated it is the other
     way round). A control of several sets has several rows.
 
-    `summary`: counts, distances, the caliper, the search used and why, and seconds by step.
+    `summary`: counts, distances, the caliper, the search used and why, and seconds by step. `matching`: the settings.
     """
 
     pairs: pd.DataFrame
     unmatched: pd.DataFrame
     weights: pd.DataFrame
     summary: dict[str, Any]
+    matching: Matching

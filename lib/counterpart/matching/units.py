@@ -42,7 +42,7 @@ class Units:
 def read_units(table: pd.DataFrame, matching: Matching, seed: int) -> Units:
     """The units of a table. ContractError for missing columns, DataError for values no match can use, with counts."""
     _check_columns(table, matching)
-    is_treated = _arm(table, matching.treated)
+    is_treated = read_arm(table, matching.treated)
     person = None if matching.person is None else _codes(table, matching.person)
     is_control = ~is_treated
     if matching.one_role and person is not None:
@@ -54,8 +54,8 @@ def read_units(table: pd.DataFrame, matching: Matching, seed: int) -> Units:
         stratum=_strata(table, matching.exact),
         person=person,
         logit=None if matching.score is None else _logits(table, matching.score, matching.score_scale),
-        covariates=_numbers(table, matching.covariates),
-        box=_numbers(table, tuple(matching.calipers)),
+        covariates=read_numbers(table, matching.covariates),
+        box=read_numbers(table, tuple(matching.calipers)),
     )
 
 
@@ -68,14 +68,16 @@ def _check_columns(table: pd.DataFrame, matching: Matching) -> None:
         raise ContractError(f"matching: the units have no column {', '.join(missing)}; needed are {', '.join(needed)}")
 
 
-def _refuse_missing(table: pd.DataFrame, name: str) -> None:
+def refuse_missing(table: pd.DataFrame, name: str) -> None:
+    """DataError if a value is missing."""
     n_missing = int(table[name].isna().sum())
     if n_missing:
         raise DataError(f"matching: {name} is missing in {n_missing:,} of {len(table):,} units; every unit needs it")
 
 
-def _arm(table: pd.DataFrame, name: str) -> npt.NDArray[np.bool_]:
-    _refuse_missing(table, name)
+def read_arm(table: pd.DataFrame, name: str) -> npt.NDArray[np.bool_]:
+    """Who is treated, from true and false or 1 and 0."""
+    refuse_missing(table, name)
     values = table[name]
     if not (
         pd.api.types.is_bool_dtype(values) or (pd.api.types.is_numeric_dtype(values) and values.isin((0, 1)).all())
@@ -85,7 +87,7 @@ def _arm(table: pd.DataFrame, name: str) -> npt.NDArray[np.bool_]:
 
 
 def _codes(table: pd.DataFrame, name: str) -> Longs:
-    _refuse_missing(table, name)
+    refuse_missing(table, name)
     return pd.factorize(table[name])[0].astype(np.int64)
 
 
@@ -99,7 +101,7 @@ def _strata(table: pd.DataFrame, exact: tuple[str, ...]) -> Longs:
 
 def _keys(table: pd.DataFrame, matching: Matching, seed: int) -> Longs:
     """What decides a tie, in one place: tie_order, then the stable hash of the id, then the id."""
-    _refuse_missing(table, matching.id)
+    refuse_missing(table, matching.id)
     ids = table[matching.id]
     n_again = int(ids.duplicated().sum())
     if n_again:
@@ -109,7 +111,7 @@ def _keys(table: pd.DataFrame, matching: Matching, seed: int) -> Longs:
         return hashes
     by: list[Any] = [pd.factorize(ids, sort=True)[0], hashes]
     if matching.tie_order is not None:
-        _refuse_missing(table, matching.tie_order)
+        refuse_missing(table, matching.tie_order)
         by.append(pd.factorize(table[matching.tie_order], sort=True)[0])
     keys = np.empty(len(table), dtype=np.int64)
     keys[np.lexsort(by)] = np.arange(len(table))
@@ -130,7 +132,7 @@ def hash_ids(ids: pd.Series, seed: int) -> Longs:
 
 
 def _logits(table: pd.DataFrame, name: str, scale: str) -> Longs:
-    score = _numbers(table, (name,))[:, 0]
+    score = read_numbers(table, (name,))[:, 0]
     if scale == "probability":
         n_outside = int(((score <= 0) | (score >= 1)).sum())
         if n_outside:
@@ -145,14 +147,14 @@ def _logits(table: pd.DataFrame, name: str, scale: str) -> Longs:
     return np.rint(score * FIXED_ONE).astype(np.int64)
 
 
-def _numbers(table: pd.DataFrame, names: tuple[str, ...]) -> Floats:
+def read_numbers(table: pd.DataFrame, names: tuple[str, ...]) -> Floats:
     """The columns as floats, finite each."""
     columns = np.empty((len(table), len(names)))
     for i, name in enumerate(names):
         values = table[name]
         if not pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
             raise DataError(f"matching: {name} must hold numbers; give a category as columns of 0 and 1, or as exact")
-        _refuse_missing(table, name)
+        refuse_missing(table, name)
         columns[:, i] = values.to_numpy(dtype=np.float64)
         n_infinite = int((~np.isfinite(columns[:, i])).sum())
         if n_infinite:

@@ -1,6 +1,6 @@
 """The study document and the site document: YAML in, frozen and checked models out. No Spark here."""
 
-from counterpart.protocol.document import content_hash, load_site, load_study
+from counterpart.protocol.document import content_hash, load_site, load_study, read_section
 from counterpart.protocol.matching import Matching, StudyMatching
 from counterpart.protocol.references import code_set_folders
 from counterpart.protocol.site import Site, Source, SparkSettings
@@ -55,4 +55,5 @@ __all__ = [
     "content_hash",
     "load_site",
     "load_study",
+    "read_section",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from copy import deepcopy
 from difflib import get_close_matches
 from pathlib import Path
@@ -83,6 +83,14 @@ def load_site(path: Path) -> Site:
     return _load(path, Site, None)
 
 
+def read_section(content: dict[str, Any], model: type[Document], name: str) -> Document:
+    """The section that a mapping is. ProtocolError with all problems if it is none."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as problem:
+        raise _all_at_once(name, _describe_all(content, problem.errors(), model)) from None
+
+
 def content_hash(section: BaseModel | dict[str, Any] | list[Any] | str) -> str:
     """SHA-256 (first 16 hex digits) of a section's canonical JSON: the same content gives the same hash."""
     plain = section.model_dump(mode="json") if isinstance(section, BaseModel) else section
@@ -100,9 +108,13 @@ def _load(path: Path, model: type[Document], code_sets: Collection[str] | None) 
     if code_sets is not None:
         problems += [f"{_dotted(where)}: {what}" for where, what in unknown_references(content, code_sets)]
     if loaded is None or problems:
-        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-        raise ProtocolError(f"{path} has {count}:\n" + "\n".join(f"  {line}" for line in problems))
+        raise _all_at_once(str(path), problems)
     return loaded
+
+
+def _all_at_once(name: str, problems: Sequence[str]) -> ProtocolError:
+    count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+    return ProtocolError(f"{name} has {count}:\n" + "\n".join(f"  {line}" for line in problems))
 
 
 def _read(path: Path, kind: str) -> tuple[dict[Any, Any], list[str]]:

@@ -1,0 +1,102 @@
+"""`counterpart match-table`: a file of one's own in, a folder out, without Spark, and nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from counterpart import Matching, balance, cli, match
+
+
+@pytest.fixture(scope="module")
+def units() -> pd.DataFrame:
+    random = np.random.default_rng(8)
+    n = 240
+    table = pd.DataFrame({"unit": [f"{number:05d}" for number in range(n)], "arm": (np.arange(n) % 5 == 0).astype(int)})
+    table["sex"], table["age"] = random.choice(["F", "M"], n), random.integers(18, 80, n)
+    table["ps"] = 1 / (1 + np.exp(-random.normal(size=n)))
+    return table.assign(note="not needed")
+
+
+ASKED = ["--id", "unit", "--treated", "arm", "--exact", "sex", "--score", "ps", "--caliper", "0.2", "--ratio", "2"]
+SETTINGS = Matching(id="unit", treated="arm", exact=("sex",), score="ps", caliper=0.2, ratio=2)
+
+
+@pytest.mark.parametrize("name", ["units.parquet", "units.csv", "parts"])
+def test_a_file_gives_what_match_gives(units: pd.DataFrame, tmp_path: Path, capsys, name: str) -> None:
+    path, out = tmp_path / name, tmp_path / "made" / "out"
+    if name.endswith("csv"):
+        units.to_csv(path, index=False)
+    elif name == "parts":
+        path.mkdir()
+        units[:100].to_parquet(path / "0.parquet")
+        units[100:].to_parquet(path / "1.parquet")
+    else:
+        units.to_parquet(path)
+    told = tmp_path / "told.json"
+    asked = [str(path), "--out", str(out), *ASKED, "--seed", "3", "--balance", "age, sex", "--json", str(told)]
+    assert cli.main(["match-table", *asked]) == 0
+    expected = match(units, SETTINGS, seed=3)
+    for part in ("pairs", "unmatched", "weights"):
+        written = pd.read_parquet(out / f"{part}.parquet")
+        pd.testing.assert_frame_equal(written, getattr(expected, part), check_dtype=False, check_exact=True)
+    compared = pd.read_csv(out / "balance.csv")
+    pd.testing.assert_frame_equal(compared, balance(units, expected, ["age", "sex"]), check_dtype=False)
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["n_sets"] == expected.summary["n_sets"] > 0
+    assert Matching.model_validate(summary["settings"]) == SETTINGS
+    assert json.loads(told.read_text())["out"] == str(out)
+    printed = capsys.readouterr()
+    assert not [unit for unit in units.unit if unit in printed.out + printed.err]
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+def test_every_setting_is_an_option() -> None:
+    assert set(cli.MATCHING_OPTIONS) == set(Matching.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "message"),
+    [
+        pytest.param({"--caliper": "-1", "--ratio": "two"}, 10, "has 2 problems", id="settings"),
+        pytest.param({"--caliper": "[0.2"}, 10, "--caliper '[0.2' is not valid YAML", id="yaml"),
+        pytest.param({"--score": "score"}, 12, "no column score", id="column"),
+        pytest.param({"--balance": "height"}, 12, "no column height", id="covariate"),
+        pytest.param({"--score": "age"}, 13, "not strictly between 0 and 1 in 240 of 240", id="values"),
+    ],
+)
+def test_what_is_wrong_is_told_and_nothing_written(
+    units: pd.DataFrame, tmp_path: Path, capsys, changes: dict[str, str], code: int, message: str
+) -> None:
+    units.to_parquet(tmp_path / "units.parquet")
+    asked = [part for name, value in changes.items() for part in (name, value)]
+    arguments = ["match-table", str(tmp_path / "units.parquet"), "--out", str(tmp_path / "out"), *ASKED, *asked]
+    assert cli.main(arguments) == code
+    assert message in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["units.parquet"]
+
+
+def test_files_and_folders_that_cannot_be_used(units: pd.DataFrame, tmp_path: Path, capsys) -> None:
+    path = tmp_path / "units.parquet"
+    out = ["--out", str(tmp_path / "out"), *ASKED]
+    assert cli.main(["match-table", str(path), *out]) == 13
+    assert "does not exist" in capsys.readouterr().err
+    path.write_text("no Parquet at all")
+    assert cli.main(["match-table", str(path), *out]) == 13
+    assert "cannot be read as Parquet" in capsys.readouterr().err
+    assert cli.main(["match-table", str(path), "--out", str(tmp_path), *ASKED]) == 14
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_it_needs_no_spark(units: pd.DataFrame, tmp_path: Path) -> None:
+    units.to_parquet(tmp_path / "units.parquet")
+    asked = ["match-table", str(tmp_path / "units.parquet"), "--out", str(tmp_path / "out"), *ASKED]
+    probe = f"import sys\nsys.modules['pyspark'] = None\nfrom counterpart.cli import main\nsys.exit(main({asked!r}))"
+    subprocess.run([sys.executable, "-c", probe], check=True, timeout=120)
+    assert (tmp_path / "out" / "pairs.parquet").exists()
