@@ -3,7 +3,7 @@
 # MAGIC # Matching a table of your own
 # MAGIC
 # MAGIC `match` knows nothing of claims or studies: it takes a table with one row per unit. Here 20,000 made-up
-# MAGIC patients, of whom the younger and sicker are treated more often, and a treatment that lowers their cost by exactly 100.
+# MAGIC patients, of whom the younger and sicker are treated more often; the treatment lowers their cost by 100.
 # MAGIC Needs neither Spark nor Java; on a laptop, `python notebooks/match_a_table.py` after `make setup`.
 
 # COMMAND ----------
