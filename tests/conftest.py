@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 ROOT = Path(__file__).resolve().parents[1]
-# The files that use the study which tests/study/conftest.py runs once.
+# The files that use the study which tests/study/conftest.py runs once, and those on the public claims it ingests once.
 ON_THE_DEMO = (
     "test_study.py",
     "test_reuse.py",
@@ -23,18 +23,20 @@ ON_THE_DEMO = (
     "test_oracle.py",
     "test_plans.py",
 )
+ON_SYNPUF = ("test_chiropractic.py", "test_synpuf_reading.py")
+SHARED = dict.fromkeys(ON_THE_DEMO, "demo") | dict.fromkeys(ON_SYNPUF, "synpuf")
 PUBLIC_CLAIMS = ROOT.parent / "shared" / "data"
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With several processes: tests on the one demo study share one, others their file; what is costly is made once."""
+    """With several processes: tests that share what is costly share one, so that it is made once; others their file."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByWhatTheyShare(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return "demo" if Path(file).name in ON_THE_DEMO else file
+            return SHARED.get(Path(file).name, file)
 
     return ByWhatTheyShare(config, log)
 
@@ -75,7 +77,6 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         shuffle_partitions=2,
         conf={
             "spark.default.parallelism": "2",
-            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
             "spark.sql.warehouse.dir": str(folder / "warehouse"),
             "spark.local.dir": str(folder / "scratch"),
         },

@@ -120,3 +120,10 @@ def installation(
     made = install(tmp_path_factory.mktemp("site"), claims, study_document)
     made.run()
     return made
+
+
+@pytest.fixture(scope="session")
+def synpuf(root: Path, public_claims: Path, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """The site of CMS DE-SynPUF, nothing ingested yet, with the study that is run on it."""
+    study = root / "conf/studies/chiropractic_imaging.yaml"
+    return install(tmp_path_factory.mktemp("synpuf"), public_claims / "claimsdb_synpuf", study, layout="desynpuf")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import functions as F
-from tests.study.conftest import Installation, install
+from tests.study.conftest import Installation
 
 from counterpart.store import Store
 from counterpart.tables import ATTRITION, COHORT, MATCHES, UNMATCHED
@@ -16,15 +16,9 @@ pytestmark = [pytest.mark.spark, pytest.mark.study, pytest.mark.realdata]
 
 
 @pytest.fixture(scope="module")
-def chiropractic(spark, root: Path, public_claims: Path, tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    made = install(
-        tmp_path_factory.mktemp("chiropractic"),
-        public_claims / "claimsdb_synpuf",
-        root / "conf/studies/chiropractic_imaging.yaml",
-        layout="desynpuf",
-    )
-    made.run()
-    return made
+def chiropractic(spark, synpuf: Installation) -> Installation:
+    synpuf.run()
+    return synpuf
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from tests.study.conftest import Installation
 
 from counterpart.codes import CodeLibrary, is_in
 from counterpart.protocol import Site
@@ -60,8 +61,8 @@ def bring_in(store: Store, folder: Path) -> IngestReport:
 
 
 @pytest.fixture(scope="module")
-def store(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(spark, str(tmp_path_factory.mktemp("synpuf") / "tables"))
+def store(spark: SparkSession, synpuf: Installation) -> Store:
+    return Store(spark, str(synpuf.warehouse))
 
 
 @pytest.fixture(scope="module")
