@@ -283,3 +283,27 @@ def test_lalonde_is_matched_as_matchit_does(public_claims: Path):
     assert {row.treated_id: score[row.control_id] for row in result.pairs.itertuples()} == pytest.approx(
         expected, abs=1e-9
     )
+
+
+@pytest.mark.parametrize(
+    ("ratio", "treated", "score", "sets"),
+    [
+        (1, "1 0 1 0 1", "0 .1 .3 .4 1", "0 0 1 1 -"),
+        (100, "0 1 0 0 1 0", "0 .1 .12 .85 .9 1", "0 0 0 1 1 1"),
+        (100, "0 1 1 1 0", ".2 .4 .6 .8 1", "1 1 - 0 0"),
+        (100, "0 1 0 0 0 0 1 0", "0 .1 .11 .12 .13 .85 .9 1", "1 0 0 0 0 1 1 1"),
+    ],
+)
+def test_small_tables_are_matched_as_cohortmethod_does(ratio: int, treated: str, score: str, sets: str):
+    """OHDSI's CohortMethod (its unit tests of matchOnPs, no caliper): the same rows together, the same dropped.
+
+    In the last, the control at 0 goes to the treated at .9: everyone gets the third before anyone gets the fourth.
+    """
+    units = pd.DataFrame({"treated": list(map(int, treated.split())), "score": list(map(float, score.split()))})
+    units["id"] = units.index
+    result = match(units, Matching(score="score", score_scale="logit", caliper=None, ratio=ratio))
+    of_set = dict(zip(result.weights.id, result.weights.set_id, strict=True))
+    expected = [label for label in sets.split() if label != "-"]
+    assert [unit for unit, label in enumerate(sets.split()) if label != "-"] == sorted(of_set)
+    found = [of_set[unit] for unit in sorted(of_set)]
+    assert len(set(zip(found, expected, strict=True))) == len(set(found)) == len(set(expected))
