@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from numba import njit
@@ -30,6 +33,23 @@ def compiled_inexact(function: Callable[..., Any]) -> Any:
 
 def _compiled(function: Callable[..., Any], **options: Any) -> Any:
     try:
-        return njit(cache=True, **options)(function)
+        machine_code = njit(cache=True, **options)(function)
     except RuntimeError:  # "no locator available": an account without a home, an installation that cannot be written
         return njit(**options)(function)
+    forget_older(Path(machine_code.stats.cache_path), Path(__file__).parent)
+    return machine_code
+
+
+@cache
+def forget_older(kept: Path, sources: Path) -> None:
+    """Remove machine code in the folder `kept` that is older than any of the sources.
+
+    Numba asks whether the file of a function has changed, never those of the functions it calls: code of an older
+    version would go on deciding pairs. Without its index a function is compiled again.
+    """
+    newest = max(file.stat().st_mtime_ns for file in sources.glob("*.py"))
+    for index in kept.glob("*.nbi"):
+        # Another process may be at the same.
+        with suppress(FileNotFoundError):
+            if index.stat().st_mtime_ns < newest:
+                index.unlink()
