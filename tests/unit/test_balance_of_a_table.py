@@ -105,7 +105,7 @@ def test_a_worked_example(matched: tuple[pd.DataFrame, Matched]) -> None:
     for phase in ("before", "after"):
         assert (found["constant", phase].smd, found["constant", phase].ks) == (0.0, 0.0)
     assert {row.smd_denominator for row in found.values()} == {
-        "root of the mean of both arms' variances before matching"
+        "pooled standard deviation of the two arms before matching"
     }
 
 
@@ -147,7 +147,7 @@ def test_tables_that_do_not_fit_are_refused(matched: tuple[pd.DataFrame, Matched
     with pytest.raises(ContractError, match="no column height"):
         balance(units, result, ["height"])
     with pytest.raises(ContractError, match="known are pooled, treated, controls"):
-        balance(units, result, ["age"], denominator="overall")  # type: ignore[arg-type]
+        balance(units, result, ["age"], denominator="overall")
     with pytest.raises(ContractError, match="5 matched ids are not in this table"):
         balance(units.assign(id=[f"other {n}" for n in range(7)]), result, ["age"])
     with pytest.raises(DataError, match="sex is missing in 1 of 7 units"):

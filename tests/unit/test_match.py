@@ -261,3 +261,21 @@ def test_neither_spark_nor_a_session_is_needed():
     )
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=LIB, check=True)
     assert told.stdout.strip() == "1"
+
+
+@pytest.mark.parametrize("column", ["score", "age"])
+def test_a_pair_outside_a_caliper_never_leaves(monkeypatch: pytest.MonkeyPatch, column: str):
+    """A kernel that forgot a caliper would be found out."""
+    from counterpart.matching import solve
+
+    honest = solve._pair
+    units = pd.DataFrame({"id": [1, 2], "treated": [True, False], "score": [0.0, 3.0], "age": [30.0, 70.0]})
+    tight = {"score": {"caliper": 1.0}, "age": {"caliper": None, "calipers": {"age": 5.0}}}[column]
+    settings = Matching(score="score", score_scale="logit", caliper_scale="raw", **tight)
+    loose = Matching(score="score", score_scale="logit", caliper=None)
+    assert match(units, settings).pairs.empty
+    monkeypatch.setattr(
+        solve, "_pair", lambda units, matching, reach, *rest: honest(units, loose, solve.Reach(None, None), *rest)
+    )
+    with pytest.raises(RuntimeError, match="outside a caliper"):
+        match(units, settings)

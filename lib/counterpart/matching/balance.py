@@ -11,6 +11,7 @@ import pandas as pd
 
 from counterpart.errors import ContractError
 from counterpart.matching.units import read_arm, read_numbers, refuse_missing
+from counterpart.numerics.balance import SMD_DENOMINATOR
 from counterpart.numerics.weighted import Floats, Sample, largest_gap, mean_of, variance_of
 
 if TYPE_CHECKING:
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
 
 Denominator = Literal["pooled", "treated", "controls"]
 
-# The same before and after matching, so that a difference can shrink only because the means come closer, never because
-# matching changed the spread (Stuart 2010, doi:10.1214/09-STS313).
 _DENOMINATORS = {
-    "pooled": "root of the mean of both arms' variances before matching",
+    "pooled": SMD_DENOMINATOR,
     "treated": "standard deviation of the treated before matching",
     "controls": "standard deviation of the controls before matching",
 }

@@ -73,7 +73,7 @@ def solve(units: Units, matching: Matching, reach: Reach) -> Solution:
         reason=reason[~has_set],
         n_looks=pairs.n_steps,
     )
-    _hold_to_caliper(units, solution, reach)
+    _hold_to_calipers(units, solution, reach, np.array(list(matching.calipers.values())))
     return solution
 
 
@@ -164,9 +164,11 @@ def _has_stratum(units: Units, focal: Longs, pool: Longs) -> npt.NDArray[np.bool
     return np.asarray((last[stratum] >= 0) & ((first[stratum] != own) | (last[stratum] != own)))
 
 
-def _hold_to_caliper(units: Units, solution: Solution, reach: Reach) -> None:
-    """RuntimeError if a pair lies outside the caliper: then the matching itself is wrong."""
-    if units.logit is None or reach.width_fixed is None or not len(solution.focal):
-        return
-    if np.abs(units.logit[solution.focal] - units.logit[solution.partner]).max() > reach.width_fixed:
-        raise RuntimeError("matching returned a pair outside the caliper")
+def _hold_to_calipers(units: Units, solution: Solution, reach: Reach, widths: npt.NDArray[np.float64]) -> None:
+    """RuntimeError if a pair lies outside a caliper: then the matching itself is wrong."""
+    focal, partner = solution.focal, solution.partner
+    is_outside = (np.abs(units.box[focal] - units.box[partner]) > widths).any(axis=1)
+    if units.logit is not None and reach.width_fixed is not None:
+        is_outside |= np.abs(units.logit[focal] - units.logit[partner]) > reach.width_fixed
+    if is_outside.any():
+        raise RuntimeError("matching returned a pair outside a caliper")
