@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import pyarrow.dataset as ds
 import yaml
 
-from counterpart.errors import DataError, EnvironmentProblem, ProtocolError, SettingsError
+from counterpart.errors import ContractError, DataError, EnvironmentProblem, ProtocolError, SettingsError
 from counterpart.matching import balance, match
 from counterpart.protocol import Matching, read_section
 
@@ -34,6 +35,9 @@ def match_table(
     matching = _read_settings(settings, values)
     covariates = tuple(dict.fromkeys((*matching.covariates, *balanced)))
     table = _read_units(units, matching, covariates)
+    missing = [name for name in covariates if name not in table.columns]
+    if missing:
+        raise ContractError(f"{units} has no column {', '.join(missing)}, whose balance is asked for")
     result = match(table, matching, seed)
     compared = balance(table, result, covariates)
     try:
@@ -71,11 +75,12 @@ def _read_units(path: Path, matching: Matching, covariates: Sequence[str]) -> pd
             # Numbers would lose the zeros an id begins with.
             text = {name: "string" for name in (matching.id, matching.person) if name is not None}
             return pd.read_csv(path, usecols=lambda name: name in wanted, dtype=text)
-        table = pd.read_parquet(path)
+        # The other columns of a wide table are not read at all.
+        known = ds.dataset(path, format="parquet", exclude_invalid_files=False).schema.names
+        return pd.read_parquet(path, columns=[name for name in known if name in wanted])
     except (ValueError, OSError) as problem:
         kind = "CSV" if is_csv else "Parquet"
         raise DataError(f"{path} cannot be read as {kind}: {type(problem).__name__}") from None
-    return table[[name for name in table.columns if name in wanted]]
 
 
 def _write(result: Matched, compared: pd.DataFrame, folder: Path) -> None:
