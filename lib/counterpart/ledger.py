@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 _MAX_PARAM = 5_000
+
+# It tells of tables it makes, and prints the statement and a traceback when the database cannot be written. Failures
+# reach us as exceptions all the same.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -299,3 +299,8 @@ def test_nothing_calls_home() -> None:
 
 def test_a_study_is_kept_on_a_server(server: str, tmp_path: Path) -> None:
     assert_study_is_kept(server, tmp_path / "report.html")
+
+
+def test_a_new_database_is_made_without_a_word(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    Ledger(f"sqlite:///{tmp_path / 'mlflow.db'}", "quiet")
+    assert capfd.readouterr() == ("", "")
