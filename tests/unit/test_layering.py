@@ -232,3 +232,10 @@ def test_suppressions_say_why() -> None:
         if (found := suppression.search(line)) and len(found["reason"].strip(" #-:;,.")) < 10
     ]
     assert not bare, f"say why in the same line: {bare}"
+
+
+def test_the_files_that_documents_name_are_there(root: Path) -> None:
+    documents = [root / "README.md", root / "CHANGELOG.md", *sorted((root / "docs").glob("*.md"))]
+    named = re.compile(r"`((?:conf|docs|jobs|lib|notebooks|tests)/[\w./-]+\.\w+)`")
+    lost = {(d.name, path) for d in documents for path in named.findall(d.read_text()) if not (root / path).exists()}
+    assert not lost
