@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.5
 _PLAIN_LINE_SECONDS = 30.0
+WATCHER = "progress"
+"""The name of the thread that shows a stage; it lives as long as the stage."""
 
 
 class TerminalProgress:
@@ -45,7 +47,7 @@ class TerminalProgress:
         started = time.monotonic()
         done = threading.Event()
         show = self._show_live if self.console.is_terminal else self._show_plain
-        watcher = threading.Thread(target=show, args=(name, done), daemon=True)
+        watcher = threading.Thread(target=show, args=(name, done), name=WATCHER, daemon=True)
         watcher.start()
         try:
             yield

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from counterpart import progress
-from counterpart.progress import TerminalProgress, say
+from counterpart.progress import WATCHER, TerminalProgress, say
 
 PATIENCE = 10.0
 """Seconds until a test that waits for another thread gives up."""
@@ -145,17 +145,17 @@ def test_a_session_that_has_ended_stops_nothing(monkeypatch: pytest.MonkeyPatch,
 def test_a_stage_that_fails_is_not_called_done(is_terminal: bool) -> None:
     screen = Screen()
     shown = showing(screen, is_terminal)
-    n_threads = threading.active_count()
 
     def fail() -> None:
         with shown.stage("match"):
+            assert [thread.name for thread in threading.enumerate()].count(WATCHER) == 1
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         fail()
     assert "done" not in screen.getvalue()
     assert shown.seconds == {}
-    assert threading.active_count() == n_threads
+    assert WATCHER not in [thread.name for thread in threading.enumerate()]
 
 
 @pytest.mark.parametrize(
