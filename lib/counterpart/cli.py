@@ -196,6 +196,9 @@ def _add_synth(commands: Any) -> None:
     synth.add_argument(
         "--hidden-confounding", type=float, default=0.0, metavar="X", help="strength of a cause no claim shows"
     )
+    synth.add_argument(
+        "--bystanders", type=float, default=1.0, metavar="SHARE", help="of the members without an index date: written"
+    )
     synth.add_argument("--workers", type=int, default=None, help="processes (default: one per core)")
     synth.add_argument("--json", type=Path, metavar="FILE")
 
@@ -255,6 +258,7 @@ def _synth(chosen: argparse.Namespace) -> dict[str, Any]:
         rate_ratio=chosen.rate_ratio,
         dirt=chosen.dirt,
         hidden_confounding=chosen.hidden_confounding,
+        bystanders=chosen.bystanders,
         start=chosen.start,
         end=chosen.end,
         workers=chosen.workers,

@@ -86,6 +86,33 @@ def test_the_layout_is_tuvas(public_claims: Path) -> None:
         assert [layout.TYPES[kind] for kind in columns.values()] == layout.TABLES[table].types
 
 
+def test_bystanders_leave_rows_out_and_change_none(made: SynthReport, tmp_path: Path) -> None:
+    """Whoever has an index date is written, with the very same rows; of the others about the share asked for."""
+    few = synthesise(dataclasses.replace(SETTINGS, bystanders=0.3), tmp_path / "few").out
+    planted = set(read(made.out, "truth/scores.parquet").person_id)
+    everybody, written = (set(read(folder, "eligibility").person_id) for folder in (made.out, few))
+    assert planted <= written < everybody
+    n_others = len(everybody - planted)
+    # Three standard deviations of a binomial share.
+    assert abs(len(written - planted) - 0.3 * n_others) < 3 * (0.3 * 0.7 * n_others) ** 0.5
+    assert read(few, "truth/scores.parquet").equals(read(made.out, "truth/scores.parquet"))
+    for table in layout.TABLES:
+        rows = read(made.out, table)
+        rows = rows[rows.person_id.isin(written)].reset_index(drop=True)
+        pd.testing.assert_frame_equal(read(few, table), rows)
+
+
+def test_without_bystanders_the_counts_are_those_of_the_arms(tmp_path: Path) -> None:
+    alone = dataclasses.replace(SETTINGS, bystanders=0.0, dirt="typical")
+    report = synthesise(alone, tmp_path / "claims")
+    counts = json.loads((report.out / "truth" / "planted.json").read_text())["counts"]
+    planted = set(read(report.out, "truth/scores.parquet").person_id)
+    assert set(read(report.out, "eligibility").person_id.dropna()) == planted
+    assert set(read(report.out, "program_roster").person_id) <= planted
+    assert report.members == counts["members"] == len(planted)
+    assert counts["members_without_eligibility"] == 0
+
+
 def test_progress_counts_members_to_the_end(tmp_path: Path) -> None:
     heard: list[tuple[int, int]] = []
     synthesise(SETTINGS, tmp_path / "claims", lambda done, of: heard.append((done, of)))
@@ -111,13 +138,16 @@ def test_a_run_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_all_wrong_settings_are_told_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
-        SynthSettings(members=0, seed=-1, rate_ratio=float("nan"), dirt="much", start=date(2019, 6, 1), workers=0)
+        SynthSettings(
+            members=0, seed=-1, rate_ratio=float("nan"), dirt="much", start=date(2019, 6, 1), bystanders=2, workers=0
+        )
     for word in (
         "members is 0",
         "seed is -1",
         "rate_ratio is nan",
         "dirt is 'much'",
         "start is 2019-06-01",
+        "bystanders is 2",
         "workers is 0",
     ):
         assert word in str(caught.value)

@@ -46,13 +46,16 @@ class Block:
 def make_block(settings: SynthSettings, block: int) -> Block:
     """All rows of one block of members."""
     story, streams = draw_story(settings, block), Streams(settings.seed, block)
-    counts, dirt = _count(story), Counter[tuple[str, str]]()
-    records, n_strays = _write_records(story, streams), 0
+    is_planted = _planted_members(story.pathways, len(story.members))
+    is_written = is_planted | (streams.of(Topic.BYSTANDERS).random(len(story.members)) < settings.bystanders)
+    records, n_strays = _write_records(story, streams).of(is_written), 0
+    counts, dirt = _count(story, is_written), Counter[tuple[str, str]]()
     if settings.dirt == "typical":
         soiler = Soiler(streams.of(Topic.DIRT), story.members, story.calendar, dirt)
-        records = _soil(soiler, records, story.pathways, counts)
+        records = _soil(soiler, records, is_planted | ~is_written, counts)
         n_strays = soiler.n_strays
     roster = draw_roster(streams.of(Topic.ROSTER), story)
+    roster = roster.take(is_written[roster.member])
     counts["later_enrolments"] = int(roster.is_ours.sum()) - counts["enrolled_members"]
     scribe = Scribe(block, story.members, story.calendar, n_strays)
     tables = {
@@ -73,6 +76,14 @@ class Records:
     pharmacy: PharmacyLines
     eligibility: EligibilityRows
 
+    def of(self, chosen: Bools) -> Records:
+        """The rows of the members chosen, shape (members,)."""
+        return Records(
+            self.medical.take(chosen[self.medical.member]),
+            self.pharmacy.take(chosen[self.pharmacy.member]),
+            self.eligibility.take(chosen[self.eligibility.member]),
+        )
+
 
 def _write_records(story: Story, streams: Streams) -> Records:
     """The clean rows of a story."""
@@ -84,9 +95,9 @@ def _write_records(story: Story, streams: Streams) -> Records:
     )
 
 
-def _soil(soiler: Soiler, records: Records, pathways: Pathways, counts: Counter[str]) -> Records:
-    """Clean rows -> dirty rows. Members of the planted arms keep their eligibility."""
-    eligibility, is_lost = soiler.lose_eligibility(records.eligibility, _planted_members(pathways, len(soiler.members)))
+def _soil(soiler: Soiler, records: Records, protected: Bools, counts: Counter[str]) -> Records:
+    """Clean rows -> dirty rows. Protected members keep their eligibility."""
+    eligibility, is_lost = soiler.lose_eligibility(records.eligibility, protected)
     counts["members_without_eligibility"] = int(is_lost.sum())
     counts["adjacent_spans"] = _adjacent(eligibility)
     return Records(
@@ -120,6 +131,7 @@ def _bill(rng: np.random.Generator, story: Story) -> billing.Claims:
 
 
 def _planted_members(pathways: Pathways, n_members: int) -> Bools:
+    """Who has an index date."""
     is_planted = np.zeros(n_members, dtype=bool)
     is_planted[pathways.units.member] = True
     is_planted[pathways.enrolments.member] = True
@@ -132,19 +144,20 @@ def _adjacent(rows: EligibilityRows) -> int:
     return int(follows.sum())
 
 
-def _count(story: Story) -> Counter[str]:
-    """What was planted, in numbers."""
+def _count(story: Story, is_written: Bools) -> Counter[str]:
+    """What was planted, in numbers, of the members written."""
     units, enrolments = story.pathways.units, story.pathways.enrolments
     comparators = units.member[~units.is_treated]
     counts = {
-        "members": len(story.members),
+        "members": int(is_written.sum()),
         "enrolled_members": len(enrolments),
         "comparator_members": len(np.unique(comparators)),
         "candidate_dates": len(comparators),
         "members_in_both_arms": len(np.intersect1d(comparators, enrolments.member)),
-        "adjacent_spans": _adjacent(list_spans(story.spans)),
+        "adjacent_spans": _adjacent(list_spans(story.spans).take(is_written[story.spans.member])),
     }
-    return Counter(counts | {f"events_{name}": len(events) for name, events in story.pathways.outcomes.items()})
+    outcomes = story.pathways.outcomes.items()
+    return Counter(counts | {f"events_{name}": int(is_written[events.member].sum()) for name, events in outcomes})
 
 
 def draw_roster(rng: np.random.Generator, story: Story) -> RosterRows:

@@ -28,8 +28,9 @@ class SynthSettings:
 
     `rate_ratio` is the planted ratio of lumbar imaging visits. `hidden_confounding` X is a cause that no claim shows:
     half the members have it; it multiplies their odds of enrolment by exp(X) and their imaging by exp(-X), so that
-    for X > 0 even a perfect study sees a ratio below the planted one. Members are generated in blocks of
-    `block_members`, each from its own random stream, `blocks_per_file` blocks to a file.
+    for X > 0 even a perfect study sees a ratio below the planted one. `bystanders` is the share written of the members
+    without an index date: they cost most of the time of a study and change nothing of its arms. Members are generated
+    in blocks of `block_members`, each from its own random stream, `blocks_per_file` blocks to a file.
     """
 
     members: int
@@ -37,6 +38,7 @@ class SynthSettings:
     rate_ratio: float = 0.40
     dirt: str = "none"
     hidden_confounding: float = 0.0
+    bystanders: float = 1.0
     start: date = date(2016, 1, 1)
     end: date = date(2021, 9, 30)
     workers: int | None = None
@@ -64,6 +66,7 @@ class SynthSettings:
                 f"hidden_confounding is {self.hidden_confounding}; allowed is -{STRONGEST_HIDDEN_CAUSE:g} "
                 f"to {STRONGEST_HIDDEN_CAUSE:g}",
             ),
+            (not 0 <= self.bystanders <= 1, f"bystanders is {self.bystanders}; allowed is a share from 0 to 1"),
             (
                 not EARLIEST_START <= self.start <= latest_start,
                 f"start is {self.start}; allowed is {EARLIEST_START} to {latest_start}, "

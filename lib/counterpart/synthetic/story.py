@@ -27,6 +27,7 @@ class Topic(IntEnum):
     AMOUNTS = 6
     ROSTER = 7
     DIRT = 8
+    BYSTANDERS = 9
 
 
 @dataclass(frozen=True)
