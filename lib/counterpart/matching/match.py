@@ -10,7 +10,7 @@ import pandas as pd
 
 from counterpart.errors import ContractError
 from counterpart.matching.result import REASONS, Matched
-from counterpart.matching.solve import Reach, Solution, measure_reach, solve
+from counterpart.matching.solve import Reach, Solution, measure_metric, measure_reach, solve
 from counterpart.matching.spread import FIXED_ONE
 from counterpart.matching.units import Units, read_units
 
@@ -33,7 +33,7 @@ def match(units: pd.DataFrame, matching: Matching, seed: int = 0) -> Matched:
     read = read_units(units, matching, seed)
     reach = measure_reach(read, matching)
     is_read = perf_counter()
-    solution = solve(read, matching, reach)
+    solution = solve(read, matching, reach, measure_metric(read, matching))
     is_solved = perf_counter()
     pairs = _pairs(units, read, matching, solution)
     unmatched = _unmatched(units, matching, solution)

@@ -13,7 +13,8 @@ from counterpart.errors import DataError
 from counterpart.matching.spread import FIXED_ONE, standard_deviation, sum_logits
 
 if TYPE_CHECKING:
-    from counterpart.matching.units import Longs, Units
+    from counterpart.matching.units import Floats, Longs, Units
+    from counterpart.numerics import whitening
     from counterpart.numerics.pairs import Pairs, Rules
     from counterpart.protocol import Matching
 
@@ -43,6 +44,14 @@ class Solution:
     n_looks: int
 
 
+@dataclass(frozen=True)
+class Metric:
+    """Coordinates whose straight distance is the one asked for: `matrix` (r, d) times covariates less `centre` (d,)."""
+
+    centre: Floats
+    matrix: Floats
+
+
 def measure_reach(units: Units, matching: Matching) -> Reach:
     """The caliper in fixed-point logits."""
     if units.logit is None:
@@ -55,16 +64,55 @@ def measure_reach(units: Units, matching: Matching) -> Reach:
     return Reach(width, sd_fixed / FIXED_ONE if treated.n_units + controls.n_units > 1 else None)
 
 
-def solve(units: Units, matching: Matching, reach: Reach) -> Solution:
+def measure_metric(units: Units, matching: Matching) -> Metric | None:
+    """The metric of the covariates; None where the distance is that of the score, or nobody is there."""
+    used = units.is_treated | units.is_control
+    if matching.distance == "score" or not used.any():
+        return None
+    from counterpart.numerics import whitening
+
+    lowest, highest = units.covariates[used].min(axis=0), units.covariates[used].max(axis=0)
+    grid = whitening.lay_grid(lowest, highest)
+    arms = {"treated": units.is_treated, "controls": units.is_control}
+    sums = {name: whitening.sum_products(units.covariates[arm], grid) for name, arm in arms.items()}
+    return metric_of(sums, grid, lowest == highest, matching)
+
+
+def metric_of(
+    sums: dict[str, whitening.Sums], grid: whitening.Grid, is_constant: npt.NDArray[np.bool_], matching: Matching
+) -> Metric:
+    """The metric from exact sums over both arms. DataError for a covariance that has no inverse."""
+    from counterpart.numerics import whitening
+
+    chosen = [sums[matching.covariance]] if matching.covariance in sums else list(sums.values())
+    covariance = whitening.covariance_of(chosen, grid)
+    try:
+        if matching.distance == "euclidean":
+            matrix = whitening.euclidean_map(covariance, is_constant)
+        else:
+            matrix = whitening.mahalanobis_map(covariance, matching.pseudo_inverse)
+    except whitening.SingularCovariance as problem:
+        raise DataError(_singular(matching, problem.covariate)) from None
+    return Metric(grid.centre, matrix)
+
+
+def place(units: Units, metric: Metric | None) -> Floats:
+    """The coordinates of each unit, one row per unit; without a metric, the logit alone."""
+    if metric is not None:
+        from counterpart.numerics.whitening import transform
+
+        return np.asarray(transform(units.covariates, metric.centre, metric.matrix))
+    return units.covariates if units.logit is None else (units.logit / FIXED_ONE)[:, None]
+
+
+def solve(units: Units, matching: Matching, reach: Reach, metric: Metric | None) -> Solution:
     """The pairs and the reasons of who has none."""
-    focal, pool = np.flatnonzero(units.is_treated), np.flatnonzero(units.is_control)
-    if matching.direction == "control_to_treated":
-        focal, pool = pool, focal
-    pairs = _pair(units, matching, reach, focal, pool)
+    focal, pool = units.arms(matching.direction)
+    pairs = _pair(units, matching, reach, metric, focal, pool)
     n_won = np.bincount(pairs.treated, minlength=len(focal))
     has_set = n_won >= matching.min_ratio
     is_kept = has_set[pairs.treated]
-    reason = np.where(pairs.in_reach, 2, np.where(_has_stratum(units, focal, pool), 1, 0))
+    reason = np.where(pairs.in_reach, 2, np.where(units.has_counterpart[focal], 1, 0))
     solution = Solution(
         focal=focal[pairs.treated[is_kept]],
         partner=pool[pairs.control[is_kept]],
@@ -77,7 +125,9 @@ def solve(units: Units, matching: Matching, reach: Reach) -> Solution:
     return solution
 
 
-def _pair(units: Units, matching: Matching, reach: Reach, focal: Longs, pool: Longs) -> Pairs:
+def _pair(
+    units: Units, matching: Matching, reach: Reach, metric: Metric | None, focal: Longs, pool: Longs
+) -> Pairs:
     if matching.distance == "score" and not matching.calipers:
         from counterpart.numerics.pairing import Side, pair_nearest
 
@@ -88,7 +138,7 @@ def _pair(units: Units, matching: Matching, reach: Reach, focal: Longs, pool: Lo
         return pair_nearest(sides[0], sides[1], reach.width_fixed, _rules(units, matching, focal))
     from counterpart.numerics.greedy import Cloud, pair_in_space
 
-    point = _points(units, matching)
+    point = place(units, metric)
     columns = (point, units.key, units.logit, units.stratum, units.person, units.box)
     clouds = [Cloud(*[_part(column, rows) for column in columns]) for rows in (focal, pool)]
     widths = np.array(list(matching.calipers.values()), dtype=np.float64)
@@ -116,31 +166,6 @@ def _rules(units: Units, matching: Matching, focal: Longs) -> Rules:
     return Rules(matching.ratio, reuse, turn)
 
 
-def _points(units: Units, matching: Matching) -> npt.NDArray[np.float64]:
-    """Coordinates whose straight distance is the one asked for, one row per unit."""
-    if matching.distance == "score":
-        assert units.logit is not None, "the settings refuse the distance score without a score"
-        return (units.logit / FIXED_ONE)[:, None]
-    from counterpart.numerics import whitening
-
-    values, used = units.covariates, units.is_treated | units.is_control
-    if not used.any():
-        return values
-    lowest, highest = values[used].min(axis=0), values[used].max(axis=0)
-    grid = whitening.lay_grid(lowest, highest)
-    arms = {"treated": [units.is_treated], "controls": [units.is_control]}
-    chosen = arms.get(matching.covariance, [units.is_treated, units.is_control])
-    covariance = whitening.covariance_of([whitening.sum_products(values[arm], grid) for arm in chosen], grid)
-    try:
-        if matching.distance == "euclidean":
-            matrix = whitening.euclidean_map(covariance, lowest == highest)
-        else:
-            matrix = whitening.mahalanobis_map(covariance, matching.pseudo_inverse)
-    except whitening.SingularCovariance as problem:
-        raise DataError(_singular(matching, problem.covariate)) from None
-    return np.asarray(whitening.transform(values, grid.centre, matrix))
-
-
 def _singular(matching: Matching, covariate: int) -> str:
     name, arms = matching.covariates[covariate], matching.covariance
     where = "the units" if arms == "pooled" else f"the {arms}"
@@ -150,18 +175,6 @@ def _singular(matching: Matching, covariate: int) -> str:
         f"matching: the covariance of {where} is singular: {name} is constant, or a combination of covariates before "
         "it; leave it out, or write pseudo_inverse: true"
     )
-
-
-def _has_stratum(units: Units, focal: Longs, pool: Longs) -> npt.NDArray[np.bool_]:
-    """Has the stratum of each focal unit a unit of another person in the pool?"""
-    n_strata = int(units.stratum.max(initial=-1)) + 1
-    person = units.person if units.person is not None else np.arange(len(units.stratum))
-    first = np.full(n_strata, np.iinfo(np.int64).max)
-    last = np.full(n_strata, -1)
-    np.minimum.at(first, units.stratum[pool], person[pool])
-    np.maximum.at(last, units.stratum[pool], person[pool])
-    own, stratum = person[focal], units.stratum[focal]
-    return np.asarray((last[stratum] >= 0) & ((first[stratum] != own) | (last[stratum] != own)))
 
 
 def _hold_to_calipers(units: Units, solution: Solution, reach: Reach, widths: npt.NDArray[np.float64]) -> None:

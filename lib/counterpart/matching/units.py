@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from counterpart.errors import ContractError, DataError
+from counterpart.matching import refusals
 from counterpart.matching.spread import FIXED_ONE, LARGEST_LOGIT
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ class Units:
     `key` decides ties: distinct, smaller first, made of `tie_order`, the stable hash of the id under the seed and, if
     hashes are equal, the id. `logit` is fixed-point (2^-31), None without a score; `person` None where every unit is a
     person. `covariates` (n, d) and `box` (n, b) are the columns of `matching.covariates` and `matching.calipers`.
-    `is_control` leaves out whom `one_role` bars.
+    `is_control` leaves out whom `one_role` bars. `has_counterpart` says of the units that look for counterparts
+    whether their stratum holds a unit of another person and the other arm.
     """
 
     is_treated: npt.NDArray[np.bool_]
@@ -37,6 +38,12 @@ class Units:
     logit: Longs | None
     covariates: Floats
     box: Floats
+    has_counterpart: npt.NDArray[np.bool_]
+
+    def arms(self, direction: str) -> tuple[Longs, Longs]:
+        """Rows that look for counterparts, and rows they look among."""
+        treated, controls = np.flatnonzero(self.is_treated), np.flatnonzero(self.is_control)
+        return (controls, treated) if direction == "control_to_treated" else (treated, controls)
 
 
 def read_units(table: pd.DataFrame, matching: Matching, seed: int) -> Units:
@@ -47,32 +54,37 @@ def read_units(table: pd.DataFrame, matching: Matching, seed: int) -> Units:
     is_control = ~is_treated
     if matching.one_role and person is not None:
         is_control &= ~np.isin(person, person[is_treated])
+    stratum = _strata(table, matching.exact)
+    rows = np.flatnonzero(is_treated), np.flatnonzero(is_control)
+    focal, pool = rows[::-1] if matching.direction == "control_to_treated" else rows
     return Units(
         is_treated=is_treated,
         is_control=is_control,
         key=_keys(table, matching, seed),
-        stratum=_strata(table, matching.exact),
+        stratum=stratum,
         person=person,
         logit=None if matching.score is None else _logits(table, matching.score, matching.score_scale),
         covariates=read_numbers(table, matching.covariates),
         box=read_numbers(table, tuple(matching.calipers)),
+        has_counterpart=_have_counterparts(stratum, person, focal, pool),
     )
 
 
-def _check_columns(table: pd.DataFrame, matching: Matching) -> None:
+def needed_columns(matching: Matching) -> list[str]:
+    """The columns that the settings name, each once."""
     optional = (matching.person, matching.tie_order, matching.score)
     needed = [matching.id, matching.treated, *(name for name in optional if name), *matching.exact]
-    needed += [*matching.covariates, *matching.calipers]
-    missing = [name for name in dict.fromkeys(needed) if name not in table.columns]
-    if missing:
-        raise ContractError(f"matching: the units have no column {', '.join(missing)}; needed are {', '.join(needed)}")
+    return list(dict.fromkeys([*needed, *matching.covariates, *matching.calipers]))
+
+
+def _check_columns(table: pd.DataFrame, matching: Matching) -> None:
+    needed = needed_columns(matching)
+    refusals.refuse_absent([name for name in needed if name not in table.columns], needed)
 
 
 def refuse_missing(table: pd.DataFrame, name: str) -> None:
     """DataError if a value is missing."""
-    n_missing = int(table[name].isna().sum())
-    if n_missing:
-        raise DataError(f"matching: {name} is missing in {n_missing:,} of {len(table):,} units; every unit needs it")
+    refusals.refuse_missing(name, int(table[name].isna().sum()), len(table))
 
 
 def read_arm(table: pd.DataFrame, name: str) -> npt.NDArray[np.bool_]:
@@ -82,7 +94,7 @@ def read_arm(table: pd.DataFrame, name: str) -> npt.NDArray[np.bool_]:
     if not (
         pd.api.types.is_bool_dtype(values) or (pd.api.types.is_numeric_dtype(values) and values.isin((0, 1)).all())
     ):
-        raise DataError(f"matching: {name} must be true and false, or 1 (treated) and 0 (control)")
+        raise refusals.no_arm(name)
     return values.to_numpy(dtype=bool)
 
 
@@ -103,18 +115,21 @@ def _keys(table: pd.DataFrame, matching: Matching, seed: int) -> Longs:
     """What decides a tie, in one place: tie_order, then the stable hash of the id, then the id."""
     refuse_missing(table, matching.id)
     ids = table[matching.id]
-    n_again = int(ids.duplicated().sum())
-    if n_again:
-        raise DataError(f"matching: {n_again:,} of {len(table):,} units have an {matching.id} that was there before")
-    hashes = hash_ids(ids, seed)
-    if matching.tie_order is None and len(np.unique(hashes)) == len(hashes):
-        return hashes
-    by: list[Any] = [pd.factorize(ids, sort=True)[0], hashes]
+    refusals.refuse_repeated(matching.id, int(ids.duplicated().sum()), len(table))
     if matching.tie_order is not None:
         refuse_missing(table, matching.tie_order)
-        by.append(pd.factorize(table[matching.tie_order], sort=True)[0])
-    keys = np.empty(len(table), dtype=np.int64)
-    keys[np.lexsort(by)] = np.arange(len(table))
+    return rank_ties(ids, hash_ids(ids, seed), None if matching.tie_order is None else table[matching.tie_order])
+
+
+def rank_ties(ids: pd.Series, hashes: Longs, ties: pd.Series | None) -> Longs:
+    """Distinct keys by (tie_order, hash, id): of ids that are distinct, whatever part of a table they are."""
+    if ties is None and len(np.unique(hashes)) == len(hashes):
+        return hashes
+    by: list[Any] = [pd.factorize(ids, sort=True)[0], hashes]
+    if ties is not None:
+        by.append(pd.factorize(ties, sort=True)[0])
+    keys = np.empty(len(ids), dtype=np.int64)
+    keys[np.lexsort(by)] = np.arange(len(ids))
     return keys
 
 
@@ -127,24 +142,22 @@ def hash_ids(ids: pd.Series, seed: int) -> Longs:
         return hash_longs(ids.to_numpy(dtype=np.int64), seed)
     values = ids.to_numpy(dtype=object)
     if pd.api.types.infer_dtype(values, skipna=False) not in ("string", "empty"):
-        raise DataError(f"matching: {ids.name} must be text or whole numbers")
+        raise refusals.no_id(str(ids.name))
     return hash_texts(values, seed)
 
 
 def _logits(table: pd.DataFrame, name: str, scale: str) -> Longs:
     score = read_numbers(table, (name,))[:, 0]
     if scale == "probability":
-        n_outside = int(((score <= 0) | (score >= 1)).sum())
-        if n_outside:
-            raise DataError(
-                f"matching: {name} is not strictly between 0 and 1 in {n_outside:,} of {len(table):,} units, where the "
-                "logit is not finite; give probabilities, or logits with score_scale: logit"
-            )
-        score = np.log(score) - np.log1p(-score)
-    n_large = int((np.abs(score) >= LARGEST_LOGIT).sum())
-    if n_large:
-        raise DataError(f"matching: {name} is {LARGEST_LOGIT:,} or more in size in {n_large:,} units: no logit is")
+        refusals.refuse_outside(name, int(((score <= 0) | (score >= 1)).sum()), len(table))
+        score = logit_of(score)
+    refusals.refuse_large(name, int((np.abs(score) >= LARGEST_LOGIT).sum()))
     return np.rint(score * FIXED_ONE).astype(np.int64)
+
+
+def logit_of(probability: Any) -> Any:
+    """The logit, by the one formula whose bits decide distances, with and without Spark."""
+    return np.log(probability) - np.log1p(-probability)
 
 
 def read_numbers(table: pd.DataFrame, names: tuple[str, ...]) -> Floats:
@@ -153,11 +166,21 @@ def read_numbers(table: pd.DataFrame, names: tuple[str, ...]) -> Floats:
     for i, name in enumerate(names):
         values = table[name]
         if not pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
-            raise DataError(f"matching: {name} must hold numbers; give a category as columns of 0 and 1, or as exact")
+            raise refusals.no_number(name)
         refuse_missing(table, name)
         columns[:, i] = values.to_numpy(dtype=np.float64)
-        n_infinite = int((~np.isfinite(columns[:, i])).sum())
-        if n_infinite:
-            raise DataError(f"matching: {name} is not finite in {n_infinite:,} of {len(table):,} units")
+        refusals.refuse_infinite(name, int((~np.isfinite(columns[:, i])).sum()), len(table))
     # -0.0 and 0.0 are one value and must have one hash.
     return columns + 0.0
+
+
+def _have_counterparts(stratum: Longs, person: Longs | None, focal: Longs, pool: Longs) -> npt.NDArray[np.bool_]:
+    n_strata = int(stratum.max(initial=-1)) + 1
+    person = person if person is not None else np.arange(len(stratum))
+    first, last = np.full(n_strata, np.iinfo(np.int64).max), np.full(n_strata, -1)
+    np.minimum.at(first, stratum[pool], person[pool])
+    np.maximum.at(last, stratum[pool], person[pool])
+    own, at = person[focal], stratum[focal]
+    found = np.zeros(len(stratum), dtype=bool)
+    found[focal] = (last[at] >= 0) & ((first[at] != own) | (last[at] != own))
+    return found

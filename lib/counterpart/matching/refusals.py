@@ -1,0 +1,62 @@
+"""What no match can use, by column and count, in the same words whoever counted: NumPy or Spark. Never an id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from counterpart.errors import ContractError, DataError
+from counterpart.matching.spread import LARGEST_LOGIT
+
+
+def refuse_absent(missing: Sequence[str], needed: Sequence[str]) -> None:
+    """ContractError if columns are not there."""
+    if missing:
+        raise ContractError(f"matching: the units have no column {', '.join(missing)}; needed are {', '.join(needed)}")
+
+
+def refuse_missing(name: str, n_missing: int, n_units: int) -> None:
+    """DataError if a value is missing."""
+    if n_missing:
+        raise DataError(f"matching: {name} is missing in {n_missing:,} of {n_units:,} units; every unit needs it")
+
+
+def refuse_infinite(name: str, n_infinite: int, n_units: int) -> None:
+    """DataError if a value is infinite, or no number."""
+    if n_infinite:
+        raise DataError(f"matching: {name} is not finite in {n_infinite:,} of {n_units:,} units")
+
+
+def refuse_outside(name: str, n_outside: int, n_units: int) -> None:
+    """DataError if a probability has no logit."""
+    if n_outside:
+        raise DataError(
+            f"matching: {name} is not strictly between 0 and 1 in {n_outside:,} of {n_units:,} units, where the "
+            "logit is not finite; give probabilities, or logits with score_scale: logit"
+        )
+
+
+def refuse_large(name: str, n_large: int) -> None:
+    """DataError if a logit is too large for fixed point."""
+    if n_large:
+        raise DataError(f"matching: {name} is {LARGEST_LOGIT:,} or more in size in {n_large:,} units: no logit is")
+
+
+def refuse_repeated(name: str, n_again: int, n_units: int) -> None:
+    """DataError if an id names several units."""
+    if n_again:
+        raise DataError(f"matching: {n_again:,} of {n_units:,} units have an {name} that was there before")
+
+
+def no_arm(name: str) -> DataError:
+    """The column of arms holds something else."""
+    return DataError(f"matching: {name} must be true and false, or 1 (treated) and 0 (control)")
+
+
+def no_id(name: str) -> DataError:
+    """Ids are neither text nor whole numbers."""
+    return DataError(f"matching: {name} must be text or whole numbers")
+
+
+def no_number(name: str) -> DataError:
+    """A column that is measured holds no numbers."""
+    return DataError(f"matching: {name} must hold numbers; give a category as columns of 0 and 1, or as exact")
