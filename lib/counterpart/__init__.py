@@ -14,6 +14,7 @@ _LAZY = {
     "Matching": "counterpart.protocol",
     "Matched": "counterpart.matching",
     "match": "counterpart.matching",
+    "plan": "counterpart.matching",
     "balance": "counterpart.matching",
 }
 """Public names by the module that has them: importing counterpart loads nothing."""
@@ -26,7 +27,7 @@ def __getattr__(name: str) -> Any:
 
 
 if TYPE_CHECKING:
-    from counterpart.matching import Matched, balance, match
+    from counterpart.matching import Matched, balance, match, plan
     from counterpart.protocol import Matching
 
-__all__ = ["Matched", "Matching", "__version__", "balance", "match"]
+__all__ = ["Matched", "Matching", "__version__", "balance", "match", "plan"]

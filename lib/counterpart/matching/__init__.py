@@ -1,11 +1,11 @@
 """Matching: each treated unit gets its nearest controls, exact on strata, inside calipers, a person serving once.
 
-`match` takes a table of one's own, without Spark, and `balance` says how alike the arms became. The study's own stage
-is `counterpart.matching.nearest`.
+`match` takes a table of one's own, pandas (without Spark) or Spark; `plan` says what a Spark table will take, and
+`balance` how alike the arms became.
 """
 
 from counterpart.matching.balance import balance
-from counterpart.matching.match import match
+from counterpart.matching.match import match, plan
 from counterpart.matching.result import Matched
 
-__all__ = ["Matched", "balance", "match"]
+__all__ = ["Matched", "balance", "match", "plan"]

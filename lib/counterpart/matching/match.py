@@ -9,26 +9,55 @@ import numpy as np
 import pandas as pd
 
 from counterpart.errors import ContractError
-from counterpart.matching.result import REASONS, Matched
+from counterpart.matching.result import REASONS, Matched, summarise
 from counterpart.matching.solve import Reach, Solution, measure_metric, measure_reach, solve
 from counterpart.matching.spread import FIXED_ONE
 from counterpart.matching.units import Units, read_units
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from counterpart.matching.plan import Plan
     from counterpart.protocol import Matching
 
 
-def match(units: pd.DataFrame, matching: Matching, seed: int = 0) -> Matched:
+def match(units: pd.DataFrame | DataFrame, matching: Matching, seed: int = 0) -> Matched[Any]:
     """Match a table of units, one row each, as the settings say; see `Matching` for its columns.
 
     The pairs are those that taking the best possible pair again and again would find, ranked by (distance, treated
     key, control key), where a key is tie_order and then a stable hash of the id under the seed. They depend on nothing
-    else: not on the order of rows, on cores, or on how candidates are searched.
+    else: not on the order of rows, on partitions and cores, on pandas or Spark, or on how candidates are searched.
+
+    A pandas table is matched here, a Spark table by Spark; the result is of the same kind.
 
     ContractError for missing columns, DataError for values that no match can use.
     """
-    if not isinstance(units, pd.DataFrame):
-        raise ContractError(f"matching: units must be a pandas DataFrame; they are of type {type(units).__name__}")
+    if isinstance(units, pd.DataFrame):
+        return _match_pandas(units, matching, seed)
+    if not _is_spark(units):
+        kind = type(units).__name__
+        raise ContractError(f"matching: units must be a pandas or a Spark DataFrame; they are of type {kind}")
+    from counterpart.matching.distributed import match_frame
+
+    return match_frame(units, matching, seed)
+
+
+def plan(units: DataFrame, matching: Matching, seed: int = 0) -> Plan:
+    """How `match` would cut a Spark table into tasks, and what they will take: print it. Nothing is paired.
+
+    ContractError and DataError as `match`.
+    """
+    from counterpart.matching.distributed import plan_frame
+
+    return plan_frame(units, matching, seed)
+
+
+def _is_spark(units: object) -> bool:
+    """Without importing Spark, which pandas tables do not need."""
+    return any(kind.__module__.startswith("pyspark.sql") for kind in type(units).__mro__)
+
+
+def _match_pandas(units: pd.DataFrame, matching: Matching, seed: int) -> Matched[pd.DataFrame]:
     start = perf_counter()
     read = read_units(units, matching, seed)
     reach = measure_reach(read, matching)
@@ -85,24 +114,13 @@ def _summary(
     units: Units, matching: Matching, reach: Reach, solution: Solution, seconds: dict[str, float]
 ) -> dict[str, Any]:
     distance = solution.distance
-    counts = np.bincount(solution.reason, minlength=len(REASONS))
-    why = "asked for" if matching.search == "exact" else "auto: the only search there is"
-    return {
+    by_reason = np.bincount(solution.reason, minlength=len(REASONS))
+    counts = {
         "n_treated": int(units.is_treated.sum()),
         "n_controls": int(units.is_control.sum()),
         "n_sets": len(np.unique(solution.focal)),
         "n_pairs": len(solution.focal),
-        **{f"n_{reason}": int(n) for reason, n in zip(REASONS, counts, strict=True)},
-        "caliper": matching.caliper,
-        "caliper_scale": matching.caliper_scale,
-        "caliper_width": None if reach.width_fixed is None else reach.width_fixed / FIXED_ONE,
-        "logit_sd": reach.logit_sd,
-        "largest_distance": int(distance.max()) / FIXED_ONE if len(distance) else None,
-        "mean_distance": int(distance.sum()) / len(distance) / FIXED_ONE if len(distance) else None,
-        "total_distance": int(distance.sum()) / FIXED_ONE,
-        "search": "exact",
-        "search_because": why,
-        "uncertified": 0,
-        "passes": matching.ratio,
-        "seconds": seconds,
+        **{f"n_{reason}": int(n) for reason, n in zip(REASONS, by_reason, strict=True)},
     }
+    largest = int(distance.max()) if len(distance) else None
+    return summarise(matching, reach, counts, largest, int(distance.sum()), seconds)

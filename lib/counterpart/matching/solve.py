@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from counterpart.errors import DataError
-from counterpart.matching.spread import FIXED_ONE, standard_deviation, sum_logits
+from counterpart.matching.spread import FIXED_ONE, Sums, standard_deviation, sum_logits
 
 if TYPE_CHECKING:
     from counterpart.matching.units import Floats, Longs, Units
@@ -56,7 +56,15 @@ def measure_reach(units: Units, matching: Matching) -> Reach:
     """The caliper in fixed-point logits."""
     if units.logit is None:
         return Reach(None, None)
-    treated, controls = sum_logits(units.logit[units.is_treated]), sum_logits(units.logit[units.is_control])
+    return reach_of(sum_logits(units.logit[units.is_treated]), sum_logits(units.logit[units.is_control]), matching)
+
+
+def reach_of(treated: Sums, controls: Sums, matching: Matching) -> Reach:
+    """The caliper from exact sums over both arms.
+
+    `pooled`: root of the mean of the two arms' variances (Austin 2011, doi:10.1002/pst.433). `overall`: the standard
+    deviation of all units, whatever their arm (MatchIt's).
+    """
     scale = "overall" if matching.caliper_scale == "overall" else "pooled"
     sd_fixed = standard_deviation(treated, controls, scale)
     unit = FIXED_ONE if matching.caliper_scale == "raw" else sd_fixed
@@ -125,9 +133,7 @@ def solve(units: Units, matching: Matching, reach: Reach, metric: Metric | None)
     return solution
 
 
-def _pair(
-    units: Units, matching: Matching, reach: Reach, metric: Metric | None, focal: Longs, pool: Longs
-) -> Pairs:
+def _pair(units: Units, matching: Matching, reach: Reach, metric: Metric | None, focal: Longs, pool: Longs) -> Pairs:
     if matching.distance == "score" and not matching.calipers:
         from counterpart.numerics.pairing import Side, pair_nearest
 

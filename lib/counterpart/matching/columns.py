@@ -1,0 +1,232 @@
+"""Units of a Spark table in the columns the engine knows, and what has to be known of all of them before any pair.
+
+Columns: `unit` (id), `is_treated`, `tie_hash`, and where the settings name one `person`, `tie`, `score`, `logit`
+(fixed point, 2^-31), `exact_i`, `covariate_i`, `caliper_i`, in the order of the settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from counterpart.matching import refusals
+from counterpart.matching.solve import Metric, Reach, metric_of, reach_of
+from counterpart.matching.spread import FIXED_ONE, LARGEST_LOGIT, Sums
+from counterpart.matching.units import logit_of, needed_columns
+from counterpart.ordering import stable_order
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, Row
+
+    from counterpart.numerics import whitening
+    from counterpart.protocol import Matching
+
+_PRODUCTS = "is_treated boolean, i int, j int, amount decimal(38,0)"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What all units together say: how many of each arm, the caliper and the metric."""
+
+    n_treated: int
+    n_controls: int
+    reach: Reach
+    metric: Metric | None
+
+
+def select_columns(units: DataFrame, matching: Matching, seed: int) -> DataFrame:
+    """Unit -> unit, without the controls that `one_role` bars. ContractError for columns that are not there."""
+    needed = needed_columns(matching)
+    refusals.refuse_absent([name for name in needed if name not in units.columns], needed)
+    columns = {"unit": _id(units, matching.id), **_arm(units, matching.treated)}
+    if matching.person is not None:
+        columns["person"] = _quoted(matching.person)
+    if matching.tie_order is not None:
+        columns["tie"] = _quoted(matching.tie_order)
+    if matching.score is not None:
+        columns["score"] = _number(units, matching.score)
+    columns |= {f"exact_{i}": _quoted(name) for i, name in enumerate(matching.exact)}
+    columns |= {f"covariate_{i}": _number(units, name) for i, name in enumerate(matching.covariates)}
+    columns |= {f"caliper_{i}": _number(units, name) for i, name in enumerate(matching.calipers)}
+    selected = units.select(*[column.alias(name) for name, column in columns.items()])
+    selected = selected.withColumn("tie_hash", stable_order(seed, "unit"))
+    if matching.score is not None:
+        selected = selected.withColumn("logit", _logit(matching.score_scale))
+    if not matching.one_role:
+        return selected
+    treated = selected.filter("is_treated").select("person").distinct()
+    is_barred = treated.withColumn("is_barred", F.lit(True))
+    return selected.join(is_barred, "person", "left").filter("is_treated or is_barred is null").drop("is_barred")
+
+
+def _quoted(name: str) -> Column:
+    return F.col(f"`{name.replace('`', '``')}`")
+
+
+def _id(units: DataFrame, name: str) -> Column:
+    kind = units.schema[name].dataType
+    if isinstance(kind, T.IntegralType):
+        return _quoted(name).cast("bigint")
+    if not isinstance(kind, T.StringType):
+        raise refusals.no_id(name)
+    return _quoted(name)
+
+
+def _arm(units: DataFrame, name: str) -> dict[str, Column]:
+    kind = units.schema[name].dataType
+    if isinstance(kind, T.BooleanType):
+        return {"is_treated": _quoted(name)}
+    if not isinstance(kind, T.NumericType):
+        raise refusals.no_arm(name)
+    arm = _quoted(name)
+    return {"is_treated": F.when(arm == 1, True).when(arm == 0, False), "arm": arm.cast("double")}
+
+
+def _number(units: DataFrame, name: str) -> Column:
+    if not isinstance(units.schema[name].dataType, T.BooleanType | T.NumericType):
+        raise refusals.no_number(name)
+    return _quoted(name).cast("double")
+
+
+def _logit(scale: str) -> Column:
+    """In fixed point; null where there is none."""
+    score = F.col("score")
+    logit = score
+    if scale == "probability":
+        # The JVM's logarithms have other last bits than NumPy's, and bits decide.
+        to_logit: Any = F.pandas_udf(_logits_of, "double")  # type: ignore[call-overload]  # by its annotations
+        logit = to_logit(F.when((score > 0) & (score < 1), score))
+    return F.when(F.abs(logit) < LARGEST_LOGIT, F.rint(logit * FIXED_ONE).cast("bigint"))
+
+
+def _logits_of(probability: pd.Series) -> pd.Series:
+    return pd.Series(logit_of(probability.to_numpy()))
+
+
+def survey(units: DataFrame, matching: Matching) -> Survey:
+    """Look at all units once, and with covariates twice. A row per arm, and d x d products, reach the driver.
+
+    DataError for values that no match can use, with column and count.
+    """
+    numbers = [name for name in units.columns if name.startswith(("covariate_", "caliper_"))]
+    found = units.groupBy("is_treated").agg(*_measures(units, matching, numbers)).collect()
+    _refuse(found, matching, numbers)
+    arms = {row.is_treated: row for row in found}
+    sums = [_sums_of(arms.get(is_treated), matching) for is_treated in (True, False)]
+    reach = Reach(None, None) if matching.score is None else reach_of(sums[0], sums[1], matching)
+    metric = None
+    if matching.distance != "score" and found:
+        metric = _measure_metric(units, found, matching)
+    return Survey(sums[0].n_units, sums[1].n_units, reach, metric)
+
+
+def _measures(units: DataFrame, matching: Matching, numbers: list[str]) -> Iterator[Column]:
+    yield F.count(F.lit(1)).alias("n_units")
+    if "arm" in units.columns:
+        yield F.count_if(~F.col("arm").isin(0.0, 1.0)).alias("n_no_arm")
+    for name in ("unit", "person", "tie"):
+        if name in units.columns:
+            yield F.count_if(F.col(name).isNull()).alias(f"missing_{name}")
+    for name in [*numbers, *(["score"] if matching.score else [])]:
+        yield F.count_if(F.col(name).isNull() | F.isnan(name)).alias(f"missing_{name}")
+        yield F.count_if(F.abs(name) == float("inf")).alias(f"infinite_{name}")
+    for name in numbers:
+        yield F.min(name).alias(f"lowest_{name}")
+        yield F.max(name).alias(f"highest_{name}")
+    if matching.score:
+        logit = F.col("logit").cast("decimal(19,0)")
+        yield F.count_if((F.col("score") <= 0) | (F.col("score") >= 1)).alias("n_outside")
+        yield F.count_if(F.col("logit").isNull()).alias("n_large")
+        yield F.sum(logit).alias("total")
+        yield F.sum(logit * logit).alias("squares")
+
+
+def _refuse(found: list[Row], matching: Matching, numbers: list[str]) -> None:
+    n_units = sum(row.n_units for row in found)
+
+    def count(name: str) -> int:
+        return sum(row[name] for row in found)
+
+    if found and "n_no_arm" in found[0] and count("n_no_arm"):
+        raise refusals.no_arm(matching.treated)
+    refusals.refuse_missing(matching.treated, sum(row.n_units for row in found if row.is_treated is None), n_units)
+    for own, name in (("unit", matching.id), ("person", matching.person), ("tie", matching.tie_order)):
+        if name is not None:
+            refusals.refuse_missing(name, count(f"missing_{own}"), n_units)
+    named = dict(zip(numbers, (*matching.covariates, *matching.calipers), strict=True))
+    for own, name in (named | ({"score": matching.score} if matching.score else {})).items():
+        refusals.refuse_missing(name, count(f"missing_{own}"), n_units)
+        refusals.refuse_infinite(name, count(f"infinite_{own}"), n_units)
+    if matching.score is not None:
+        if matching.score_scale == "probability":
+            refusals.refuse_outside(matching.score, count("n_outside"), n_units)
+        refusals.refuse_large(matching.score, count("n_large"))
+
+
+def _sums_of(row: Row | None, matching: Matching) -> Sums:
+    if row is None:
+        return Sums()
+    return Sums(row.n_units, int(row.total), int(row.squares)) if matching.score else Sums(row.n_units)
+
+
+def _measure_metric(units: DataFrame, found: list[Row], matching: Matching) -> Metric:
+    from counterpart.numerics import whitening
+
+    names = [f"covariate_{i}" for i in range(len(matching.covariates))]
+    # Zero has two signs, and their sum is the one that pandas' path has too.
+    lowest = np.array([min(row[f"lowest_{name}"] for row in found) for name in names]) + 0.0
+    highest = np.array([max(row[f"highest_{name}"] for row in found) for name in names]) + 0.0
+    grid = whitening.lay_grid(lowest, highest)
+    parts = units.select("is_treated", *names).mapInArrow(_products_on(grid), _PRODUCTS)
+    totals = parts.groupBy("is_treated", "i", "j").agg(F.sum("amount").alias("amount")).collect()
+    n_units = {row.is_treated: row.n_units for row in found}
+    sums = {
+        arm: _gather({(row.i, row.j): int(row.amount) for row in totals if row.is_treated is is_treated}, n, len(names))
+        for arm, is_treated in (("treated", True), ("controls", False))
+        for n in (n_units.get(is_treated, 0),)
+    }
+    return metric_of(sums, grid, lowest == highest, matching)
+
+
+def _products_on(grid: whitening.Grid) -> Any:
+    def products(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        from counterpart.numerics import whitening
+
+        for batch in batches:
+            is_treated = batch.column(0).to_numpy(zero_copy_only=False)
+            values = np.column_stack([column.to_numpy() for column in batch.columns[1:]]) + 0.0
+            for arm in (True, False):
+                sums = whitening.sum_products(values[is_treated == arm], grid)
+                d = len(sums.totals)
+                amounts = [(i, j, int(sums.products[i, j])) for i in range(d) for j in range(d)]
+                amounts += [(i, -1, int(sums.totals[i])) for i in range(d)]
+                yield pa.RecordBatch.from_arrays(
+                    [
+                        pa.array([arm] * len(amounts)),
+                        pa.array([i for i, _, _ in amounts], pa.int32()),
+                        pa.array([j for _, j, _ in amounts], pa.int32()),
+                        pa.array([amount for _, _, amount in amounts], pa.decimal128(38, 0)),
+                    ],
+                    names=["is_treated", "i", "j", "amount"],
+                )
+
+    return products
+
+
+def _gather(amounts: dict[tuple[int, int], int], n_units: int, d: int) -> whitening.Sums:
+    from counterpart.numerics import whitening
+
+    totals, products = np.zeros(d, dtype=object), np.zeros((d, d), dtype=object)
+    for (i, j), amount in amounts.items():
+        if j < 0:
+            totals[i] = amount
+        else:
+            products[i, j] = amount
+    return whitening.Sums(n_units, totals, products)

@@ -1,0 +1,122 @@
+"""Matching a Spark table: look at all units, cut them into tasks, pair each task's, and account for everybody."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from counterpart.matching import refusals
+from counterpart.matching.columns import Survey, select_columns, survey
+from counterpart.matching.plan import Plan, cut
+from counterpart.matching.result import REASONS, Matched, summarise
+from counterpart.matching.spread import FIXED_ONE
+from counterpart.matching.task import REPEATED, solution_schema, solver
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, Row
+
+    from counterpart.protocol import Matching
+
+
+def plan_frame(units: DataFrame, matching: Matching, seed: int) -> Plan:
+    """What `match_frame` would do, without doing it: two looks at the units (three with covariates)."""
+    selected = select_columns(units, matching, seed)
+    prepared = cut(selected, survey(selected, matching), matching)
+    prepared.release()
+    return prepared.plan
+
+
+def match_frame(units: DataFrame, matching: Matching, seed: int) -> Matched[DataFrame]:
+    """Match a Spark table as `match` says. The result's frames are lazy over one solution, cached until `release`.
+
+    Cost: the units are looked at two times (three with covariates); those that somebody could reach are shuffled once,
+    to the tasks of the plan. A few rows reach the driver, however many units there are.
+
+    RuntimeError if units were lost or a pair lies outside the caliper: then the matching itself is wrong.
+    """
+    start = perf_counter()
+    selected = select_columns(units, matching, seed)
+    surveyed = survey(selected, matching)
+    is_surveyed = perf_counter()
+    prepared = cut(selected, surveyed, matching)
+    is_cut = perf_counter()
+    unit_type = selected.schema["unit"].dataType.simpleString()
+    tasks = prepared.routed.repartition(max(prepared.plan.n_tasks, 1), "task").groupBy("task")
+    pair_task = solver(matching, surveyed.reach, surveyed.metric)
+    solution = tasks.applyInArrow(pair_task, schema=solution_schema(unit_type)).persist()
+    counted = _count(solution, matching, surveyed)
+    seconds = {"survey": is_surveyed - start, "plan": is_cut - is_surveyed, "solve": perf_counter() - is_cut}
+    own_type = units.schema[matching.id].dataType.simpleString()
+    pairs, unmatched, weights = _frames(solution, prepared.strata, matching, own_type)
+    counts = {"n_treated": surveyed.n_treated, "n_controls": surveyed.n_controls}
+    counts |= {name: counted[name] for name in ("n_sets", "n_pairs", *[f"n_{reason}" for reason in REASONS])}
+    total = int(counted.total_distance or 0)
+    summary = summarise(matching, surveyed.reach, counts, counted.largest_distance, total, seconds)
+
+    def release() -> None:
+        solution.unpersist()
+        prepared.release()
+
+    return Matched(pairs, unmatched, weights, summary, matching, prepared.plan, release)
+
+
+def _count(solution: DataFrame, matching: Matching, surveyed: Survey) -> Row:
+    """One row; held to account."""
+    is_pair = F.col("partner").isNotNull()
+    found = solution.agg(
+        F.count_if(is_pair).alias("n_pairs"),
+        *[F.count_if(F.col("reason") == i).alias(f"n_{reason}") for i, reason in enumerate(REASONS)],
+        F.count_distinct(F.when(is_pair, F.col("focal"))).alias("n_sets"),
+        F.count_distinct("focal").alias("n_focal"),
+        F.count_distinct("partner").alias("n_partners"),
+        F.count_distinct(F.when(is_pair, F.struct("partner", "stratum"))).alias("n_partner_units"),
+        F.sum(F.when(F.col("reason") == REPEATED, F.col("set_size"))).alias("n_repeated"),
+        F.max("distance_fixed").alias("largest_distance"),
+        F.max(F.abs("difference_fixed")).alias("largest_difference"),
+        F.sum(F.col("distance_fixed").cast("decimal(19,0)")).alias("total_distance"),
+    ).collect()[0]
+    n_alone = sum(found[f"n_{reason}"] for reason in REASONS)
+    n_focal = surveyed.n_controls if matching.direction == "control_to_treated" else surveyed.n_treated
+    # An id in two strata is seen where it was used: of focal units all are.
+    n_again = (found.n_repeated or 0) + found.n_sets + n_alone - found.n_focal
+    n_again += found.n_partner_units - found.n_partners
+    refusals.refuse_repeated(matching.id, n_again, surveyed.n_treated + surveyed.n_controls)
+    if found.n_sets + n_alone != n_focal:
+        raise RuntimeError("matching does not reconcile: units were lost or doubled")
+    width = surveyed.reach.width_fixed
+    if None not in (width, found.largest_difference) and found.largest_difference > width:
+        raise RuntimeError("matching returned a pair outside the caliper")
+    return found
+
+
+def _frames(
+    solution: DataFrame, strata: DataFrame, matching: Matching, unit_type: str
+) -> tuple[DataFrame, DataFrame, DataFrame]:
+    is_reversed = matching.direction == "control_to_treated"
+    focal, partner = (F.col(name).cast(unit_type) for name in ("focal", "partner"))
+    treated, control = (partner, focal) if is_reversed else (focal, partner)
+    paired = solution.filter(F.col("partner").isNotNull())
+    columns = {
+        "set_id": focal,
+        "treated_id": treated,
+        "control_id": control,
+        "distance": F.col("distance_fixed") / F.lit(float(FIXED_ONE)),
+    }
+    if matching.score is not None:
+        columns["score_difference"] = F.col("difference_fixed") / F.lit(float(FIXED_ONE))
+    columns |= {name: F.col(f"exact_{i}") for i, name in enumerate(matching.exact)}
+    pairs = paired.join(F.broadcast(strata), "stratum").select(*_named(columns))
+    reason = F.element_at(F.array(*[F.lit(name) for name in REASONS]), F.col("reason") + 1)
+    alone = solution.filter(F.col("partner").isNull())
+    unmatched = alone.select(focal.alias("control_id" if is_reversed else "treated_id"), reason.alias("reason"))
+    sets = paired.select(focal.alias("id"), F.lit(1.0).alias("weight"), focal.alias("set_id")).distinct()
+    weights = sets.unionByName(
+        paired.select(partner.alias("id"), (F.lit(1.0) / F.col("set_size")).alias("weight"), focal.alias("set_id"))
+    )
+    return pairs, unmatched, weights
+
+
+def _named(columns: dict[str, Column]) -> list[Column]:
+    return [column.alias(name) for name, column in columns.items()]

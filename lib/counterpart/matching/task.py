@@ -1,0 +1,106 @@
+"""What one task of a match on Spark does: a table of units in, one row per pair and per unit without a set out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from counterpart.matching.solve import Metric, Reach, solve
+from counterpart.matching.units import Units, rank_ties
+
+if TYPE_CHECKING:
+    from counterpart.protocol import Matching
+
+REPEATED = -1
+"""The reason of a row that says how many ids (`set_size`) were in the task twice; it has no other content."""
+
+
+def solution_schema(unit_type: str) -> str:
+    """Columns of a solution: of a pair `reason` is null; of a unit without a set `partner` and what belongs to it."""
+    return (
+        f"stratum bigint, focal {unit_type}, partner {unit_type}, distance_fixed bigint, difference_fixed bigint, "
+        "set_size int, reason int"
+    )
+
+
+def solver(matching: Matching, reach: Reach, metric: Metric | None) -> Callable[[pa.Table], pa.Table]:
+    """The function for `applyInArrow`: the units of one task, in any order, in the columns of `columns` and `plan`."""
+
+    def solve_task(table: pa.Table) -> pa.Table:
+        return _solve_task(table, matching, reach, metric)
+
+    return solve_task
+
+
+def _solve_task(table: pa.Table, matching: Matching, reach: Reach, metric: Metric | None) -> pa.Table:
+    ids = table.column("unit").combine_chunks()
+    series = ids.to_pandas()
+    hashes = _numbers(table, "tie_hash")
+    # Who has a hash of one's own has an id of one's own.
+    if len(np.unique(hashes)) < len(hashes) and (n_again := int(series.duplicated().sum())):
+        return _tell_repeated(ids.type, n_again)
+    units = _units_of(table, series, hashes, matching)
+    solution = solve(units, matching, reach, metric)
+    n_pairs, n_alone = len(solution.focal), len(solution.alone)
+    is_alone = np.arange(n_pairs + n_alone) >= n_pairs
+    focal, partner = np.r_[solution.focal, solution.alone], np.r_[solution.partner, np.zeros(n_alone, dtype=np.int64)]
+    logit = np.zeros(len(series), dtype=np.int64) if units.logit is None else units.logit
+    sign = -1 if matching.direction == "control_to_treated" else 1
+    size = np.bincount(solution.focal, minlength=len(series))
+    return pa.Table.from_arrays(
+        [
+            pa.array(units.stratum[focal]),
+            ids.take(pa.array(focal)),
+            ids.take(pa.array(partner, mask=is_alone)),
+            pa.array(np.r_[solution.distance, np.zeros(n_alone, dtype=np.int64)], mask=is_alone),
+            pa.array(sign * (logit[focal] - logit[partner]), mask=is_alone),
+            pa.array(size[focal].astype(np.int32), mask=is_alone),
+            pa.array(np.r_[np.zeros(n_pairs, dtype=np.int32), solution.reason.astype(np.int32)], mask=~is_alone),
+        ],
+        names=_NAMES,
+    )
+
+
+_NAMES = ["stratum", "focal", "partner", "distance_fixed", "difference_fixed", "set_size", "reason"]
+
+
+def _tell_repeated(unit_type: pa.DataType, n_again: int) -> pa.Table:
+    empty = [pa.nulls(1, pa.int64()), pa.nulls(1, unit_type), pa.nulls(1, unit_type)]
+    empty += [pa.nulls(1, pa.int64()), pa.nulls(1, pa.int64())]
+    counted = [pa.array([n_again], pa.int32()), pa.array([REPEATED], pa.int32())]
+    return pa.Table.from_arrays([*empty, *counted], names=_NAMES)
+
+
+def _units_of(table: pa.Table, ids: pd.Series, hashes: Any, matching: Matching) -> Units:
+    is_treated = _numbers(table, "is_treated").astype(bool)
+    ties = None if matching.tie_order is None else table.column("tie").to_pandas()
+    person = None
+    if matching.person is not None:
+        person = pd.factorize(table.column("person").to_pandas())[0].astype(np.int64)
+    return Units(
+        is_treated=is_treated,
+        is_control=~is_treated,
+        key=rank_ties(ids, hashes, ties),
+        stratum=_numbers(table, "stratum"),
+        person=person,
+        logit=None if matching.score is None else _numbers(table, "logit"),
+        covariates=_matrix(table, "covariate", len(matching.covariates)),
+        box=_matrix(table, "caliper", len(matching.calipers)),
+        has_counterpart=_numbers(table, "has_counterpart").astype(bool),
+    )
+
+
+def _numbers(table: pa.Table, name: str) -> Any:
+    return table.column(name).to_numpy()
+
+
+def _matrix(table: pa.Table, name: str, n_columns: int) -> Any:
+    columns = np.empty((table.num_rows, n_columns))
+    for i in range(n_columns):
+        columns[:, i] = _numbers(table, f"{name}_{i}")
+    # -0.0 and 0.0 are one value and must have one hash.
+    return columns + 0.0

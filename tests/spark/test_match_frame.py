@@ -1,0 +1,183 @@
+"""`match` on a Spark table: all that it gives of the same table in pandas, which the slow way confirms elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from pyspark.sql import functions as F
+
+from counterpart import Matched, Matching, match, plan
+from counterpart.errors import ContractError, DataError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+pytestmark = pytest.mark.spark
+
+SEED = 3
+SCORED: dict[str, Any] = {"score": "score", "score_scale": "logit"}
+# Counts, distances and the caliper; the seconds are another run's.
+TIMES = {"seconds"}
+
+
+def table_of(n_units: int = 1_500) -> pd.DataFrame:
+    """Few values everywhere, so that much ties; persons with several dates in several strata; missing strata."""
+    generator = np.random.default_rng(17)
+    person = generator.integers(0, n_units // 2, n_units)
+    return pd.DataFrame(
+        {
+            "id": generator.permutation(n_units) * 104_729 - 10**6,
+            "treated": generator.random(n_units) < 0.3,
+            "person": person,
+            "state": np.array(["CA", "CA", "TX", "NY", None], dtype=object)[person % 5],
+            "band": np.array(["a", "b", None], dtype=object)[generator.integers(0, 3, n_units)],
+            "score": generator.integers(-40, 41, n_units) / 64,
+            "age": generator.integers(0, 9, n_units).astype(float),
+            "cost": generator.integers(0, 99, n_units).astype(float),
+            "visit": generator.integers(0, 3, n_units),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    return table_of()
+
+
+@pytest.fixture(scope="module")
+def units(spark: SparkSession, table: pd.DataFrame) -> DataFrame:
+    # Rows of two partitions, so that nothing is in the table's order.
+    return spark.createDataFrame(table.sample(frac=1, random_state=1)).repartition(2, "visit").persist()
+
+
+def content_of(result: Matched[Any]) -> dict[str, Any]:
+    """All that a result says, sorted, and freed."""
+    frames = {name: getattr(result, name) for name in ("pairs", "unmatched", "weights")}
+    rows = {}
+    for name, found in frames.items():
+        shown = found if isinstance(found, pd.DataFrame) else found.toPandas()
+        shown = shown.astype(object).where(shown.notna(), None)
+        rows[name] = (list(shown.columns), sorted(shown.itertuples(index=False, name=None), key=str))
+    result.release()
+    return rows | {"summary": {name: told for name, told in result.summary.items() if name not in TIMES}}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"exact": ("state", "band")},
+        {"exact": ("state", "band"), "person": "person"},
+        {"exact": ("band", "state"), "person": "person", "one_role": True, "caliper_scale": "overall", "ratio": 3},
+        {"caliper": None, "order": "largest"},
+        {"person": "person", "order": "smallest", "ratio": 2, "min_ratio": 2, "exact": ("band",)},
+        {"tie_order": "visit", "order": "data", "caliper": 0.5, "caliper_scale": "raw", "exact": ("state",)},
+        {"replace": True, "reuse": 2, "ratio": 2, "direction": "control_to_treated", "exact": ("state",)},
+        {"calipers": {"age": 1.0, "cost": 20.0}, "exact": ("state",)},
+        {"distance": "mahalanobis", "covariates": ("age", "cost", "score"), "exact": ("state",), "person": "person"},
+        {"distance": "euclidean", "covariates": ("cost", "age"), "covariance": "treated", "caliper": None, "ratio": 2},
+        {"score": None, "distance": "mahalanobis", "covariates": ("age", "cost"), "covariance": "controls"}
+        | {"caliper": None, "exact": ("band",)},
+    ],
+    ids=str,
+)
+def test_spark_gives_what_pandas_gives(units: DataFrame, table: pd.DataFrame, settings: dict[str, Any]):
+    matching = Matching(**SCORED | settings)
+    ours, expected = match(units, matching, SEED), match(table, matching, SEED)
+    assert ours.plan is not None
+    assert content_of(ours) == content_of(expected)
+
+
+def test_probabilities_and_arms_as_numbers(units: DataFrame, table: pd.DataFrame):
+    """The logarithm has the same last bits; ids of text have the same hash and order."""
+    matching = Matching(score="score", exact=("state",))
+    as_text = {"id": F.concat(F.lit("unit "), "id"), "treated": F.col("treated").cast("int")}
+    frame = units.withColumns(as_text | {"score": 1 / (1 + F.exp(-F.col("score")))})
+    in_pandas = frame.toPandas()
+    assert content_of(match(frame, matching, SEED)) == content_of(match(in_pandas, matching, SEED))
+
+
+@pytest.mark.parametrize("n_partitions", [1, 16])
+def test_partitions_and_names_do_not_matter(units: DataFrame, n_partitions: int):
+    matching = Matching(**SCORED, exact=("state", "band"), person="person")
+    expected = content_of(match(units, matching, SEED))["pairs"][1]
+    names = {"id": "is_treated", "treated": "logit", "person": "stratum", "state": "task", "band": "a`b c"}
+    renamed = units.withColumnsRenamed(names).repartition(n_partitions, "age")
+    again = Matching(
+        id="is_treated", treated="logit", person="stratum", exact=("task", "a`b c"), score="score", score_scale="logit"
+    )
+    assert content_of(match(renamed, again, SEED))["pairs"][1] == expected
+
+
+def test_persons_in_several_strata_keep_them_in_one_task(units: DataFrame):
+    """`state` is of the person, `band` of the date: only states may be cut apart."""
+    told = plan(units, Matching(**SCORED, exact=("band", "state"), person="person"), SEED)
+    assert told.cut_by == ("state",)
+    assert plan(units, Matching(**SCORED, exact=("band", "state")), SEED).cut_by == ("band", "state")
+    assert told.n_strata == 12
+    assert (told.n_treated, told.n_controls) == tuple(units.filter(keep).count() for keep in ("treated", "not treated"))
+    assert "12 strata" in str(told)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"score": "if(age > 0, score, null)"}, r"score is missing in \d+ of 1,500 units"),
+        ({"score": "double('infinity')"}, "score is not finite in 1,500 of 1,500"),
+        ({"score": "3000.0"}, "score is 2,048 or more in size in 1,500 units"),
+        ({"treated": "2"}, "treated must be true and false"),
+        ({"treated": "'yes'"}, "treated must be true and false"),
+        ({"treated": "cast(null as boolean)"}, "treated is missing in 1,500 of 1,500"),
+        ({"id": "cast(age as int)"}, "units have an id that was there before"),
+        ({"id": "score"}, "id must be text or whole numbers"),
+        ({"person": "cast(null as bigint)"}, "person is missing"),
+        ({"cost": "'much'"}, "cost must hold numbers"),
+        ({"cost": "1.0"}, "covariance of the units is singular: cost is constant"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_used_is_refused(units: DataFrame, changed: dict[str, str], told: str):
+    settings = {"distance": "mahalanobis", "covariates": ("age", "cost"), "person": "person", "exact": ("state",)}
+    made = units.withColumns({name: F.expr(text) for name, text in changed.items()})
+    with pytest.raises(DataError, match=told):
+        match(made, Matching(**SCORED | settings), SEED)
+
+
+def test_an_id_in_two_strata_is_refused(units: DataFrame):
+    twice = units.withColumn("id", F.when(F.col("treated"), F.col("person") * 1000).otherwise(F.col("id")))
+    with pytest.raises(DataError, match="units have an id that was there before"):
+        match(twice, Matching(**SCORED, exact=("band", "state")), SEED)
+
+
+def test_columns_that_are_not_there(units: DataFrame):
+    with pytest.raises(ContractError, match="no column ps, sex"):
+        match(units, Matching(score="ps", exact=("sex",)), SEED)
+
+
+@pytest.mark.parametrize("keep", ["false", "treated", "not treated"])
+def test_an_arm_without_units(units: DataFrame, table: pd.DataFrame, keep: str):
+    few = units.filter(keep)
+    for settings in ({"person": "person"}, {"distance": "euclidean", "covariates": ("age", "cost")}):
+        matching = Matching(**SCORED, exact=("state",), **settings)
+        expected = match(table.query({"false": "id != id"}.get(keep, keep)).reset_index(drop=True), matching, SEED)
+        assert content_of(match(few, matching, SEED)) == content_of(expected)
+
+
+def test_many_tiny_strata_share_tasks(spark: SparkSession):
+    """20,000 strata of three units: a handful of tasks, and every treated unit has the nearer of its two controls."""
+    number = np.arange(20_000)
+    arms = [
+        pd.DataFrame({"id": 3 * number + i, "treated": i == 0, "stratum": number, "score": (number + i) * 0.001})
+        for i in (0, 1, 2)
+    ]
+    frame = spark.createDataFrame(pd.concat(arms))
+    matching = Matching(**SCORED, exact=("stratum",), caliper=1.0, caliper_scale="raw")
+    result = match(frame, matching, SEED)
+    assert result.plan is not None
+    assert (result.plan.n_strata, result.plan.largest_stratum) == (20_000, 3)
+    assert result.plan.n_tasks <= 8
+    assert result.summary["n_pairs"] == 20_000
+    assert result.pairs.filter("control_id != treated_id + 1").isEmpty()
+    result.release()
