@@ -1,4 +1,4 @@
-"""Matching in Spark: the pairs of the slow way, the reasons of who stays alone, and not a bit of chance."""
+"""The study's match: the pairs of the slow way, the reasons of who stays alone, and not a bit of chance."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from pyspark.sql import functions as F
 from tests.oracles.matching import Candidate, assert_good_match, pair_slowly
 
 from counterpart.errors import ContractError, DataError
-from counterpart.matching import match
-from counterpart.matching.caliper import measure_caliper
-from counterpart.matching.nearest import StudyMatches, match_nearest
+from counterpart.matching.study import StudyMatches, match_cohort
 from counterpart.matching.units import hash_ids
 from counterpart.ordering import stable_order
 from counterpart.protocol import StudyMatching as Matching
@@ -41,6 +39,12 @@ def outcome_of(result: StudyMatches) -> tuple[list[tuple[int, int, int]], dict[i
     unmatched = {row.unit_id: row.reason for row in result.unmatched.collect()}
     result.release()
     return pairs, unmatched
+
+
+def width_of(result: StudyMatches) -> int | None:
+    """The caliper in fixed point."""
+    width = result.summary["caliper_width"]
+    return None if width is None else round(float(width) * ONE)
 
 
 def candidates_of(units: DataFrame, exact: tuple[str, ...]) -> list[Candidate]:
@@ -98,10 +102,10 @@ def cases(spark: SparkSession) -> DataFrame:
     ],
 )
 def test_many_cases_equal_the_slow_way(cases: DataFrame, matching: Matching):
-    result = match_nearest(cases, matching, SEED)
+    result = match_cohort(cases, matching, SEED)
     summary = result.summary
     pairs, unmatched = outcome_of(result)
-    width = measure_caliper(cases, matching).width_fixed
+    width = width_of(result)
     candidates = candidates_of(cases, matching.exact)
     expected, reasons = pair_slowly(candidates, width)
     assert {t: c for t, c, _ in pairs} == expected
@@ -116,14 +120,14 @@ def test_many_cases_equal_the_slow_way(cases: DataFrame, matching: Matching):
 
 def test_partitions_rows_and_labels_do_not_matter(cases: DataFrame):
     matching = Matching(exact=("sex", "age_band", "state"))
-    expected = outcome_of(match_nearest(cases, matching, SEED))
+    expected = outcome_of(match_cohort(cases, matching, SEED))
     for arranged in (cases.coalesce(1).orderBy("logit_fixed"), cases.repartition(16, "member_key", "arm")):
-        assert outcome_of(match_nearest(arranged, matching, SEED)) == expected
+        assert outcome_of(match_cohort(arranged, matching, SEED)) == expected
     relabelled = cases.withColumns(
         {"member_key": F.xxhash64("member_key"), "sex": F.concat("sex", F.lit("*")), "state": F.reverse("state")}
     )
-    assert outcome_of(match_nearest(relabelled, matching, SEED)) == expected
-    assert outcome_of(match_nearest(cases, matching, SEED + 1)) != expected, "ties are broken by the seed"
+    assert outcome_of(match_cohort(relabelled, matching, SEED)) == expected
+    assert outcome_of(match_cohort(cases, matching, SEED + 1)) != expected, "ties are broken by the seed"
 
 
 def test_ties_fall_alike_without_spark(spark: SparkSession):
@@ -134,16 +138,6 @@ def test_ties_fall_alike_without_spark(spark: SparkSession):
         stable_order(SEED, "number").alias("number"), stable_order(SEED, "text").alias("text")
     )
     assert hashed.toPandas().to_dict("list") == {name: list(hash_ids(ids[name], SEED)) for name in ids}
-
-
-def test_the_engine_pairs_a_table_as_the_study_does(cases: DataFrame):
-    """The same units through Spark and through `match` on pandas: the same pairs, the same reasons."""
-    matching = Matching(exact=("sex", "age_band", "state"))
-    pairs, unmatched = outcome_of(match_nearest(cases, matching, SEED))
-    table = cases.toPandas().assign(is_treated=lambda t: t.arm == "treated", logit=lambda t: t.logit_fixed / ONE)
-    result = match(table, matching, SEED)
-    assert sorted(zip(result.pairs.treated_id, result.pairs.control_id, strict=True)) == [(t, c) for t, c, _ in pairs]
-    assert dict(result.unmatched.itertuples(index=False)) == unmatched
 
 
 def test_a_worked_example(frame: Callable[[str, str], DataFrame]):
@@ -164,11 +158,11 @@ def test_a_worked_example(frame: Callable[[str, str], DataFrame]):
         UNITS,
     )
     matching = Matching(exact=("sex", "age_band"), caliper=0.05)
-    assert 20 <= (measure_caliper(units, matching).width_fixed or 0) < 1000
     # Person 77 is at distance 0 in the other stratum, so 1 is left with 88, whom 5 has closer.
     pairs = [(2, 12, 0), (5, 13, 20)]
     reasons = {1: "pool_exhausted", 3: "outside_caliper", 4: "outside_caliper", 6: "no_exact_stratum"}
-    result = match_nearest(units, matching, SEED)
+    result = match_cohort(units, matching, SEED)
+    assert 20 <= (width_of(result) or 0) < 1000
     assert [row.set_id for row in result.pairs.orderBy("set_id").collect()] == [2, 5]
     assert outcome_of(result) == (pairs, reasons)
 
@@ -183,7 +177,7 @@ def test_a_worked_example(frame: Callable[[str, str], DataFrame]):
 )
 def test_an_arm_without_units(cases: DataFrame, keep: str, n_treated: int | None, reasons: set[str]):
     units = cases.filter(keep)
-    result = match_nearest(units, Matching(exact=("sex", "state")), SEED)
+    result = match_cohort(units, Matching(exact=("sex", "state")), SEED)
     assert result.summary["n_pairs"] == 0
     assert result.summary["largest_distance"] is None
     assert result.summary["n_treated"] == (units.count() if n_treated is None else n_treated)
@@ -196,7 +190,7 @@ def test_everybody_outside_the_caliper(cases: DataFrame):
     further = F.when(F.col("arm") == "treated", 100 * ONE).otherwise(0)
     far = cases.withColumn("logit_fixed", F.col("logit_fixed") + further)
     matching = Matching(exact=("state",), caliper=0.01, caliper_scale="overall")
-    pairs, unmatched = outcome_of(match_nearest(far, matching, SEED))
+    pairs, unmatched = outcome_of(match_cohort(far, matching, SEED))
     assert pairs == []
     assert set(unmatched.values()) == {"outside_caliper", "no_exact_stratum"}
 
@@ -212,7 +206,7 @@ def test_one_stratum_of_30_percent_and_twins(spark: SparkSession):
         for arm, first in (("treated", 0), ("comparator", 10**6))
     ]
     units = spark.createDataFrame(pd.concat(arms), UNITS)
-    result = match_nearest(units, Matching(exact=("sex", "state")), SEED)
+    result = match_cohort(units, Matching(exact=("sex", "state")), SEED)
     assert (result.summary["n_pairs"], result.summary["largest_distance"]) == (n_pairs, 0.0)
     result.release()
 
@@ -223,29 +217,33 @@ def test_the_caliper_is_measured_exactly(spark: SparkSession):
     units = pd.DataFrame(
         {"arm": ["comparator"] * 300 + ["treated"] * 200, "logit_fixed": np.rint(logit * ONE).astype(np.int64)}
     )
-    frame = spark.createDataFrame(units, "arm string, logit_fixed bigint")
-    pooled, overall = (measure_caliper(frame, Matching(caliper_scale=scale)) for scale in ("pooled", "overall"))
+    units["unit_id"] = units["member_key"] = range(len(units))
+    frame = spark.createDataFrame(units)
+    results = [match_cohort(frame, Matching(caliper_scale=scale, exact=()), SEED) for scale in ("pooled", "overall")]
+    pooled, overall = (result.summary for result in results)
+    for result in results:
+        result.release()
     rounded = units.logit_fixed / ONE
     expected = math.sqrt((rounded[:300].var() + rounded[300:].var()) / 2)
-    assert pooled.logit_sd == pytest.approx(expected, rel=1e-12)
-    assert overall.logit_sd == pytest.approx(rounded.std(), rel=1e-12)
-    assert pooled.width_fixed == pytest.approx(0.2 * expected * ONE, abs=1)
-    assert (pooled.n_treated, pooled.n_comparators) == (200, 300)
+    assert pooled["logit_sd"] == pytest.approx(expected, rel=1e-12)
+    assert overall["logit_sd"] == pytest.approx(rounded.std(), rel=1e-12)
+    assert pooled["caliper_width"] == pytest.approx(0.2 * expected, abs=1 / ONE)
+    assert (pooled["n_treated"], pooled["n_comparators"]) == (200, 300)
 
 
 def test_units_without_a_score_are_refused(cases: DataFrame):
     unscored = cases.withColumn("logit_fixed", F.when(F.col("logit_fixed") != 0, F.col("logit_fixed")))
-    with pytest.raises(DataError, match="no score"):
-        match_nearest(unscored, Matching(exact=("sex",)), SEED)
+    with pytest.raises(DataError, match=r"logit is missing in \d+ of"):
+        match_cohort(unscored, Matching(exact=("sex",)), SEED)
 
 
 def test_missing_columns_are_told_at_once(cases: DataFrame):
-    with pytest.raises(ContractError, match="logit_fixed, index_month"):
-        match_nearest(cases.drop("logit_fixed"), Matching(exact=("sex", "index_month")), SEED)
+    with pytest.raises(ContractError, match="no column index_month; needed are unit_id"):
+        match_cohort(cases, Matching(exact=("sex", "index_month")), SEED)
 
 
 def test_the_plan_has_no_cross_join(cases: DataFrame):
-    result = match_nearest(cases, Matching(exact=("sex", "state")), SEED)
+    result = match_cohort(cases, Matching(exact=("sex", "state")), SEED)
     plan = result.pairs._jdf.queryExecution().toString()
     result.release()
     assert "FlatMapGroupsInArrow" in plan
@@ -275,10 +273,13 @@ def test_lalonde_within_the_logit_caliper(spark: SparkSession, public_claims: Pa
     )
     frame = spark.createDataFrame(units, "unit_id bigint, member_key bigint, arm string, logit_fixed bigint")
     matching = Matching(exact=(), caliper=0.2, caliper_scale="overall")
-    width = measure_caliper(frame, matching).width_fixed
+    result = match_cohort(frame, matching, SEED)
+    width = width_of(result)
     assert width is not None
     assert width / ONE == pytest.approx(0.36090, abs=5e-6)
-    assert measure_caliper(frame, Matching(exact=())).width_fixed == pytest.approx(0.26929 * ONE, rel=2e-5)
+    pooled = match_cohort(frame, Matching(exact=()), SEED)
+    assert pooled.summary["caliper_width"] == pytest.approx(0.26929, rel=2e-5)
+    pooled.release()
 
     # Which of several comparators with one score is taken, MatchIt leaves to its sorting: the scores say it all.
     from_the_top = largest_first(units.to_dict("records"), width)
@@ -287,7 +288,7 @@ def test_lalonde_within_the_logit_caliper(spark: SparkSession, public_claims: Pa
     assert {scores.id[t]: scores.ps[c] for t, c in from_the_top.items()} == pytest.approx(expected_scores, abs=1e-9)
     assert len(peer) == 117
 
-    pairs, unmatched = outcome_of(match_nearest(frame, matching, SEED))
+    pairs, unmatched = outcome_of(result)
     expected, reasons = pair_slowly(candidates_of(frame, ()), width)
     assert ({t: c for t, c, _ in pairs}, unmatched) == (expected, reasons)
     assert Counter(unmatched.values()) | {"pairs": len(pairs)} == CLOSEST_FIRST_LALONDE

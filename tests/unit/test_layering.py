@@ -62,8 +62,11 @@ WITHOUT_SPARK = ("protocol", "numerics", "synthetic")
 # What brings rows to the driver, and why it stays small however many members there are.
 DOORS: dict[tuple[str, str], str] = {
     ("scores.sample", "collect_sample"): "two counts, the dictionary, and the sampled units, which the protocol bounds",
-    ("matching.caliper", "measure_caliper"): "a row per arm",
-    ("matching.nearest", "summarise_matches"): "one row",
+    ("matching.columns", "survey"): "a row per arm",
+    ("matching.columns", "_measure_metric"): "covariates x covariates x arms",
+    ("matching.plan", "_constant_columns"): "one row",
+    ("matching.plan", "_tell"): "one row",
+    ("matching.distributed", "_count"): "one row",
     ("stages.claims", "ingest"): "a count per source table",
     ("stages.claims", "_account"): "sources x fates x rules of one delivery",
     ("stages.claims", "_read_intake"): "sources x fates x rules of one delivery",

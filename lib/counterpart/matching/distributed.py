@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Row
 
     from counterpart.protocol import Matching
+
+
+_LOG = logging.getLogger(__name__)
 
 
 def plan_frame(units: DataFrame, matching: Matching, seed: int) -> Plan:
@@ -42,6 +46,7 @@ def match_frame(units: DataFrame, matching: Matching, seed: int) -> Matched[Data
     is_surveyed = perf_counter()
     prepared = cut(selected, surveyed, matching)
     is_cut = perf_counter()
+    _LOG.info("%s", prepared.plan)
     unit_type = selected.schema["unit"].dataType.simpleString()
     tasks = prepared.routed.repartition(max(prepared.plan.n_tasks, 1), "task").groupBy("task")
     pair_task = solver(matching, surveyed.reach, surveyed.metric)

@@ -15,7 +15,7 @@ from counterpart import effects, outcomes, scores
 from counterpart.cohort.demographics import CENSUS_REGIONS, STATES, UNKNOWN
 from counterpart.covariates import Covariate
 from counterpart.events import EventPlan, build_member_days, plan_events
-from counterpart.matching.nearest import match_nearest
+from counterpart.matching.study import match_cohort
 from counterpart.protocol import Study, content_hash
 from counterpart.scores.document import model_to_document
 from counterpart.stages.context import Context, kept
@@ -128,7 +128,7 @@ def run_match(context: Context) -> Metrics:
     """Cohort, scores -> matches, unmatched."""
     units = _eligible(context).join(_result(context, "score", SCORES), "unit_id", "inner")
     with kept(units) as scored:
-        result = match_nearest(scored, context.study.matching, context.study.seed)
+        result = match_cohort(scored, context.study.matching, context.study.seed)
         _write(context, "match", MATCHES, result.pairs)
         _write(context, "match", UNMATCHED, result.unmatched)
         result.release()
