@@ -113,9 +113,9 @@ def test_partitions_and_names_do_not_matter(units: DataFrame, n_partitions: int)
 
 def test_persons_in_several_strata_keep_them_in_one_task(units: DataFrame):
     """`state` is of the person, `band` of the date: only states may be cut apart."""
-    told = plan(units, Matching(**SCORED, exact=("band", "state"), person="person"), SEED)
+    told = plan(units, Matching(**SCORED, exact=("band", "state"), person="person"))
     assert told.cut_by == ("state",)
-    assert plan(units, Matching(**SCORED, exact=("band", "state")), SEED).cut_by == ("band", "state")
+    assert plan(units, Matching(**SCORED, exact=("band", "state"))).cut_by == ("band", "state")
     assert told.n_strata == 12
     assert (told.n_treated, told.n_controls) == tuple(units.filter(keep).count() for keep in ("treated", "not treated"))
     assert "12 strata" in str(told)

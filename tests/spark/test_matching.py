@@ -246,7 +246,7 @@ def test_the_plan_has_no_cross_join(cases: DataFrame):
     result = match_cohort(cases, Matching(exact=("sex", "state")), SEED)
     plan = result.pairs._jdf.queryExecution().toString()
     result.release()
-    assert "FlatMapGroupsInArrow" in plan
+    assert "MapInArrow" in plan
     assert "CartesianProduct" not in plan
     assert "BroadcastNestedLoopJoin" not in plan
 

@@ -1,7 +1,7 @@
 """Units of a Spark table in the columns the engine knows, and what has to be known of all of them before any pair.
 
-Columns: `unit` (id), `is_treated`, `tie_hash`, and where the settings name one `person`, `tie`, `score`, `logit`
-(fixed point, 2^-31), `exact_i`, `covariate_i`, `caliper_i`, in the order of the settings.
+Columns: `unit` (id), `is_treated`, and where the settings name one `person`, `tie`, `score`, `logit` (fixed point,
+2^-31), `exact_i`, `covariate_i`, `caliper_i`, in the order of the settings.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from counterpart.matching import refusals
 from counterpart.matching.solve import Metric, Reach, metric_of, reach_of
 from counterpart.matching.spread import FIXED_ONE, LARGEST_LOGIT, Sums
 from counterpart.matching.units import logit_of, needed_columns
-from counterpart.ordering import stable_order
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Row
@@ -41,7 +40,7 @@ class Survey:
     metric: Metric | None
 
 
-def select_columns(units: DataFrame, matching: Matching, seed: int) -> DataFrame:
+def select_columns(units: DataFrame, matching: Matching) -> DataFrame:
     """Unit -> unit, without the controls that `one_role` bars. ContractError for columns that are not there."""
     needed = needed_columns(matching)
     refusals.refuse_absent([name for name in needed if name not in units.columns], needed)
@@ -56,7 +55,6 @@ def select_columns(units: DataFrame, matching: Matching, seed: int) -> DataFrame
     columns |= {f"covariate_{i}": _number(units, name) for i, name in enumerate(matching.covariates)}
     columns |= {f"caliper_{i}": _number(units, name) for i, name in enumerate(matching.calipers)}
     selected = units.select(*[column.alias(name) for name, column in columns.items()])
-    selected = selected.withColumn("tie_hash", stable_order(seed, "unit"))
     if matching.score is not None:
         selected = selected.withColumn("logit", _logit(matching.score_scale))
     if not matching.one_role:

@@ -13,7 +13,7 @@ from counterpart.matching.columns import Survey, select_columns, survey
 from counterpart.matching.plan import Plan, cut
 from counterpart.matching.result import REASONS, Matched, summarise
 from counterpart.matching.spread import FIXED_ONE
-from counterpart.matching.task import REPEATED, solution_schema, solver
+from counterpart.matching.task import PARCELS, REPEATED, pack_parcels, solution_schema, solver
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Row
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 
-def plan_frame(units: DataFrame, matching: Matching, seed: int) -> Plan:
+def plan_frame(units: DataFrame, matching: Matching) -> Plan:
     """What `match_frame` would do, without doing it: two looks at the units (three with covariates)."""
-    selected = select_columns(units, matching, seed)
+    selected = select_columns(units, matching)
     prepared = cut(selected, survey(selected, matching), matching)
     prepared.release()
     return prepared.plan
@@ -41,16 +41,16 @@ def match_frame(units: DataFrame, matching: Matching, seed: int) -> Matched[Data
     RuntimeError if units were lost or a pair lies outside the caliper: then the matching itself is wrong.
     """
     start = perf_counter()
-    selected = select_columns(units, matching, seed)
+    selected = select_columns(units, matching)
     surveyed = survey(selected, matching)
     is_surveyed = perf_counter()
     prepared = cut(selected, surveyed, matching)
     is_cut = perf_counter()
     _LOG.info("%s", prepared.plan)
     unit_type = selected.schema["unit"].dataType.simpleString()
-    tasks = prepared.routed.repartition(max(prepared.plan.n_tasks, 1), "task").groupBy("task")
-    pair_task = solver(matching, surveyed.reach, surveyed.metric)
-    solution = tasks.applyInArrow(pair_task, schema=solution_schema(unit_type)).persist()
+    pair_task = solver(matching, surveyed.reach, surveyed.metric, seed)
+    parcels = prepared.routed.mapInArrow(pack_parcels, PARCELS).repartition(max(prepared.plan.n_tasks, 1), "task")
+    solution = parcels.mapInArrow(pair_task, solution_schema(unit_type)).persist()
     counted = _count(solution, matching, surveyed)
     seconds = {"survey": is_surveyed - start, "plan": is_cut - is_surveyed, "solve": perf_counter() - is_cut}
     own_type = units.schema[matching.id].dataType.simpleString()

@@ -38,14 +38,14 @@ def match(units: pd.DataFrame | DataFrame, matching: Matching, seed: int = 0) ->
     return match_frame(units, matching, seed)
 
 
-def plan(units: DataFrame, matching: Matching, seed: int = 0) -> Plan:
+def plan(units: DataFrame, matching: Matching) -> Plan:
     """How `match` would cut a Spark table into tasks, and what they will take: print it. Nothing is paired.
 
     ContractError and DataError as `match`.
     """
     from counterpart.matching.distributed import plan_frame
 
-    return plan_frame(units, matching, seed)
+    return plan_frame(units, matching)
 
 
 def _is_spark(units: object) -> bool:

@@ -89,24 +89,25 @@ class Cut:
 def cut(units: DataFrame, survey: Survey, matching: Matching) -> Cut:
     """Count strata and score cells, and give each unit that could be in a pair its task. Two rows reach the driver."""
     exact = [f"exact_{i}" for i in range(len(matching.exact))]
+    person = "person" if matching.person else "unit"
     looks_among = F.col("is_treated") == (matching.direction == "control_to_treated")
     celled = _add_cells(units.withColumn("is_pool", looks_among), survey.reach.width_fixed)
-    cells = _count_cells(celled, exact, "person" if matching.person else "unit").persist()
-    strata = _measure_strata(cells, exact, survey.reach.width_fixed, matching)
-    pool = _in_reach(celled.filter("is_pool"), cells, exact, survey.reach.width_fixed)
-    constant = _constant_columns(pool, exact) if matching.person else exact
+    cells = _count_cells(celled, exact, person, survey.reach.width_fixed).persist()
+    constant = exact
+    if matching.person and exact:
+        reachable = cells.filter("n_looking > 0").select(*exact, "cell")
+        pool = _join(celled.filter("is_pool"), F.broadcast(reachable), [*exact, "cell"], how="left_semi")
+        constant = _constant_columns(pool, exact)
     n_cores = units.sparkSession.sparkContext.defaultParallelism
-    packed = _pack(strata, constant, n_cores).persist()
+    packed = _pack(_measure_strata(cells, exact, matching), constant, n_cores).persist()
     plan = _tell(packed, survey, [matching.exact[exact.index(name)] for name in constant])
-    named = [*exact, "stratum", "task", "first_person", "last_person"]
-    seen = celled.filter(~F.col("is_pool")).unionByName(pool)
-    routed = _join(seen, F.broadcast(packed.select(*named)), exact)
-    person = F.col("person" if matching.person else "unit")
-    has_other = (F.col("first_person") != person) | (F.col("last_person") != person)
+    of_strata = packed.select(*exact, "stratum", "task", "first_person", "last_person")
+    routes = _join(cells.select(*exact, "cell", (F.col("n_looking") > 0).alias("is_near")), of_strata, exact)
+    routed = _join(celled, F.broadcast(routes), [*exact, "cell"]).filter("is_near or not is_pool")
+    has_other = (F.col("first_person") != F.col(person)) | (F.col("last_person") != F.col(person))
     routed = routed.withColumn("has_counterpart", F.coalesce(has_other, F.lit(False)))
-    return Cut(
-        plan, packed.select(*exact, "stratum"), routed.drop("cell", "first_person", "last_person"), (cells, packed)
-    )
+    unneeded = {*exact, "arm", "score", "cell", "is_pool", "is_near", "first_person", "last_person"}
+    return Cut(plan, packed.select(*exact, "stratum"), routed.drop(*unneeded), (cells, packed))
 
 
 def _size(n_bytes: int) -> str:
@@ -122,15 +123,21 @@ def _add_cells(units: DataFrame, width_fixed: int | None) -> DataFrame:
     return units.withColumn("cell", F.col("logit") - F.pmod(F.col("logit"), width))
 
 
-def _count_cells(units: DataFrame, exact: Sequence[str], person: str) -> DataFrame:
-    """Units -> stratum and cell. Its rows are bounded by strata x cells (a logit from -10 to 10 has at most 320)."""
+def _count_cells(units: DataFrame, exact: Sequence[str], person: str, width_fixed: int | None) -> DataFrame:
+    """Units -> stratum and cell: who is there, and how many look for counterparts from there or beside it.
+
+    Its rows are bounded by strata x cells (a logit from -10 to 10 has at most 320).
+    """
     of_pool = F.when(F.col("is_pool"), F.col(person))
-    return units.groupBy(*exact, "cell").agg(
+    cells = units.groupBy(*exact, "cell").agg(
         F.count_if("is_pool").alias("n_pool"),
         F.count_if(~F.col("is_pool")).alias("n_focal"),
         F.min(of_pool).alias("first_person"),
         F.max(of_pool).alias("last_person"),
     )
+    focal = cells.filter("n_focal > 0").select(*exact, "cell", F.col("n_focal").alias("n_looking"))
+    looking = _around(focal, width_fixed).groupBy(*exact, "cell").agg(F.sum("n_looking").alias("n_looking"))
+    return _join(cells, looking, [*exact, "cell"], how="left").fillna(0, ["n_looking"])
 
 
 def _around(cells: DataFrame, width_fixed: int | None) -> DataFrame:
@@ -141,16 +148,12 @@ def _around(cells: DataFrame, width_fixed: int | None) -> DataFrame:
     return cells.withColumn("cell", F.explode(F.array(F.col("cell") - width, F.col("cell"), F.col("cell") + width)))
 
 
-def _measure_strata(cells: DataFrame, exact: Sequence[str], width_fixed: int | None, matching: Matching) -> DataFrame:
+def _measure_strata(cells: DataFrame, exact: Sequence[str], matching: Matching) -> DataFrame:
     """Cells -> stratum that somebody looks for counterparts in: units in reach, what pairing them costs."""
-    focal = cells.filter("n_focal > 0").select(*exact, "cell", F.col("n_focal").alias("n_looking"))
-    looking = _around(focal, width_fixed).groupBy(*exact, "cell").agg(F.sum("n_looking").alias("n_looking"))
-    met = _join(cells, looking, [*exact, "cell"], how="left")
-    strata = met.groupBy(*exact).agg(
+    strata = cells.groupBy(*exact).agg(
         F.sum("n_focal").alias("n_focal"),
-        F.sum("n_pool").alias("n_controls"),
         F.sum(F.when(F.col("n_looking") > 0, F.col("n_pool")).otherwise(0)).alias("n_pool"),
-        F.sum(F.col("n_pool") * F.coalesce("n_looking", F.lit(0))).alias("n_compared"),
+        F.sum(F.col("n_pool") * F.col("n_looking")).alias("n_compared"),
         F.min("first_person").alias("first_person"),
         F.max("last_person").alias("last_person"),
     )
@@ -167,16 +170,8 @@ def _measure_strata(cells: DataFrame, exact: Sequence[str], width_fixed: int | N
     )
 
 
-def _in_reach(pool: DataFrame, cells: DataFrame, exact: Sequence[str], width_fixed: int | None) -> DataFrame:
-    """The units of the pool whose cell, or one beside it, holds somebody who looks. Unit -> unit."""
-    reachable = _around(cells.filter("n_focal > 0"), width_fixed).select(*exact, "cell").distinct()
-    return _join(pool, F.broadcast(reachable), [*exact, "cell"], how="left_semi")
-
-
 def _constant_columns(pool: DataFrame, exact: Sequence[str]) -> list[str]:
     """The exact columns that no person of the pool has two values of."""
-    if not exact:
-        return []
     ends = [F.min(F.struct(name)).eqNullSafe(F.max(F.struct(name))).alias(name) for name in exact]
     found = pool.groupBy("person").agg(*ends).agg(*[F.bool_and(name).alias(name) for name in exact]).collect()[0]
     return [name for name in exact if found[name] is not False]

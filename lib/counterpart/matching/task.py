@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from counterpart.matching.solve import Metric, Reach, solve
-from counterpart.matching.units import Units, rank_ties
+from counterpart.matching.units import Units, hash_ids, rank_ties
 
 if TYPE_CHECKING:
     from counterpart.protocol import Matching
@@ -27,23 +27,77 @@ def solution_schema(unit_type: str) -> str:
     )
 
 
-def solver(matching: Matching, reach: Reach, metric: Metric | None) -> Callable[[pa.Table], pa.Table]:
-    """The function for `applyInArrow`: the units of one task, in any order, in the columns of `columns` and `plan`."""
-
-    def solve_task(table: pa.Table) -> pa.Table:
-        return _solve_task(table, matching, reach, metric)
-
-    return solve_task
+PARCELS = "task int, parcel binary"
+# A parcel is far below the 2 GB of a value of binary type.
+_PARCEL_ROWS = 1_000_000
 
 
-def _solve_task(table: pa.Table, matching: Matching, reach: Reach, metric: Metric | None) -> pa.Table:
+def pack_parcels(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Units of one partition -> parcels: the units of each task as Arrow's own bytes, for `mapInArrow` (PARCELS).
+
+    A shuffle moves a parcel as one value; unit by unit it would take as long as the match itself.
+    """
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(len(part) for part in waiting) >= _PARCEL_ROWS:
+            yield _pack(waiting)
+            waiting = []
+    if waiting:
+        yield _pack(waiting)
+
+
+def _pack(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    table = pa.Table.from_batches(batches)
+    task = table.column("task").to_numpy()
+    order = np.argsort(task, kind="stable")
+    tasks, first = np.unique(task[order], return_index=True)
+    content = table.drop_columns(["task"])
+    if len(tasks) > 1:
+        content = content.take(pa.array(order))
+    ends = [*first[1:], table.num_rows]
+    parcels = [_to_bytes(content.slice(start, end - start)) for start, end in zip(first, ends, strict=True)]
+    return pa.RecordBatch.from_arrays([pa.array(tasks, pa.int32()), pa.array(parcels, pa.binary())], ["task", "parcel"])
+
+
+def _to_bytes(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def _from_bytes(parcel: pa.BinaryScalar) -> pa.Table:
+    with pa.ipc.open_stream(parcel.as_buffer()) as stream:
+        return stream.read_all()
+
+
+def solver(
+    matching: Matching, reach: Reach, metric: Metric | None, seed: int
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """The function for `mapInArrow`: parcels of whole tasks, in any order, to their solution.
+
+    Tasks share nobody, so those of one partition are solved as one.
+    """
+
+    def solve_partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        parcels = [_from_bytes(parcel) for batch in batches for parcel in batch.column("parcel")]
+        if parcels:
+            table = pa.concat_tables(parcels)
+            parcels.clear()
+            yield from _solve_task(table, matching, reach, metric, seed).to_batches()
+
+    return solve_partition
+
+
+def _solve_task(table: pa.Table, matching: Matching, reach: Reach, metric: Metric | None, seed: int) -> pa.Table:
     ids = table.column("unit").combine_chunks()
     series = ids.to_pandas()
-    hashes = _numbers(table, "tie_hash")
-    # Who has a hash of one's own has an id of one's own.
-    if len(np.unique(hashes)) < len(hashes) and (n_again := int(series.duplicated().sum())):
+    ties = None if matching.tie_order is None else table.column("tie").to_pandas()
+    keys, n_again = rank_ties(series, hash_ids(series, seed), ties)
+    if n_again:
         return _tell_repeated(ids.type, n_again)
-    units = _units_of(table, series, hashes, matching)
+    units = _units_of(table, keys, matching)
     solution = solve(units, matching, reach, metric)
     n_pairs, n_alone = len(solution.focal), len(solution.alone)
     is_alone = np.arange(n_pairs + n_alone) >= n_pairs
@@ -75,16 +129,15 @@ def _tell_repeated(unit_type: pa.DataType, n_again: int) -> pa.Table:
     return pa.Table.from_arrays([*empty, *counted], names=_NAMES)
 
 
-def _units_of(table: pa.Table, ids: pd.Series, hashes: Any, matching: Matching) -> Units:
+def _units_of(table: pa.Table, keys: Any, matching: Matching) -> Units:
     is_treated = _numbers(table, "is_treated").astype(bool)
-    ties = None if matching.tie_order is None else table.column("tie").to_pandas()
     person = None
     if matching.person is not None:
         person = pd.factorize(table.column("person").to_pandas())[0].astype(np.int64)
     return Units(
         is_treated=is_treated,
         is_control=~is_treated,
-        key=rank_ties(ids, hashes, ties),
+        key=keys,
         stratum=_numbers(table, "stratum"),
         person=person,
         logit=None if matching.score is None else _numbers(table, "logit"),
