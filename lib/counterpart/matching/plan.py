@@ -118,9 +118,13 @@ def _add_cells(units: DataFrame, width_fixed: int | None) -> DataFrame:
     """Cells are at least a caliper wide, so nobody within the caliper is further than the next."""
     if width_fixed is None:
         return units.withColumn("cell", F.lit(0).cast("bigint"))
-    width = F.lit(max(width_fixed, NARROWEST_CELL))
     # A cell is named by its lower edge: no division, so it is right for negative scores too.
-    return units.withColumn("cell", F.col("logit") - F.pmod(F.col("logit"), width))
+    edge = F.col("logit") - F.pmod(F.col("logit"), F.lit(_cell_width(width_fixed)))
+    return units.withColumn("cell", edge)
+
+
+def _cell_width(width_fixed: int) -> int:
+    return max(width_fixed, NARROWEST_CELL)
 
 
 def _count_cells(units: DataFrame, exact: Sequence[str], person: str, width_fixed: int | None) -> DataFrame:
@@ -135,17 +139,9 @@ def _count_cells(units: DataFrame, exact: Sequence[str], person: str, width_fixe
         F.min(of_pool).alias("first_person"),
         F.max(of_pool).alias("last_person"),
     )
-    focal = cells.filter("n_focal > 0").select(*exact, "cell", F.col("n_focal").alias("n_looking"))
-    looking = _around(focal, width_fixed).groupBy(*exact, "cell").agg(F.sum("n_looking").alias("n_looking"))
-    return _join(cells, looking, [*exact, "cell"], how="left").fillna(0, ["n_looking"])
-
-
-def _around(cells: DataFrame, width_fixed: int | None) -> DataFrame:
-    """Each row at its own cell and at both beside it."""
-    if width_fixed is None:
-        return cells
-    width = max(width_fixed, NARROWEST_CELL)
-    return cells.withColumn("cell", F.explode(F.array(F.col("cell") - width, F.col("cell"), F.col("cell") + width)))
+    width = 0 if width_fixed is None else _cell_width(width_fixed)
+    beside = Window.partitionBy(*exact).orderBy("cell").rangeBetween(-width, width)
+    return cells.withColumn("n_looking", F.sum("n_focal").over(beside))
 
 
 def _measure_strata(cells: DataFrame, exact: Sequence[str], matching: Matching) -> DataFrame:
