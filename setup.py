@@ -43,7 +43,11 @@ CORE = [
 # delta-spark 4.4.1 is on PyPI, its jar is not on Maven Central.
 LOCAL = ["pyspark==4.2.0", "delta-spark==4.4.0"]
 
+# The index of the approximate search; nothing else needs it.
+ANN = ["faiss-cpu>=1.9,<2"]
+
 DEV = [
+    *ANN,
     "pytest>=9,<10",
     "pytest-xdist>=3.6,<4",
     "hypothesis>=6.100,<7",
@@ -76,7 +80,7 @@ setup(
         "counterpart.conf": ["studies/*.yaml", "codesets/*.csv", "sites/*.yaml"],
     },
     install_requires=CORE,
-    extras_require={"local": LOCAL, "dev": DEV},
+    extras_require={"local": LOCAL, "ann": ANN, "dev": DEV},
     entry_points={"console_scripts": ["counterpart = counterpart.cli:main"]},
     classifiers=[
         "Intended Audience :: Healthcare Industry",

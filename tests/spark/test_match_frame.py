@@ -165,6 +165,22 @@ def test_an_arm_without_units(units: DataFrame, table: pd.DataFrame, keep: str):
         assert content_of(match(few, matching, SEED)) == content_of(expected)
 
 
+def test_the_approximate_search_is_told_of_all_tasks(spark: SparkSession):
+    """Two strata large enough for an index each: the pairs, the recall and what is unproven are those of pandas."""
+    pytest.importorskip("faiss")
+    generator = np.random.default_rng(8)
+    values = pd.DataFrame(generator.normal(size=(60_000, 6)), columns=list("uvwxyz"))
+    table = values.assign(id=values.index, treated=values.index < 20_000, state=values.index % 2)
+    matching = Matching(
+        score=None, caliper=None, distance="euclidean", covariates=tuple("uvwxyz"), exact=("state",), search="ann"
+    )
+    expected = match(table, matching, SEED)
+    assert expected.summary["n_audited"] == 800
+    ours = match(spark.createDataFrame(table), matching, SEED)
+    assert ours.summary["uncertified"] > 10_000
+    assert content_of(ours) == content_of(expected)
+
+
 def test_many_tiny_strata_share_tasks(spark: SparkSession):
     """20,000 strata of three units: a handful of tasks, and every treated unit has the nearer of its two controls."""
     number = np.arange(20_000)

@@ -32,7 +32,7 @@ from counterpart.protocol import Matching, StudyMatching
         ({"reuse": 2}, "reuse: without `replace: true` a control serves once"),
         ({"order": "data"}, "order: data is the order of the column tie_order, which is not named"),
         ({"one_role": True}, "one_role: needs the column person, which says whose unit it is"),
-        ({"search": "ann"}, "search: the approximate search is not built yet; take exact or auto"),
+        ({"search": "ann"}, "search: on the score alone the exact search is the fastest; take exact or auto"),
         ({"id": "ps"}, "id: the column 'ps' has two meanings (id, treated, score, tie_order)"),
     ],
 )

@@ -11,9 +11,10 @@ from pyspark.sql import functions as F
 from counterpart.matching import refusals
 from counterpart.matching.columns import Survey, select_columns, survey
 from counterpart.matching.plan import Plan, cut
-from counterpart.matching.result import REASONS, Matched, summarise
+from counterpart.matching.result import REASONS, Matched, summarise, told_of_search
 from counterpart.matching.spread import FIXED_ONE
-from counterpart.matching.task import PARCELS, REPEATED, pack_parcels, solution_schema, solver
+from counterpart.matching.task import PARCELS, TALLIES, pack_parcels, solution_schema, solver
+from counterpart.numerics.pairs import Audit
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Row
@@ -48,7 +49,7 @@ def match_frame(units: DataFrame, matching: Matching, seed: int) -> Matched[Data
     is_cut = perf_counter()
     _LOG.info("%s", prepared.plan)
     unit_type = selected.schema["unit"].dataType.simpleString()
-    pair_task = solver(matching, surveyed.reach, surveyed.metric, seed)
+    pair_task = solver(matching, surveyed.reach, surveyed.metric, prepared.plan.search, seed)
     parcels = prepared.routed.mapInArrow(pack_parcels, PARCELS).repartition(max(prepared.plan.n_tasks, 1), "task")
     solution = parcels.mapInArrow(pair_task, solution_schema(unit_type)).persist()
     counted = _count(solution, matching, surveyed)
@@ -58,7 +59,9 @@ def match_frame(units: DataFrame, matching: Matching, seed: int) -> Matched[Data
     counts = {"n_treated": surveyed.n_treated, "n_controls": surveyed.n_controls}
     counts |= {name: counted[name] for name in ("n_sets", "n_pairs", *[f"n_{reason}" for reason in REASONS])}
     total = int(counted.total_distance or 0)
-    summary = summarise(matching, surveyed.reach, counts, counted.largest_distance, total, seconds)
+    summary = summarise(matching, surveyed.reach, counts, counted.largest_distance, total)
+    audit = Audit(*[counted[name] or 0 for name in Audit._fields])
+    summary |= told_of_search(prepared.plan.search, counted.n_unproven or 0, audit) | {"seconds": seconds}
 
     def release() -> None:
         solution.unpersist()
@@ -77,10 +80,10 @@ def _count(solution: DataFrame, matching: Matching, surveyed: Survey) -> Row:
         F.count_distinct("focal").alias("n_focal"),
         F.count_distinct("partner").alias("n_partners"),
         F.count_distinct(F.when(is_pair, F.struct("partner", "stratum"))).alias("n_partner_units"),
-        F.sum(F.when(F.col("reason") == REPEATED, F.col("set_size"))).alias("n_repeated"),
-        F.max("distance_fixed").alias("largest_distance"),
+        *[F.sum(F.when(F.col("reason") == i, F.col("distance_fixed"))).alias(name) for name, i in TALLIES.items()],
+        F.max(F.when(is_pair, F.col("distance_fixed"))).alias("largest_distance"),
         F.max(F.abs("difference_fixed")).alias("largest_difference"),
-        F.sum(F.col("distance_fixed").cast("decimal(19,0)")).alias("total_distance"),
+        F.sum(F.when(is_pair, F.col("distance_fixed")).cast("decimal(19,0)")).alias("total_distance"),
     ).collect()[0]
     n_alone = sum(found[f"n_{reason}"] for reason in REASONS)
     n_focal = surveyed.n_controls if matching.direction == "control_to_treated" else surveyed.n_treated
@@ -114,7 +117,7 @@ def _frames(
     columns |= {name: F.col(f"exact_{i}") for i, name in enumerate(matching.exact)}
     pairs = paired.join(F.broadcast(strata), "stratum").select(*_named(columns))
     reason = F.element_at(F.array(*[F.lit(name) for name in REASONS]), F.col("reason") + 1)
-    alone = solution.filter(F.col("partner").isNull())
+    alone = solution.filter("reason >= 0")
     unmatched = alone.select(focal.alias("control_id" if is_reversed else "treated_id"), reason.alias("reason"))
     sets = paired.select(focal.alias("id"), F.lit(1.0).alias("weight"), focal.alias("set_id")).distinct()
     weights = sets.unionByName(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from counterpart.matching.result import REASONS, Matched, summarise
-from counterpart.matching.solve import Reach, Solution, measure_metric, measure_reach, solve
+from counterpart.matching.cost import Search, choose_search
+from counterpart.matching.result import REASONS, Matched, summarise, told_of_search
+from counterpart.matching.solve import Reach, Solution, count_compared, measure_metric, measure_reach, solve
 from counterpart.matching.spread import FIXED_ONE
 from counterpart.matching.units import Units, read_units
 
@@ -23,13 +24,14 @@ def match_pandas(units: pd.DataFrame, matching: Matching, seed: int) -> Matched[
     read = read_units(units, matching, seed)
     reach = measure_reach(read, matching)
     is_read = perf_counter()
-    solution = solve(read, matching, reach, measure_metric(read, matching))
+    search = choose_search(matching, count_compared(read, matching))
+    solution = solve(read, matching, reach, measure_metric(read, matching), search)
     is_solved = perf_counter()
     pairs = _pairs(units, read, matching, solution)
     unmatched = _unmatched(units, matching, solution)
     weights = _weights(units, matching, solution)
     seconds = {"read": is_read - start, "solve": is_solved - is_read, "write": perf_counter() - is_solved}
-    return Matched(pairs, unmatched, weights, _summary(read, matching, reach, solution, seconds), matching)
+    return Matched(pairs, unmatched, weights, _summary(read, matching, reach, search, solution, seconds), matching)
 
 
 def _pairs(table: pd.DataFrame, units: Units, matching: Matching, solution: Solution) -> pd.DataFrame:
@@ -72,7 +74,7 @@ def _weights(table: pd.DataFrame, matching: Matching, solution: Solution) -> pd.
 
 
 def _summary(
-    units: Units, matching: Matching, reach: Reach, solution: Solution, seconds: dict[str, float]
+    units: Units, matching: Matching, reach: Reach, search: Search, solution: Solution, seconds: dict[str, float]
 ) -> dict[str, Any]:
     distance = solution.distance
     by_reason = np.bincount(solution.reason, minlength=len(REASONS))
@@ -84,4 +86,6 @@ def _summary(
         **{f"n_{reason}": int(n) for reason, n in zip(REASONS, by_reason, strict=True)},
     }
     largest = int(distance.max()) if len(distance) else None
-    return summarise(matching, reach, counts, largest, int(distance.sum()), seconds)
+    total = int(distance.sum())
+    found = told_of_search(search, solution.n_unproven, solution.audit)
+    return summarise(matching, reach, counts, largest, total) | found | {"seconds": seconds}

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
+from counterpart.matching.cost import MOVE, PAIR, SEE, Search, choose_search, is_in_space, seconds_of_distance
+
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
@@ -25,9 +27,6 @@ if TYPE_CHECKING:
 # table of cells, which is broadcast, as long as the treated. Wider cells only keep more controls.
 NARROWEST_CELL = 2**27
 
-# Measured on one core of the machine of docs/benchmarks.md. Moving a unit to a task, seeing it there, pairing it on
-# one score, and one coordinate of one distance; seconds.
-MOVE, SEE, PAIR, COORDINATE = 1.5e-6, 2e-8, 1e-6, 3e-11
 # Bytes of a unit in a task: moved and laid out; for each number it is compared by.
 ROW_BYTES, NUMBER_BYTES = 220, 24
 # Tasks are worth their start from some tenths of a second on; more of them than cores even out what was misjudged.
@@ -56,6 +55,7 @@ class Plan:
     total_bytes: int
     seconds: float
     longest_task: float
+    search: Search
 
     def __str__(self) -> str:
         cut = f", cut by {', '.join(self.cut_by)}" if self.cut_by else ""
@@ -64,7 +64,8 @@ class Plan:
             f"{self.largest_stratum:,} units in reach\n"
             f"{self.n_tasks:,} tasks{cut}; at most {self.most_pairs:,} pairs; {self.n_compared:,} comparisons\n"
             f"{self.n_units_moved:,} units and {_size(self.total_bytes)} in tasks, {_size(self.task_bytes)} in the "
-            f"largest; some {self.seconds:.1f} s of one core, {self.longest_task:.1f} s in the longest task"
+            f"largest; some {self.seconds:.1f} s of one core, {self.longest_task:.1f} s in the longest task\n"
+            f"{self.search.name} search ({self.search.because})"
         )
 
 
@@ -100,7 +101,7 @@ def cut(units: DataFrame, survey: Survey, matching: Matching) -> Cut:
         constant = _constant_columns(pool, exact)
     n_cores = units.sparkSession.sparkContext.defaultParallelism
     packed = _pack(_measure_strata(cells, exact, matching), constant, n_cores).persist()
-    plan = _tell(packed, survey, [matching.exact[exact.index(name)] for name in constant])
+    plan = _tell(packed, survey, matching, [matching.exact[exact.index(name)] for name in constant])
     of_strata = packed.select(*exact, "stratum", "task", "first_person", "last_person")
     routes = _join(cells.select(*exact, "cell", (F.col("n_looking") > 0).alias("is_near")), of_strata, exact)
     routed = _join(celled, F.broadcast(routes), [*exact, "cell"]).filter("is_near or not is_pool")
@@ -154,9 +155,8 @@ def _measure_strata(cells: DataFrame, exact: Sequence[str], matching: Matching) 
         F.max("last_person").alias("last_person"),
     )
     n_numbers = len(matching.covariates) + len(matching.calipers)
-    in_space = matching.distance != "score" or bool(matching.calipers)
     n_units = F.col("n_focal") + F.col("n_pool")
-    pairing = F.col("n_compared") * (n_numbers + 4) * COORDINATE if in_space else F.col("n_pool") * SEE
+    pairing = F.col("n_compared") * seconds_of_distance(matching) if is_in_space(matching) else F.col("n_pool") * SEE
     wanted = F.col("n_focal") * matching.ratio
     return strata.filter("n_focal > 0").select(
         "*",
@@ -192,7 +192,7 @@ def _pack(strata: DataFrame, constant: Sequence[str], n_cores: int) -> DataFrame
     return numbered.withColumn("task", F.floor(load).cast("int")).drop("seconds_before", "share")
 
 
-def _tell(packed: DataFrame, survey: Survey, cut_by: Sequence[str]) -> Plan:
+def _tell(packed: DataFrame, survey: Survey, matching: Matching, cut_by: Sequence[str]) -> Plan:
     of_tasks = packed.groupBy("task").agg(
         F.count(F.lit(1)).alias("n_strata"),
         F.max(F.col("n_focal") + F.col("n_pool")).alias("largest_stratum"),
@@ -223,6 +223,7 @@ def _tell(packed: DataFrame, survey: Survey, cut_by: Sequence[str]) -> Plan:
         total_bytes=found.bytes or 0,
         seconds=found.seconds or 0.0,
         longest_task=found.longest_task or 0.0,
+        search=choose_search(matching, found.n_compared or 0),
     )
 
 

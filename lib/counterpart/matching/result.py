@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from counterpart.matching.spread import FIXED_ONE
 
 if TYPE_CHECKING:
+    from counterpart.matching.cost import Search
     from counterpart.matching.plan import Plan
     from counterpart.matching.solve import Reach
+    from counterpart.numerics.pairs import Audit
     from counterpart.protocol import Matching
 
 Frame = TypeVar("Frame")
@@ -54,7 +57,7 @@ class Matched(Generic[Frame]):
 
 
 def summarise(
-    matching: Matching, reach: Reach, counts: Mapping[str, int], largest: int | None, total: int, seconds: Any
+    matching: Matching, reach: Reach, counts: Mapping[str, int], largest: int | None, total: int
 ) -> dict[str, Any]:
     """The summary, from counts by name and fixed-point distances (largest of all pairs, and their sum)."""
     n_pairs = counts["n_pairs"]
@@ -67,8 +70,35 @@ def summarise(
         "largest_distance": None if largest is None else largest / FIXED_ONE,
         "mean_distance": total / n_pairs / FIXED_ONE if n_pairs else None,
         "total_distance": total / FIXED_ONE,
-        "search": "exact",
-        "search_because": "asked for" if matching.search == "exact" else "auto: the only search there is",
         "passes": matching.ratio,
-        "seconds": seconds,
     }
+
+
+def told_of_search(search: Search, n_unproven: int, audit: Audit) -> dict[str, Any]:
+    """The search, why, and what is known of its pairs.
+
+    `uncertified` pairs are those that nothing proves to be the best. Of an approximate search: `recall`, the share of
+    `n_audited` units whose nearest control it found, with Wilson's 95 % interval (1927, JASA 22:209), and how much
+    further away what it found was (`distance_inflation`, 0.01: one percent).
+    """
+    told: dict[str, Any] = {
+        "search": search.name,
+        "search_because": search.because,
+        "uncertified": n_unproven,
+    }
+    if search.recall is None:
+        return told
+    n, n_found = audit.n_audited, audit.n_found
+    return told | {
+        "recall_wanted": search.recall,
+        "recall": n_found / n if n else 1.0,
+        "recall_interval": _wilson(n_found, n) if n else (0.0, 1.0),
+        "n_audited": n,
+        "distance_inflation": audit.listed / audit.true - 1 if audit.true else 0.0,
+    }
+
+
+def _wilson(n_found: int, n: int) -> tuple[float, float]:
+    z = 1.959963984540054
+    middle, half = n_found + z * z / 2, z * math.sqrt(n_found * (n - n_found) / n + z * z / 4)
+    return (middle - half) / (n + z * z), min((middle + half) / (n + z * z), 1.0)

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from counterpart.errors import DataError
+from counterpart.matching.cost import Search, is_in_space
 from counterpart.matching.spread import FIXED_ONE, Sums, standard_deviation, sum_logits
 
 if TYPE_CHECKING:
     from counterpart.matching.units import Floats, Longs, Units
     from counterpart.numerics import whitening
-    from counterpart.numerics.pairs import Pairs, Rules
+    from counterpart.numerics.pairs import Audit, Pairs, Rules
     from counterpart.protocol import Matching
 
 
@@ -33,7 +34,7 @@ class Solution:
 
     `focal` and `partner` are rows of the table, one element per pair, by focal row and in the order won; `distance`
     in 2^-31. `alone` are the focal rows without a set, `reason` theirs as positions in `result.REASONS`. `n_looks`
-    counts the kernel's steps.
+    counts the kernel's steps, `n_unproven` the pairs that were found approximately, `audit` says how well.
     """
 
     focal: Longs
@@ -42,6 +43,8 @@ class Solution:
     alone: Longs
     reason: Longs
     n_looks: int
+    n_unproven: int
+    audit: Audit
 
 
 @dataclass(frozen=True)
@@ -113,10 +116,18 @@ def place(units: Units, metric: Metric | None) -> Floats:
     return units.covariates if units.logit is None else (units.logit / FIXED_ONE)[:, None]
 
 
-def solve(units: Units, matching: Matching, reach: Reach, metric: Metric | None) -> Solution:
+def count_compared(units: Units, matching: Matching) -> int:
+    """Pairs of a unit that looks for counterparts and one of its stratum, whatever the caliper."""
+    focal, pool = units.arms(matching.direction)
+    n_strata = int(units.stratum.max(initial=-1)) + 1
+    arms = [np.bincount(units.stratum[rows], minlength=n_strata).astype(np.float64) for rows in (focal, pool)]
+    return int(arms[0] @ arms[1])
+
+
+def solve(units: Units, matching: Matching, reach: Reach, metric: Metric | None, search: Search) -> Solution:
     """The pairs and the reasons of who has none."""
     focal, pool = units.arms(matching.direction)
-    pairs = _pair(units, matching, reach, metric, focal, pool)
+    pairs = _pair(units, matching, reach, metric, search, focal, pool)
     n_won = np.bincount(pairs.treated, minlength=len(focal))
     has_set = n_won >= matching.min_ratio
     is_kept = has_set[pairs.treated]
@@ -128,13 +139,23 @@ def solve(units: Units, matching: Matching, reach: Reach, metric: Metric | None)
         alone=focal[~has_set],
         reason=reason[~has_set],
         n_looks=pairs.n_steps,
+        n_unproven=pairs.n_unproven,
+        audit=pairs.audit,
     )
     _hold_to_calipers(units, solution, reach, np.array(list(matching.calipers.values())))
     return solution
 
 
-def _pair(units: Units, matching: Matching, reach: Reach, metric: Metric | None, focal: Longs, pool: Longs) -> Pairs:
-    if matching.distance == "score" and not matching.calipers:
+def _pair(
+    units: Units,
+    matching: Matching,
+    reach: Reach,
+    metric: Metric | None,
+    search: Search,
+    focal: Longs,
+    pool: Longs,
+) -> Pairs:
+    if not is_in_space(matching):
         from counterpart.numerics.pairing import Side, pair_nearest
 
         sides = [
@@ -148,7 +169,8 @@ def _pair(units: Units, matching: Matching, reach: Reach, metric: Metric | None,
     columns = (point, units.key, units.logit, units.stratum, units.person, units.box)
     clouds = [Cloud(*[_part(column, rows) for column in columns]) for rows in (focal, pool)]
     widths = np.array(list(matching.calipers.values()), dtype=np.float64)
-    return pair_in_space(clouds[0], clouds[1], reach.width_fixed, widths, _rules(units, matching, focal))
+    rules = _rules(units, matching, focal)
+    return pair_in_space(clouds[0], clouds[1], reach.width_fixed, widths, rules, recall=search.recall)
 
 
 def _part(column: Any, rows: Longs) -> Any:

@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from counterpart.matching.cost import Search
 from counterpart.matching.solve import Metric, Reach, solve
 from counterpart.matching.units import Units, hash_ids, rank_ties
 
 if TYPE_CHECKING:
     from counterpart.protocol import Matching
 
-REPEATED = -1
-"""The reason of a row that says how many ids (`set_size`) were in the task twice; it has no other content."""
+TALLIES = {"n_repeated": -1, "n_unproven": -2, "n_audited": -3, "n_found": -4, "true": -5, "listed": -6}
+"""Reasons of rows that count something of a task, in `distance_fixed`, and hold nothing else."""
 
 
 def solution_schema(unit_type: str) -> str:
@@ -73,7 +74,7 @@ def _from_bytes(parcel: pa.BinaryScalar) -> pa.Table:
 
 
 def solver(
-    matching: Matching, reach: Reach, metric: Metric | None, seed: int
+    matching: Matching, reach: Reach, metric: Metric | None, search: Search, seed: int
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """The function for `mapInArrow`: parcels of whole tasks, in any order, to their solution.
 
@@ -85,27 +86,29 @@ def solver(
         if parcels:
             table = pa.concat_tables(parcels)
             parcels.clear()
-            yield from _solve_task(table, matching, reach, metric, seed).to_batches()
+            yield from _solve_task(table, matching, reach, metric, search, seed).to_batches()
 
     return solve_partition
 
 
-def _solve_task(table: pa.Table, matching: Matching, reach: Reach, metric: Metric | None, seed: int) -> pa.Table:
+def _solve_task(
+    table: pa.Table, matching: Matching, reach: Reach, metric: Metric | None, search: Search, seed: int
+) -> pa.Table:
     ids = table.column("unit").combine_chunks()
     series = ids.to_pandas()
     ties = None if matching.tie_order is None else table.column("tie").to_pandas()
     keys, n_again = rank_ties(series, hash_ids(series, seed), ties)
     if n_again:
-        return _tell_repeated(ids.type, n_again)
+        return _tell(ids.type, {"n_repeated": n_again})
     units = _units_of(table, keys, matching)
-    solution = solve(units, matching, reach, metric)
+    solution = solve(units, matching, reach, metric, search)
     n_pairs, n_alone = len(solution.focal), len(solution.alone)
     is_alone = np.arange(n_pairs + n_alone) >= n_pairs
     focal, partner = np.r_[solution.focal, solution.alone], np.r_[solution.partner, np.zeros(n_alone, dtype=np.int64)]
     logit = np.zeros(len(series), dtype=np.int64) if units.logit is None else units.logit
     sign = -1 if matching.direction == "control_to_treated" else 1
     size = np.bincount(solution.focal, minlength=len(series))
-    return pa.Table.from_arrays(
+    found = pa.Table.from_arrays(
         [
             pa.array(units.stratum[focal]),
             ids.take(pa.array(focal)),
@@ -117,16 +120,19 @@ def _solve_task(table: pa.Table, matching: Matching, reach: Reach, metric: Metri
         ],
         names=_NAMES,
     )
+    told = {"n_unproven": solution.n_unproven, **solution.audit._asdict()} if search.recall is not None else {}
+    return pa.concat_tables([found, _tell(ids.type, told)])
 
 
 _NAMES = ["stratum", "focal", "partner", "distance_fixed", "difference_fixed", "set_size", "reason"]
 
 
-def _tell_repeated(unit_type: pa.DataType, n_again: int) -> pa.Table:
-    empty = [pa.nulls(1, pa.int64()), pa.nulls(1, unit_type), pa.nulls(1, unit_type)]
-    empty += [pa.nulls(1, pa.int64()), pa.nulls(1, pa.int64())]
-    counted = [pa.array([n_again], pa.int32()), pa.array([REPEATED], pa.int32())]
-    return pa.Table.from_arrays([*empty, *counted], names=_NAMES)
+def _tell(unit_type: pa.DataType, told: dict[str, int]) -> pa.Table:
+    n = len(told)
+    counted, reasons = pa.array(list(told.values()), pa.int64()), pa.array([TALLIES[name] for name in told], pa.int32())
+    nothing = [pa.nulls(n, kind) for kind in (pa.int64(), unit_type, unit_type)]
+    empty = [pa.nulls(n, pa.int64()), pa.nulls(n, pa.int32())]
+    return pa.Table.from_arrays([*nothing, counted, *empty, reasons], names=_NAMES)
 
 
 def _units_of(table: pa.Table, keys: Any, matching: Matching) -> Units:

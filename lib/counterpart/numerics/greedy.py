@@ -10,11 +10,13 @@ units choose in theirs. So identical vectors cost one search, not one each.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from counterpart.numerics.approximate import BELIEVED, list_approximately
 from counterpart.numerics.compiled import compiled
 from counterpart.numerics.line import lay_out, sort_units
 from counterpart.numerics.neighbours import (
@@ -29,7 +31,18 @@ from counterpart.numerics.neighbours import (
     open_space,
     round_points,
 )
-from counterpart.numerics.pairs import NOBODY, Flags, Indices, Longs, Pairs, People, Rules, collect_pairs, name_people
+from counterpart.numerics.pairs import (
+    NO_AUDIT,
+    NOBODY,
+    Flags,
+    Indices,
+    Longs,
+    Pairs,
+    People,
+    Rules,
+    collect_pairs,
+    name_people,
+)
 
 LIST_LENGTH = 8
 _FIRST_COME = Rules()
@@ -97,8 +110,11 @@ def pair_in_space(
     widths: Floats | None = None,
     rules: Rules = _FIRST_COME,
     list_length: int = LIST_LENGTH,
+    recall: float | None = None,
 ) -> Pairs:
     """Pair on the distance between points, in 2^-31; the result does not depend on `list_length`.
+
+    With `recall` first lists are believed that an approximate search makes, which finds that share of nearest controls.
 
     `caliper` bounds the difference of scores (None: unbounded), `widths` (b,) those of the boxes' columns. Time: one
     multiplication for each coordinate of each pair of distinct rows inside the caliper. Memory: some 12 bytes for each
@@ -118,14 +134,18 @@ def pair_in_space(
     rows_c, groups_c = _group(controls, positions.controls, controls.key, people.of_controls, alone_controls)
     space = open_space(rows_t, rows_c, positions.reach, np.zeros(0) if widths is None else widths)
     rough = round_points(space)
-    lists = list_nearest(space, rough, list_length)
+    supply = _open_supply(groups_c, people, controls.key, rules, n_treated)
+    audit = NO_AUDIT
+    if recall is None:
+        lists = list_nearest(space, rough, list_length)
+    else:
+        lists, audit = list_approximately(space, rough, recall, supply.head)
     in_reach = np.empty(n_treated, dtype=bool)
     in_reach[groups_t.units] = np.repeat(lists.length > 0, np.diff(groups_t.start))
     # What is not proven is not listed: the next search proves it.
     _cut_unproven(lists)
-    supply = _open_supply(groups_c, people, controls.key, rules, n_treated)
     field = Field(space, rough, groups_t, groups_c, turn, controls.key)
-    return _take_all(field, lists, supply, rules, in_reach, people.of_controls)
+    return replace(_take_all(field, lists, supply, rules, in_reach, people.of_controls), audit=audit)
 
 
 def _positions(treated: Cloud, controls: Cloud, caliper: int | None) -> Any:
@@ -196,7 +216,8 @@ def _sort_inside(order: Indices, start: Indices, rank: Longs) -> None:
 def _cut_unproven(lists: Lists) -> None:
     for i in range(len(lists.length)):
         n = lists.length[i]
-        while n > 0 and lists.bound[i] != NOTHING_MORE and lists.distance[i, n - 1] >= lists.bound[i]:
+        is_whole = lists.bound[i] == NOTHING_MORE or lists.bound_key[i] == BELIEVED
+        while n > 0 and not is_whole and lists.distance[i, n - 1] >= lists.bound[i]:
             n -= 1
         lists.length[i] = n
 
@@ -217,27 +238,25 @@ def _take_all(field: Field, lists: Lists, supply: Supply, rules: Rules, in_reach
     partner = np.full((n_treated, rules.ratio), NOBODY, dtype=np.int32)
     distance = np.zeros((n_treated, rules.ratio), dtype=np.int64)
     won = np.empty((n_treated if rules.reuse != 1 else 0, 0), dtype=np.int32)
-    is_waiting, n_searches = np.ones(n_treated, dtype=bool), 0
+    is_waiting, steps = np.ones(n_treated, dtype=bool), np.zeros(2, dtype=np.int64)
     for j in range(rules.ratio):
         pass_partner, pass_distance = np.full(n_treated, NOBODY, dtype=np.int32), np.zeros(n_treated, dtype=np.int64)
-        n_searches += _one_pass(
-            field, lists, supply, rules.turn is not None, is_waiting, won, pass_partner, pass_distance
-        )
+        steps += _one_pass(field, lists, supply, rules.turn is not None, is_waiting, won, pass_partner, pass_distance)
         partner[:, j], distance[:, j] = pass_partner, pass_distance
         is_waiting = pass_partner != NOBODY
         if won.shape[0]:
             now = np.full(n_treated, NOBODY - 1, dtype=np.int32)
             now[is_waiting] = persons[pass_partner[is_waiting]]
             won = np.column_stack([won, now])
-    return collect_pairs(partner, distance, in_reach, n_searches)
+    return collect_pairs(partner, distance, in_reach, int(steps[0]), int(steps[1]))
 
 
 @compiled
 def _one_pass(
     field: Field, lists: Lists, supply: Supply, by_turn: bool, is_waiting: Flags, won: Indices, partner: Any, far: Any
-) -> int:
-    """One control for each unit that waits, best first; how often a row was searched again."""
-    n_searches, treated = 0, field.treated
+) -> Longs:
+    """One control for each unit that waits, best first; how often a row was searched again, and pairs unproven."""
+    n_searches, n_unproven, treated = 0, 0, field.treated
     place = treated.start[:-1].copy()
     queue = [(np.int64(0), np.int64(0), np.int64(0), np.int64(0))]
     queue.pop()
@@ -270,12 +289,13 @@ def _one_pass(
             if not by_turn and first < here:
                 heappush(queue, here)
                 continue
+            n_unproven += lists.bound_key[g] == BELIEVED
             partner[unit], far[unit] = _serve(field, supply, row), lists.distance[g, best]
         place[g] = _next_waiting(treated, is_waiting, g, place[g] + 1)
         if place[g] < treated.start[g + 1]:
             rank = field.rank[treated.units[place[g]]]
             heappush(queue, (rank, rank, first[2], g) if by_turn else (first[0], rank, np.int64(-(2**63)), g))
-    return n_searches
+    return np.array([n_searches, n_unproven])
 
 
 @compiled

@@ -35,13 +35,32 @@ class Rules(NamedTuple):
     turn: Longs | None = None
 
 
+class Audit(NamedTuple):
+    """Rows searched exactly beside an approximate search: how many, whose nearest control it found, and distances.
+
+    `true` and `listed` are summed over the rows of which it found somebody, in 2^-31.
+    """
+
+    n_audited: int = 0
+    n_found: int = 0
+    true: int = 0
+    listed: int = 0
+
+    def __add__(self, other: Any) -> Audit:
+        return Audit(*[ours + theirs for ours, theirs in zip(self, other, strict=True)])
+
+
+NO_AUDIT = Audit()
+
+
 @dataclass(frozen=True)
 class Pairs:
     """The outcome. One element per pair, by treated unit and then in the order its controls were won.
 
     `treated` and `control` are positions in the arms as they were given, `distance` is an integer in the kernel's
     unit. `in_reach` (one element per treated unit) says whether any control of another person lies inside the
-    calipers, taken or not. `n_steps` counts the looks at a unit.
+    calipers, taken or not. `n_steps` counts the looks at a unit, `n_unproven` the pairs that an approximate search
+    proposed and nothing proved, `audit` what is known of them.
     """
 
     treated: Longs
@@ -49,12 +68,14 @@ class Pairs:
     distance: Longs
     in_reach: Flags
     n_steps: int
+    n_unproven: int = 0
+    audit: Audit = NO_AUDIT
 
 
-def collect_pairs(partner: Indices, distance: Longs, in_reach: Flags, n_steps: int) -> Pairs:
+def collect_pairs(partner: Indices, distance: Longs, in_reach: Flags, n_steps: int, n_unproven: int = 0) -> Pairs:
     """Pairs from matrices (treated, ratio) of partners, NOBODY where there is none, and of distances."""
     treated, j = np.nonzero(partner != NOBODY)
-    return Pairs(treated, partner[treated, j].astype(np.int64), distance[treated, j], in_reach, n_steps)
+    return Pairs(treated, partner[treated, j].astype(np.int64), distance[treated, j], in_reach, n_steps, n_unproven)
 
 
 class People(NamedTuple):

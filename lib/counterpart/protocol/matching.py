@@ -35,8 +35,9 @@ class Matching(Section):
     closest pair of all first, or treated by falling (`largest`) or rising (`smallest`) score, or by `tie_order`
     (`data`), each taking its nearest. `one_role` bars whoever has a treated unit from the controls.
 
-    Search. `exact` finds the pairs that taking the best again and again would find, `auto` chooses (today always
-    `exact`); `ann`, an approximate index with the `recall` asked for, is not built yet.
+    Search. `exact` finds the pairs that taking the best again and again would find. `ann` looks for nearest controls
+    in an approximate index until it finds `recall` of them, as measured on units searched exactly as well; it needs
+    the extra `ann`. `auto` takes ann only without a caliper and where exact would take more than ten minutes.
     """
 
     id: Text = "id"
@@ -77,8 +78,8 @@ class Matching(Section):
             yield ("order",), "data is the order of the column tie_order, which is not named"
         if self.one_role and self.person is None:
             yield ("one_role",), "needs the column person, which says whose unit it is"
-        if self.search == "ann":
-            yield ("search",), "the approximate search is not built yet; take exact or auto"
+        if self.search == "ann" and self.distance == "score" and not self.calipers:
+            yield ("search",), "on the score alone the exact search is the fastest; take exact or auto"
         names = [self.id, self.treated, *(name for name in (self.score, self.tie_order) if name)]
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield ("id",), f"the column {name!r} has two meanings (id, treated, score, tie_order)"

@@ -1,0 +1,56 @@
+"""What matching costs, and the search that follows from it. The constants were measured; see docs/decisions.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from counterpart.protocol import Matching
+
+# Seconds of one core: moving a unit to a task, seeing it there, pairing it on one score, and one coordinate of one
+# distance.
+MOVE, SEE, PAIR, COORDINATE = 1.5e-6, 2e-8, 1e-6, 3e-11
+# Coordinates' worth of the steps that every distance takes.
+_EVERY_DISTANCE = 4
+LONGEST_EXACT = 600.0
+"""Seconds of one core that `auto` gives to the exact search before it prefers the approximate one."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """The search to use, and why. `recall` is the share of nearest controls to find; None: the exact search."""
+
+    recall: float | None
+    because: str
+
+    @property
+    def name(self) -> str:
+        """As in the settings."""
+        return "exact" if self.recall is None else "ann"
+
+
+def is_in_space(matching: Matching) -> bool:
+    """Whether pairs are found in several dimensions, and not on one score."""
+    return matching.distance != "score" or bool(matching.calipers)
+
+
+def seconds_of_distance(matching: Matching) -> float:
+    """Seconds that one distance takes."""
+    return (len(matching.covariates) + len(matching.calipers) + _EVERY_DISTANCE) * COORDINATE
+
+
+def choose_search(matching: Matching, n_compared: int) -> Search:
+    """The search for so many pairs of units inside strata and caliper windows."""
+    if matching.search != "auto":
+        return Search(matching.recall if matching.search == "ann" else None, "asked for")
+    if not is_in_space(matching):
+        return Search(None, "auto: on one score the exact search is the fastest")
+    seconds = n_compared * seconds_of_distance(matching)
+    said = f"{n_compared:,} distances take some {seconds:,.1f} s of one core"
+    if matching.caliper is not None:
+        # The windows of a caliper overlap, and most of what an index finds lies outside them.
+        return Search(None, f"auto: {said}, and the caliper's windows leave little to find")
+    if seconds <= LONGEST_EXACT:
+        return Search(None, f"auto: {said}, at most {LONGEST_EXACT:,.0f}")
+    return Search(matching.recall, f"auto: {said}, more than {LONGEST_EXACT:,.0f}")
