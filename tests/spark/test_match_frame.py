@@ -169,7 +169,7 @@ def test_the_approximate_search_is_told_of_all_tasks(spark: SparkSession):
     """Two strata large enough for an index each: the pairs, the recall and what is unproven are those of pandas."""
     pytest.importorskip("faiss")
     generator = np.random.default_rng(8)
-    values = pd.DataFrame(generator.normal(size=(60_000, 6)), columns=list("uvwxyz"))
+    values = pd.DataFrame(generator.normal(size=(64_000, 6)), columns=list("uvwxyz"))
     table = values.assign(id=values.index, treated=values.index < 20_000, state=values.index % 2)
     matching = Matching(
         score=None, caliper=None, distance="euclidean", covariates=tuple("uvwxyz"), exact=("state",), search="ann"

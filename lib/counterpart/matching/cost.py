@@ -46,11 +46,11 @@ def choose_search(matching: Matching, n_compared: int) -> Search:
         return Search(matching.recall if matching.search == "ann" else None, "asked for")
     if not is_in_space(matching):
         return Search(None, "auto: on one score the exact search is the fastest")
+    if matching.caliper is not None:
+        # They overlap, and most of what an index finds lies outside them.
+        return Search(None, "auto: the caliper's windows leave little for an index to find")
     seconds = n_compared * seconds_of_distance(matching)
     said = f"{n_compared:,} distances take some {seconds:,.1f} s of one core"
-    if matching.caliper is not None:
-        # The windows of a caliper overlap, and most of what an index finds lies outside them.
-        return Search(None, f"auto: {said}, and the caliper's windows leave little to find")
     if seconds <= LONGEST_EXACT:
         return Search(None, f"auto: {said}, at most {LONGEST_EXACT:,.0f}")
     return Search(matching.recall, f"auto: {said}, more than {LONGEST_EXACT:,.0f}")
