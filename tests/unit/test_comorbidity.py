@@ -1,8 +1,9 @@
-"""The Charlson index against published and independently computed figures."""
+"""The indices of Charlson and Elixhauser against published and independently computed figures."""
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -10,7 +11,14 @@ import numpy as np
 import pytest
 
 from counterpart.codes import CodeLibrary, encode
-from counterpart.numerics.comorbidity import CONDITIONS, WEIGHTS, charlson
+from counterpart.numerics.comorbidity import (
+    CONDITIONS,
+    ELIXHAUSER_HIERARCHY,
+    VAN_WALRAVEN,
+    WEIGHTS,
+    charlson,
+    elixhauser,
+)
 from counterpart.shipped import shipped_conf
 
 ANY_DAY = date(2015, 1, 1)
@@ -21,12 +29,14 @@ def library() -> CodeLibrary:
     return CodeLibrary.load([shipped_conf() / "codesets"])
 
 
-def flags_of(library: CodeLibrary, system: str, *patients: list[str]) -> np.ndarray:
-    """Patients' diagnoses -> n x 17 flags by the shipped code sets."""
+def flags_of(
+    library: CodeLibrary, system: str, *patients: list[str], index: str = "charlson", names: Sequence[str] = CONDITIONS
+) -> np.ndarray:
+    """Patients' diagnoses -> a row of flags each by the shipped code sets of an index."""
     encoded = [[encode(system, text) for text in codes] for codes in patients]
     return np.array(
         [
-            [any(library[f"charlson_{name}"].contains(code, ANY_DAY) for code in codes) for name in CONDITIONS]
+            [any(library[f"{index}_{name}"].contains(code, ANY_DAY) for code in codes) for name in names]
             for codes in encoded
         ]
     )
@@ -72,18 +82,23 @@ def test_american_letters_stay_out_of_published_ranges(library: CodeLibrary) -> 
     assert charlson(flags_of(library, "icd10cm", ["C79.51"], ["C49.9"])).tolist() == [6, 2]
 
 
-@pytest.mark.realdata
-def test_vermont_discharges_patient_by_patient(library: CodeLibrary, public_claims: Path) -> None:
-    """1,000 discharges, as the R package comorbidity maps and scores them (its flags are after the hierarchy)."""
+def vermont(public_claims: Path, index: str) -> tuple[list[dict[str, str]], list[list[str]]]:
+    """1,000 discharges: what the R package comorbidity makes of each, and its diagnoses."""
     folder = public_claims / "comorbidity"
-    with (folder / "vermont_charlson_assign0_TRUE.csv").open() as lines:
+    with (folder / f"vermont_{index}_assign0_TRUE.csv").open() as lines:
         expected = {row["id"]: row for row in csv.DictReader(lines)}
     codes: dict[str, list[str]] = {patient: [] for patient in expected}
     with (folder / "vermont_long_icd9.csv").open() as lines:
         for row in csv.DictReader(lines):
             codes[row["id"]].append(row["code"])
-    flags = flags_of(library, "icd9cm", *codes.values())
-    rows = list(expected.values())
+    return list(expected.values()), list(codes.values())
+
+
+@pytest.mark.realdata
+def test_vermont_discharges_patient_by_patient(library: CodeLibrary, public_claims: Path) -> None:
+    """1,000 discharges, as the R package comorbidity maps and scores them (its flags are after the hierarchy)."""
+    rows, codes = vermont(public_claims, "charlson")
+    flags = flags_of(library, "icd9cm", *codes)
 
     for index, name in enumerate(CONDITIONS):
         graver = {"mld": "msld", "diab": "diabwc", "canc": "metacanc"}.get(name)
@@ -96,3 +111,40 @@ def test_vermont_discharges_patient_by_patient(library: CodeLibrary, public_clai
     points, without = charlson(flags), charlson(flags, hierarchy=False)
     assert (points.min(), np.median(points), points.mean(), points.max()) == (0, 1, 1.573, 9)
     assert (without.mean(), without.max()) == (1.629, 11)
+
+
+def test_van_walraven_s_points_and_the_graver_forms() -> None:
+    """Med Care 2009;47:626, Table 2; all conditions at once."""
+    one_each = np.eye(31, dtype=bool)
+    points = {name: n for name, n in zip(VAN_WALRAVEN, elixhauser(one_each).tolist(), strict=True) if n}
+    assert points == {
+        "chf": 7, "carit": 5, "valv": -1, "pcd": 4, "pvd": 2, "para": 7, "ond": 6, "cpd": 3, "rf": 5, "ld": 11,
+        "lymph": 9, "metacanc": 12, "solidtum": 4, "coag": 3, "obes": -4, "wloss": 6, "fed": 5, "blane": -2,
+        "dane": -2, "drug": -7, "depre": -3,
+    }  # fmt: skip
+    everything = np.ones((1, 31), dtype=bool)
+    assert elixhauser(everything, hierarchy=False).tolist() == [sum(points.values())]
+    assert elixhauser(everything).tolist() == [sum(points.values()) - points["solidtum"]]
+    with pytest.raises(ValueError, match=r"bool of shape \(3, 17\); they must be bool of shape \(n, 31\)"):
+        elixhauser(np.zeros((3, 17), dtype=bool))
+
+
+def test_codes_of_two_elixhauser_conditions(library: CodeLibrary) -> None:
+    """They count in both: I11.0 is heart failure and complicated hypertension."""
+    both = "I110 I130 I132 I426 G114 I278 I279 I120 I131 K700 K703 K709 F315 F204".split()
+    flags = flags_of(library, "icd10cm", *([code] for code in both), index="elixhauser", names=tuple(VAN_WALRAVEN))
+    assert flags.sum(axis=1).tolist() == [2] * len(both)
+
+
+@pytest.mark.realdata
+def test_vermont_discharges_by_elixhauser(library: CodeLibrary, public_claims: Path) -> None:
+    """31 flags and van Walraven's score of 1,000 discharges, patient by patient (its flags are after the hierarchy)."""
+    rows, codes = vermont(public_claims, "elixhauser")
+    names = list(VAN_WALRAVEN)
+    flags = flags_of(library, "icd9cm", *codes, index="elixhauser", names=names)
+    seen = flags.copy()
+    for milder, graver in ELIXHAUSER_HIERARCHY:
+        seen[:, names.index(milder)] &= ~flags[:, names.index(graver)]
+    for place, name in enumerate(names):
+        assert seen[:, place].astype(int).tolist() == [int(row[name]) for row in rows], name
+    assert elixhauser(flags).tolist() == [int(row["elix_vw"]) for row in rows]

@@ -1,8 +1,8 @@
-"""The Charlson comorbidity index of arrays of conditions."""
+"""The comorbidity indices of Charlson and of Elixhauser, of arrays of conditions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal
 
@@ -27,6 +27,18 @@ WEIGHTS: Mapping[Weighting, tuple[int, ...]] = MappingProxyType(
 # The milder form counts only where the graver one is absent.
 HIERARCHY = (("mld", "msld"), ("diab", "diabwc"), ("canc", "metacanc"))
 
+VAN_WALRAVEN: Mapping[str, int] = MappingProxyType(
+    {
+        "chf": 7, "carit": 5, "valv": -1, "pcd": 4, "pvd": 2, "hypunc": 0, "hypc": 0, "para": 7, "ond": 6, "cpd": 3,
+        "diabunc": 0, "diabc": 0, "hypothy": 0, "rf": 5, "ld": 11, "pud": 0, "aids": 0, "lymph": 9, "metacanc": 12,
+        "solidtum": 4, "rheumd": 0, "coag": 3, "obes": -4, "wloss": 6, "fed": 5, "blane": -2, "dane": -2, "alcohol": 0,
+        "drug": -7, "psycho": 0, "depre": -3,
+    }
+)  # fmt: skip
+"""Elixhauser's 31 conditions with the points of van Walraven 2009 (Med Care 47:626), in Elixhauser's order."""
+
+ELIXHAUSER_HIERARCHY = (("hypunc", "hypc"), ("diabunc", "diabc"), ("solidtum", "metacanc"))
+
 
 def charlson(
     flags: npt.NDArray[np.bool_], weights: Weighting = "original", hierarchy: bool = True
@@ -36,12 +48,25 @@ def charlson(
     Weights of Charlson 1987 (`original`) or Quan 2011. ValueError for another shape or type: a shifted column would
     otherwise pass unnoticed.
     """
-    if flags.ndim != 2 or flags.shape[1] != len(CONDITIONS) or flags.dtype != np.bool_:
+    return _weigh(flags, dict(zip(CONDITIONS, WEIGHTS[weights], strict=True)), HIERARCHY if hierarchy else ())
+
+
+def elixhauser(flags: npt.NDArray[np.bool_], hierarchy: bool = True) -> npt.NDArray[np.int64]:
+    """Van Walraven's score of every row of `flags` (n x 31, in the order of VAN_WALRAVEN) -> n points, also negative.
+
+    ValueError for another shape or type.
+    """
+    return _weigh(flags, VAN_WALRAVEN, ELIXHAUSER_HIERARCHY if hierarchy else ())
+
+
+def _weigh(
+    flags: npt.NDArray[np.bool_], weights: Mapping[str, int], hierarchy: Sequence[tuple[str, str]]
+) -> npt.NDArray[np.int64]:
+    if flags.ndim != 2 or flags.shape[1] != len(weights) or flags.dtype != np.bool_:
         raise ValueError(
-            f"flags are {flags.dtype} of shape {flags.shape}; they must be bool of shape (n, {len(CONDITIONS)})"
+            f"flags are {flags.dtype} of shape {flags.shape}; they must be bool of shape (n, {len(weights)})"
         )
-    counted = flags.copy()
-    if hierarchy:
-        for milder, graver in HIERARCHY:
-            counted[:, CONDITIONS.index(milder)] &= ~flags[:, CONDITIONS.index(graver)]
-    return counted.astype(np.int64) @ np.array(WEIGHTS[weights], dtype=np.int64)
+    names, counted = list(weights), flags.copy()
+    for milder, graver in hierarchy:
+        counted[:, names.index(milder)] &= ~flags[:, names.index(graver)]
+    return counted.astype(np.int64) @ np.array(list(weights.values()), dtype=np.int64)
