@@ -1,6 +1,6 @@
 # counterpart: `make run` and `make test` need Python 3.10-3.12 (with venv), Java 17 or newer, and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit check bench clean
+.PHONY: help setup run test test-unit check bench bench-matching clean
 
 VENV    ?= .venv
 MEMBERS ?= 100000
@@ -13,7 +13,7 @@ TWO_AT_ONCE := -n 2 --dist loadscope --no-loadscope-reorder
 unexport SPARK_HOME SPARK_CONF_DIR PYSPARK_PYTHON PYSPARK_DRIVER_PYTHON PYSPARK_SUBMIT_ARGS PYTHONPATH PYTHONHOME
 
 help:  ## what can be made
-	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
 
 setup: $(VENV)/.delta  ## environment, packages and Delta jars in .venv; the only step that needs the network
 
@@ -34,6 +34,16 @@ check: setup  ## format, lint, types, layering
 
 bench: setup  ## time, memory, bias and coverage over many seeds (an hour or more)
 	@$(BIN)/pytest tests/bench -m "bench or scale" -s
+
+bench-matching: setup build/peers/.installed  ## matching beside other libraries, one thread each
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest tests/bench/test_matching_race.py -m bench -s
+
+# The other libraries live in an environment of their own: they must not decide what is installed beside us.
+build/peers/.installed:
+	@$(BIN)/python -m venv build/peers
+	@build/peers/bin/python -m pip install --quiet --disable-pip-version-check 'numpy<3' scikit-learn faiss-cpu
+	@build/peers/bin/python -m pip install --quiet --disable-pip-version-check hnswlib || echo "hnswlib does not install here"
+	@touch $@
 
 clean:  ## all that was made here: environment, caches, builds, demo
 	rm -rf $(VENV) demo build dist lib/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
