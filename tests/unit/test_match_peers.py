@@ -52,6 +52,34 @@ def test_the_sets_are_those_of_matchit(public_claims: Path, run: str, n_sets: in
     assert ours == theirs
 
 
+@pytest.mark.realdata
+def test_the_mahalanobis_pairs_are_those_of_matchit(public_claims: Path):
+    """LaLonde's data by Mahalanobis distance in the order of rows: all 185 pairs, up to controls of the same values.
+
+    MatchIt's covariance is the pooled one of dummies of all three races, inverted as far as it can be; so is ours.
+    """
+    units = pd.read_csv(public_claims / "causal" / "lalonde.csv").rename(columns={"rownames": "id"})
+    races = pd.get_dummies(units.race, dtype=float)
+    units = units.assign(row=units.index).join(races)
+    covariates = ("age", "educ", *races.columns, "married", "nodegree", "re74", "re75")
+    matching = Matching(
+        treated="treat",
+        score=None,
+        caliper=None,
+        distance="mahalanobis",
+        covariates=covariates,
+        pseudo_inverse=True,
+        order="data",
+        tie_order="row",
+    )
+    ours = match(units, matching).pairs.set_index("treated_id").control_id
+    folder = public_claims / "causal" / "matchit_4_7_2"
+    theirs = pd.read_csv(folder / "nn_mahalanobis_1to1_pairs.csv", dtype=str).set_index("treated").mm
+    values = units.set_index("id")[list(covariates)]
+    assert len(ours) == len(theirs) == 185
+    assert (values.loc[ours[theirs.index]].to_numpy() == values.loc[theirs].to_numpy()).all()
+
+
 @pytest.mark.parametrize(
     ("ratio", "treated", "score", "sets"),
     [
