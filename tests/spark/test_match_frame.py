@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from pyspark.sql import functions as F
 
-from counterpart import Matched, Matching, match, plan
+from counterpart import Matched, Matching, balance, match, plan
 from counterpart.errors import ContractError, DataError
 
 if TYPE_CHECKING:
@@ -143,6 +143,24 @@ def test_what_cannot_be_used_is_refused(units: DataFrame, changed: dict[str, str
     made = units.withColumns({name: F.expr(text) for name, text in changed.items()})
     with pytest.raises(DataError, match=told):
         match(made, Matching(**SCORED | settings), SEED)
+
+
+def test_balance_of_a_spark_table(units: DataFrame, table: pd.DataFrame):
+    """The same numbers as in pandas, to the bit: of amounts, flags, and a flag per level of text."""
+    matching = Matching(**SCORED, exact=("state",), replace=True, reuse=3, ratio=2)
+    named = units.withColumnRenamed("cost", "cost.of `it`").withColumn("state", F.coalesce("state", F.lit("")))
+    in_pandas = table.rename(columns={"cost": "cost.of `it`"}).assign(state=lambda t: t.state.fillna(""))
+    covariates = ["age", "cost.of `it`", "state", "treated"]
+    ours, theirs = match(named, matching, SEED), match(in_pandas, matching, SEED)
+    found = balance(named, ours, covariates, "treated").toPandas()
+    expected = balance(in_pandas, theirs, covariates, "treated")
+    order = ["covariate", "phase"]
+    pd.testing.assert_frame_equal(*[t.sort_values(order, ignore_index=True) for t in (found, expected)], rtol=0, atol=0)
+    with pytest.raises(DataError, match="band is missing in"):
+        balance(named, ours, ["band"])
+    with pytest.raises(ContractError, match="matched ids are not in this table"):
+        balance(named.filter("age > 3"), ours, ["age"])
+    ours.release()
 
 
 def test_an_id_in_two_strata_is_refused(units: DataFrame):

@@ -67,6 +67,7 @@ DOORS: dict[tuple[str, str], str] = {
     ("matching.plan", "_constant_columns"): "one row",
     ("matching.plan", "_tell"): "one row",
     ("matching.distributed", "_count"): "one row",
+    ("matching.balance_frame", "_refuse"): "one row, and a count",
     ("stages.claims", "ingest"): "a count per source table",
     ("stages.claims", "_account"): "sources x fates x rules of one delivery",
     ("stages.claims", "_read_intake"): "sources x fates x rules of one delivery",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from counterpart.numerics.weighted import Floats, Sample, largest_gap, mean_of, 
 
 if TYPE_CHECKING:
     from counterpart.matching.result import Matched
+    from counterpart.numerics.pairs import Flags
 
 Denominator = Literal["pooled", "treated", "controls"]
 
@@ -26,9 +27,7 @@ _DENOMINATORS = {
 }
 
 
-def balance(
-    units: pd.DataFrame, result: Matched, covariates: Sequence[str], denominator: Denominator = "pooled"
-) -> pd.DataFrame:
+def balance(units: Any, result: Matched[Any], covariates: Sequence[str], denominator: Denominator = "pooled") -> Any:
     """Covariates of a table that was matched -> one row per covariate and phase, `before` and `after`.
 
     Columns: covariate, phase, mean_treated, mean_control, smd (standardised mean difference, treated minus control, and
@@ -36,6 +35,8 @@ def balance(
     distance between the two distribution functions). NaN where undetermined: different means without any spread have
     no smd. Before, every unit weighs 1, after as in `result.weights`. Columns of 0 and 1 and of true and false are
     flags, with variance p(1 - p); text and categories become a flag per level, `name=level`.
+
+    A Spark table gives a Spark table of the same numbers; a task holds one covariate of all units, some 20 bytes each.
 
     ContractError for missing columns, DataError for values that are missing or not finite.
     """
@@ -45,10 +46,26 @@ def balance(
     missing = [name for name in (matching.id, matching.treated, *covariates) if name not in units.columns]
     if missing:
         raise ContractError(f"balance: the units have no column {', '.join(missing)}")
-    is_treated = read_arm(units, matching.treated)
-    phases = {"before": np.ones(len(units)), "after": _weights_after(units[matching.id], result)}
-    rows = []
-    for name, values in _values_of(units, covariates):
+    if not isinstance(units, pd.DataFrame):
+        from counterpart.matching.balance_frame import balance_frame
+
+        return balance_frame(units, result, covariates, denominator)
+    is_treated, weights = read_arm(units, matching.treated), _weights_after(units[matching.id], result)
+    rows = [row for name in covariates for row in compare_column(units[[name]], is_treated, weights, denominator)]
+    return pd.DataFrame(rows, columns=list(BALANCE))
+
+
+BALANCE = ("covariate", "phase", "mean_treated", "mean_control", "smd", "variance_ratio", "ks", "smd_denominator")
+"""The columns of a balance."""
+
+
+def compare_column(
+    column: pd.DataFrame, is_treated: Flags, weights_after: Floats, denominator: Denominator
+) -> list[dict[str, Any]]:
+    """The rows of one column (a table of it alone) of all units."""
+    phases = {"before": np.ones(len(column)), "after": weights_after}
+    rows: list[dict[str, Any]] = []
+    for name, values in _values_of(column):
         is_flag = bool(np.isin(values, (0.0, 1.0)).all())
         arms = {
             phase: (Sample(values[is_treated], weights[is_treated]), Sample(values[~is_treated], weights[~is_treated]))
@@ -56,28 +73,31 @@ def balance(
         }
         spread = _spread(arms["before"], is_flag, denominator)
         rows += [{"covariate": name, "phase": phase, **_compare(*arms[phase], spread, is_flag)} for phase in phases]
-    names = ("covariate", "phase", "mean_treated", "mean_control", "smd", "variance_ratio", "ks")
-    return pd.DataFrame(rows, columns=list(names)).assign(smd_denominator=_DENOMINATORS[denominator])
+    return [row | {"smd_denominator": _DENOMINATORS[denominator]} for row in rows]
 
 
-def _weights_after(ids: pd.Series, result: Matched) -> Floats:
+def refuse_unknown(n_unknown: int) -> None:
+    """ContractError if the match is of another table."""
+    if n_unknown:
+        raise ContractError(f"balance: {n_unknown:,} matched ids are not in this table of units")
+
+
+def _weights_after(ids: pd.Series, result: Matched[Any]) -> Floats:
     """Weights in the order of the units, 0 for those in no set."""
     weights = result.weights.groupby("id", sort=False)["weight"].agg(math.fsum)
-    unknown = ~weights.index.isin(ids)
-    if unknown.any():
-        raise ContractError(f"balance: {int(unknown.sum()):,} matched ids are not in this table of units")
+    refuse_unknown(int((~weights.index.isin(ids)).sum()))
     return ids.map(weights).fillna(0.0).to_numpy(dtype=np.float64)
 
 
-def _values_of(units: pd.DataFrame, covariates: Sequence[str]) -> Iterator[tuple[str, Floats]]:
-    for name in covariates:
-        if pd.api.types.is_numeric_dtype(units[name]) or pd.api.types.is_bool_dtype(units[name]):
-            yield name, read_numbers(units, (name,))[:, 0]
-            continue
-        refuse_missing(units, name)
-        text = units[name].astype("string")
-        for level in sorted(text.unique()):
-            yield f"{name}={level}", (text == level).to_numpy(dtype=np.float64)
+def _values_of(column: pd.DataFrame) -> Iterator[tuple[str, Floats]]:
+    name = str(column.columns[0])
+    if pd.api.types.is_numeric_dtype(column[name]) or pd.api.types.is_bool_dtype(column[name]):
+        yield name, read_numbers(column, (name,))[:, 0]
+        return
+    refuse_missing(column, name)
+    text = column[name].astype("string")
+    for level in sorted(text.unique()):
+        yield f"{name}={level}", (text == level).to_numpy(dtype=np.float64)
 
 
 def _spread(before: tuple[Sample, Sample], is_flag: bool, denominator: Denominator) -> float:

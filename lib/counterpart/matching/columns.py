@@ -44,14 +44,14 @@ def select_columns(units: DataFrame, matching: Matching) -> DataFrame:
     """Unit -> unit, without the controls that `one_role` bars. ContractError for columns that are not there."""
     needed = needed_columns(matching)
     refusals.refuse_absent([name for name in needed if name not in units.columns], needed)
-    columns = {"unit": _id(units, matching.id), **_arm(units, matching.treated)}
+    columns = {"unit": _id(units, matching.id), **arm_columns(units, matching.treated)}
     if matching.person is not None:
-        columns["person"] = _quoted(matching.person)
+        columns["person"] = quoted(matching.person)
     if matching.tie_order is not None:
-        columns["tie"] = _quoted(matching.tie_order)
+        columns["tie"] = quoted(matching.tie_order)
     if matching.score is not None:
         columns["score"] = _number(units, matching.score)
-    columns |= {f"exact_{i}": _quoted(name) for i, name in enumerate(matching.exact)}
+    columns |= {f"exact_{i}": quoted(name) for i, name in enumerate(matching.exact)}
     columns |= {f"covariate_{i}": _number(units, name) for i, name in enumerate(matching.covariates)}
     columns |= {f"caliper_{i}": _number(units, name) for i, name in enumerate(matching.calipers)}
     selected = units.select(*[column.alias(name) for name, column in columns.items()])
@@ -64,33 +64,35 @@ def select_columns(units: DataFrame, matching: Matching) -> DataFrame:
     return selected.join(is_barred, "person", "left").filter("is_treated or is_barred is null").drop("is_barred")
 
 
-def _quoted(name: str) -> Column:
+def quoted(name: str) -> Column:
+    """The column of exactly that name, dots and all."""
     return F.col(f"`{name.replace('`', '``')}`")
 
 
 def _id(units: DataFrame, name: str) -> Column:
     kind = units.schema[name].dataType
     if isinstance(kind, T.IntegralType):
-        return _quoted(name).cast("bigint")
+        return quoted(name).cast("bigint")
     if not isinstance(kind, T.StringType):
         raise refusals.no_id(name)
-    return _quoted(name)
+    return quoted(name)
 
 
-def _arm(units: DataFrame, name: str) -> dict[str, Column]:
+def arm_columns(units: DataFrame, name: str) -> dict[str, Column]:
+    """`is_treated`, null for what is no arm, and for numbers `arm`, by which such are found."""
     kind = units.schema[name].dataType
     if isinstance(kind, T.BooleanType):
-        return {"is_treated": _quoted(name)}
+        return {"is_treated": quoted(name)}
     if not isinstance(kind, T.NumericType):
         raise refusals.no_arm(name)
-    arm = _quoted(name)
+    arm = quoted(name)
     return {"is_treated": F.when(arm == 1, True).when(arm == 0, False), "arm": arm.cast("double")}
 
 
 def _number(units: DataFrame, name: str) -> Column:
     if not isinstance(units.schema[name].dataType, T.BooleanType | T.NumericType):
         raise refusals.no_number(name)
-    return _quoted(name).cast("double")
+    return quoted(name).cast("double")
 
 
 def _logit(scale: str) -> Column:

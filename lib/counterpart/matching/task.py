@@ -57,18 +57,20 @@ def _pack(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     if len(tasks) > 1:
         content = content.take(pa.array(order))
     ends = [*first[1:], table.num_rows]
-    parcels = [_to_bytes(content.slice(start, end - start)) for start, end in zip(first, ends, strict=True)]
+    parcels = [to_bytes(content.slice(start, end - start)) for start, end in zip(first, ends, strict=True)]
     return pa.RecordBatch.from_arrays([pa.array(tasks, pa.int32()), pa.array(parcels, pa.binary())], ["task", "parcel"])
 
 
-def _to_bytes(table: pa.Table) -> bytes:
+def to_bytes(table: pa.Table) -> bytes:
+    """A parcel."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
     return bytes(sink.getvalue().to_pybytes())
 
 
-def _from_bytes(parcel: pa.BinaryScalar) -> pa.Table:
+def from_bytes(parcel: pa.BinaryScalar) -> pa.Table:
+    """What was packed, without a copy."""
     with pa.ipc.open_stream(parcel.as_buffer()) as stream:
         return stream.read_all()
 
@@ -82,7 +84,7 @@ def solver(
     """
 
     def solve_partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        parcels = [_from_bytes(parcel) for batch in batches for parcel in batch.column("parcel")]
+        parcels = [from_bytes(parcel) for batch in batches for parcel in batch.column("parcel")]
         if parcels:
             table = pa.concat_tables(parcels)
             parcels.clear()

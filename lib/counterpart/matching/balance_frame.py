@@ -1,0 +1,100 @@
+"""The balance of a Spark table: one task for each covariate, by the same arithmetic as in pandas."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from counterpart.matching import refusals
+from counterpart.matching.balance import BALANCE, Denominator, compare_column, refuse_unknown
+from counterpart.matching.columns import arm_columns, quoted
+from counterpart.matching.task import PARCELS, from_bytes, to_bytes
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from counterpart.matching.result import Matched
+
+_TEXT = ("covariate", "phase", "smd_denominator")
+_SCHEMA = ", ".join(f"{name} {'string' if name in _TEXT else 'double'}" for name in BALANCE)
+_ARROW = pa.schema([(name, pa.string() if name in _TEXT else pa.float64()) for name in BALANCE])
+
+
+def balance_frame(
+    units: DataFrame, result: Matched[DataFrame], covariates: Sequence[str], denominator: Denominator
+) -> DataFrame:
+    """As `balance` says; lazy over the units and the result. One row reaches the driver, to refuse what is missing."""
+    matching = result.matching
+    added: Any = F.pandas_udf(_add, "double")  # type: ignore[call-overload]  # by its annotations
+    # Without replacement a unit has one weight.
+    of_unit = (added("weight") if matching.replace else F.first("weight")).alias("weight")
+    weights = result.weights.groupBy(F.col("id").alias("_id")).agg(of_unit)
+    columns = [_as_value(units, name).alias(f"value_{i}") for i, name in enumerate(covariates)]
+    arm = arm_columns(units, matching.treated)["is_treated"].alias("is_treated")
+    selected = units.select(quoted(matching.id).alias("_id"), arm, *columns)
+    _refuse(selected, weights, covariates, matching.treated)
+    weighed = selected.join(weights, "_id", "left").select(
+        "is_treated", F.coalesce("weight", F.lit(0.0)).alias("weight"), *[f"value_{i}" for i in range(len(covariates))]
+    )
+    parcels = weighed.mapInArrow(_pack_columns, PARCELS).repartition(max(len(covariates), 1), "task")
+    return parcels.mapInArrow(_comparer(tuple(covariates), denominator), _SCHEMA)
+
+
+def _add(weights: pd.Series) -> float:
+    # Rounded once, as in pandas' path: order is nothing.
+    return math.fsum(weights)
+
+
+def _as_value(units: DataFrame, name: str) -> Any:
+    is_number = isinstance(units.schema[name].dataType, T.NumericType | T.BooleanType)
+    return quoted(name).cast("double" if is_number else "string")
+
+
+def _refuse(selected: DataFrame, weights: DataFrame, covariates: Sequence[str], treated: str) -> None:
+    measures = [F.count(F.lit(1)).alias("n"), F.count_if(F.col("is_treated").isNull()).alias("n_no_arm")]
+    for i in range(len(covariates)):
+        value = F.col(f"value_{i}")
+        is_double = isinstance(selected.schema[f"value_{i}"].dataType, T.DoubleType)
+        measures.append(F.count_if(value.isNull() | (F.isnan(value) if is_double else F.lit(False))).alias(f"gone_{i}"))
+        infinite = F.abs(value) == float("inf") if is_double else F.lit(False)
+        measures.append(F.count_if(infinite).alias(f"infinite_{i}"))
+    found = selected.agg(*measures).collect()[0]
+    refusals.refuse_missing(treated, found.n_no_arm, found.n)
+    for i, name in enumerate(covariates):
+        refusals.refuse_missing(name, found[f"gone_{i}"], found.n)
+        refusals.refuse_infinite(name, found[f"infinite_{i}"], found.n)
+    refuse_unknown(weights.join(selected, "_id", "left_anti").count())
+
+
+def _pack_columns(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Units -> parcels of one covariate each (PARCELS), with the arm and the weight beside it."""
+    for batch in batches:
+        names = batch.schema.names[2:]
+        parcels = [to_bytes(pa.Table.from_batches([batch.select(["is_treated", "weight", name])])) for name in names]
+        numbers = pa.array(np.arange(len(names), dtype=np.int32))
+        yield pa.RecordBatch.from_arrays([numbers, pa.array(parcels, pa.binary())], ["task", "parcel"])
+
+
+def _comparer(
+    covariates: tuple[str, ...], denominator: Denominator
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def compare(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        parts: dict[int, list[pa.Table]] = {}
+        for batch in batches:
+            for number, parcel in zip(batch.column("task").to_pylist(), batch.column("parcel"), strict=True):
+                parts.setdefault(number, []).append(from_bytes(parcel))
+        for number, tables in sorted(parts.items()):
+            table = pa.concat_tables(tables)
+            column = table.select([2]).rename_columns([covariates[number]]).to_pandas()
+            is_treated, weight = (table.column(name).to_numpy() for name in ("is_treated", "weight"))
+            rows = compare_column(column, is_treated, weight, denominator)
+            yield pa.RecordBatch.from_pylist(rows, _ARROW)
+
+    return compare
