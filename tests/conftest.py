@@ -25,6 +25,12 @@ ON_THE_DEMO = (
 )
 ON_SYNPUF = ("test_chiropractic.py", "test_synpuf_reading.py")
 SHARED = dict.fromkeys(ON_THE_DEMO, "demo") | dict.fromkeys(ON_SYNPUF, "synpuf")
+# Tests plan much and compute little: half of a first study's CPU time went into compiling what soon was over. C2 waits
+# ten times as long for a method to prove itself, and garbage is collected when there is some, not all along.
+SELDOM_OPTIMISED = (
+    "-XX:Tier4InvocationThreshold=50000 -XX:Tier4MinInvocationThreshold=6000 -XX:Tier4CompileThreshold=150000 "
+    "-XX:Tier4BackEdgeThreshold=400000 -XX:+UseParallelGC"
+)
 PUBLIC_CLAIMS = ROOT.parent / "shared" / "data"
 
 
@@ -77,6 +83,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         shuffle_partitions=2,
         conf={
             "spark.default.parallelism": "2",
+            "spark.driver.extraJavaOptions": SELDOM_OPTIMISED,
             "spark.sql.warehouse.dir": str(folder / "warehouse"),
             "spark.local.dir": str(folder / "scratch"),
         },
