@@ -29,6 +29,8 @@ THERAPIST_SPECIALTIES = ("65", "225100000X", "2251X0800X")
 
 _BITS_PER_WORD = 62
 _DIAGNOSIS_SYSTEMS = frozenset({"icd10cm", "icd9cm"})
+# The codes of which a line has a list.
+_LISTED = {"diagnoses": _DIAGNOSIS_SYSTEMS, "concepts": frozenset({"omop"})}
 _MAP_DDL = "bucket bigint, low bigint, high bigint, valid_from date, valid_to date, signal int"
 
 
@@ -87,7 +89,7 @@ def build_member_days(medical: DataFrame, pharmacy: DataFrame, plan: EventPlan, 
     to broadcast; None takes everybody. Dates must already be pruned to the months that matter.
     """
     parts = [_days_of_claims(medical, plan, people)]
-    if plan.uses("ndc"):
+    if plan.uses("ndc", "omop"):
         parts.append(_days_of_fills(pharmacy, plan, people))
     return (
         reduce(lambda left, right: left.unionByName(right), parts)
@@ -126,12 +128,18 @@ def _days_of_fills(pharmacy: DataFrame, plan: EventPlan, people: DataFrame | Non
         ]
         for signal in plan.signals
     }
-    matched = _match_codes(fills, F.col("ndc"), shown_by)
+    if plan.uses("omop"):
+        # A fill may show an event by several codes: it is to count once.
+        codes = F.concat(F.array("ndc"), _listed("concepts"))
+        matched = _match_codes(fills.withColumn("code", F.explode(codes)), F.col("code"), shown_by)
+    else:
+        matched = _match_codes(fills, F.col("ndc"), shown_by)
     pairs = [(number, event) for number, signal in enumerate(plan.signals) for event in events_of[signal]]
     names = matched.sparkSession.createDataFrame(pairs, "signal int, event_id int")
-    return matched.join(F.broadcast(names), "signal", "inner").select(
-        "member_key", "event_date", "event_id", "allowed_cents"
-    )
+    shown = matched.join(F.broadcast(names), "signal", "inner")
+    if plan.uses("omop"):
+        shown = shown.dropDuplicates(["member_key", "claim_id", "line_number", "event_date", "event_id"])
+    return shown.select("member_key", "event_date", "event_id", "allowed_cents")
 
 
 def _restrict(rows: DataFrame, people: DataFrame) -> DataFrame:
@@ -142,10 +150,10 @@ def _restrict(rows: DataFrame, people: DataFrame) -> DataFrame:
 def _may_show(plan: EventPlan) -> Column:
     """A cheap test before anything is exploded: could this line show any of the plan's events?
 
-    True for every line as soon as an event rests on diagnoses alone.
+    True for every line as soon as an event rests on diagnoses or concepts alone.
     """
     needed = {clause.codes for clauses in plan.clauses for clause in clauses}
-    if any(_systems_of(plan.code_sets[name]) & _DIAGNOSIS_SYSTEMS for name in needed):
+    if any(_systems_of(plan.code_sets[name]) & systems for name in needed for systems in _LISTED.values()):
         return F.lit(True)
     tests = []
     for name in sorted(needed):
@@ -170,13 +178,17 @@ def _line_codes() -> list[tuple[str, Column]]:
     ]
 
 
+def _listed(name: str) -> Column:
+    return F.coalesce(F.col(name), F.array().cast("array<bigint>"))
+
+
 def _add_masks(lines: DataFrame, plan: EventPlan) -> DataFrame:
     """Claim lines -> (member_key, event_date, claim_key, allowed_cents, mask_0..): the signals of a claim's day.
 
     A first pseudo code (0) stands for the line itself: it carries the amount, so that exploding counts it once.
     """
     codes = [column for system, column in _line_codes() if plan.uses(system)]
-    diagnoses = [F.coalesce("diagnoses", F.array().cast("array<bigint>"))] if plan.uses(*_DIAGNOSIS_SYSTEMS) else []
+    listed = [_listed(name) for name, systems in _LISTED.items() if plan.uses(*systems)]
     is_telehealth = F.coalesce(F.col("place").isin(*TELEHEALTH_PLACES), F.lit(False)) | _has_modifier(
         TELEHEALTH_MODIFIER
     )
@@ -190,7 +202,7 @@ def _add_masks(lines: DataFrame, plan: EventPlan) -> DataFrame:
         "allowed_cents",
         is_telehealth.alias("is_telehealth"),
         is_therapist.alias("is_therapist"),
-        F.explode(F.concat(F.array(F.lit(0).cast("bigint"), *codes), *diagnoses)).alias("code"),
+        F.explode(F.concat(F.array(F.lit(0).cast("bigint"), *codes), *listed)).alias("code"),
     )
     matched = _match_codes(exploded, F.col("code"), _signals_by_code(lines, plan))
     masks = [

@@ -1,4 +1,4 @@
-"""Delta in and out: the only place that reads or writes tables.
+"""Delta in and out: the only place that reads or writes tables (raw files are read by `deliveries`).
 
 Result tables hold every study's results side by side, partitioned by `result_key`, the content key of the stage that
 made them. A stage's rows are replaced in one atomic commit, and count only once the stage stands in `results`: an
@@ -7,7 +7,6 @@ interrupted run leaves nothing that is ever read.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 import time
@@ -15,18 +14,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import reduce
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from delta import exceptions as races
 from delta.tables import DeltaTable
-from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]  # py4j ships no types
 from pyspark.errors import AnalysisException
 from pyspark.sql import functions as F
 
+from counterpart.deliveries import Delivery, absolute, file_system, read_delivery
 from counterpart.errors import ContractError, DataError
-from counterpart.protocol.site import is_address
 from counterpart.tables import RESULTS, Table, conform
 
 if TYPE_CHECKING:
@@ -35,7 +31,6 @@ if TYPE_CHECKING:
 RESULT_KEY = "result_key"
 _ATTEMPTS = 5
 _STALE_SECONDS = 2 * 24 * 3600
-_ENDINGS = (".parquet", ".csv", ".csv.gz")
 # In Python these have no common class.
 _LOST_RACES = (
     races.ConcurrentAppendException,
@@ -62,20 +57,12 @@ class StageResult:
     finished_at: datetime
 
 
-@dataclass(frozen=True)
-class Delivery:
-    """Raw claims as they lie in a folder: frames by source table, and a fingerprint of the files."""
-
-    tables: Mapping[str, DataFrame]
-    fingerprint: str
-
-
 class Store:
     """The Delta tables of one site, by contract."""
 
     def __init__(self, spark: SparkSession, warehouse: str) -> None:
         self.spark = spark
-        self.warehouse = _absolute(warehouse)
+        self.warehouse = absolute(warehouse)
 
     def path(self, table: Table) -> str:
         """Where a table lives."""
@@ -234,21 +221,9 @@ class Store:
         finally:
             _delete(self.spark, folder)
 
-    def read_delivery(self, folder: str, wanted: Mapping[str, bool]) -> Delivery:
-        """The raw tables of a folder: `<table>/` or `<table>.parquet|csv|csv.gz`; `wanted` says which must be there.
-
-        CSV comes as text, as it is. DataError if the folder or a table is missing, or a file cannot be read.
-        """
-        files = {table: _files_of(self.spark, _absolute(folder), table) for table in wanted}
-        missing = [table for table, is_required in wanted.items() if is_required and not files[table]]
-        if missing:
-            raise DataError(
-                f"{folder} lacks {', '.join(missing)}; each must be a folder of Parquet or CSV files or one file "
-                f"(<table>.parquet, .csv, .csv.gz)"
-            )
-        found = {table: listed for table, listed in files.items() if listed}
-        fingerprint = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
-        return Delivery({table: _read_files(self.spark, table, listed) for table, listed in found.items()}, fingerprint)
+    def read_delivery(self, folder: str, wanted: Mapping[str, bool], separator: str = ",") -> Delivery:
+        """The raw tables of a folder: see `deliveries.read_delivery`."""
+        return read_delivery(self.spark, folder, wanted, separator)
 
     def record(self, result: StageResult, protocol_hash: str, code_version: str) -> None:
         """Mark a stage as finished: from now on its rows may be read and reused."""
@@ -302,21 +277,9 @@ def _laid_out(lines: DataFrame, table: Table) -> DataFrame:
     return lines.repartition(*table.partitioned_by).sortWithinPartitions(*order)
 
 
-def _absolute(folder: str) -> str:
-    """An address as it is; a folder of this machine from its root, for Delta makes tables at absolute places only."""
-    return folder.rstrip("/") if is_address(folder) else str(Path(folder).absolute())
-
-
-def _file_system(spark: SparkSession, folder: str) -> tuple[Any, Any]:
-    """Hadoop's file system and path: the same for a disk and an object store."""
-    jvm: Any = spark._jvm
-    path = jvm.org.apache.hadoop.fs.Path(folder)
-    return path.getFileSystem(spark._jsc.hadoopConfiguration()), path
-
-
 def _sweep(spark: SparkSession, folder: str, older_than_seconds: int) -> None:
     """Remove what runs that were killed left behind; what is younger may belong to one that is at work."""
-    system, path = _file_system(spark, folder)
+    system, path = file_system(spark, folder)
     if system.exists(path):
         for status in system.listStatus(path):
             if status.getModificationTime() / 1000 < time.time() - older_than_seconds:
@@ -324,61 +287,8 @@ def _sweep(spark: SparkSession, folder: str, older_than_seconds: int) -> None:
 
 
 def _delete(spark: SparkSession, folder: str) -> None:
-    system, path = _file_system(spark, folder)
+    system, path = file_system(spark, folder)
     system.delete(path, True)
-
-
-def _files_of(spark: SparkSession, folder: str, table: str) -> list[tuple[str, int, int]]:
-    """(address, bytes, modified at) of the files of a raw table, sorted; none if it is not there."""
-    candidates = (f"{folder}/{table}", *(f"{folder}/{table}{ending}" for ending in _ENDINGS))
-    for candidate in candidates:
-        system, path = _file_system(spark, candidate)
-        if system.exists(path):
-            listed = []
-            files = system.listFiles(path, True)
-            while files.hasNext():
-                status = files.next()
-                if not status.getPath().getName().startswith(("_", ".")):
-                    listed.append((str(status.getPath()), int(status.getLen()), int(status.getModificationTime())))
-            if listed:
-                return sorted(listed)
-    return []
-
-
-def _read_files(spark: SparkSession, table: str, files: list[tuple[str, int, int]]) -> DataFrame:
-    addresses = [address for address, _, _ in files]
-    is_parquet = all(address.endswith(".parquet") for address in addresses)
-    is_csv = all(address.endswith((".csv", ".csv.gz")) for address in addresses)
-    if not (is_parquet or is_csv):
-        raise DataError(f"source table {table} has files that are neither all .parquet nor all .csv or .csv.gz")
-    try:
-        if is_parquet:
-            # Parts may have gained columns. Without merging, the first part would decide which are read.
-            return spark.read.option("mergeSchema", True).parquet(*addresses)
-        return _read_csv(spark, table, addresses)
-    except (AnalysisException, Py4JJavaError) as problem:
-        raise DataError(f"source table {table} cannot be read: {_condition_of(problem)}") from None
-
-
-def _read_csv(spark: SparkSession, table: str, addresses: list[str]) -> DataFrame:
-    """Text columns by name: parts may differ in the order of their columns and in which they have."""
-    reader = spark.read.option("header", True).option("escape", '"')
-    by_heading: dict[tuple[str, ...], list[str]] = {}
-    for address in addresses:
-        by_heading.setdefault(tuple(reader.csv(address).columns), []).append(address)
-    parts = [reader.csv(same) for heading, same in by_heading.items() if heading]
-    if not parts:
-        raise DataError(f"source table {table} has empty files only; a CSV file begins with the names of its columns")
-    return reduce(lambda above, below: above.unionByName(below, allowMissingColumns=True), parts)
-
-
-def _condition_of(problem: AnalysisException | Py4JJavaError) -> str:
-    """Spark's name for what went wrong; its message would quote files and values."""
-    error = problem.java_exception if isinstance(problem, Py4JJavaError) else problem
-    try:
-        return str(error.getCondition())
-    except Py4JError:
-        return "an unknown failure of Spark"
 
 
 def _retrying(write: Callable[[], Answer]) -> Answer:

@@ -70,7 +70,8 @@ ENROLLMENT = Table(
 )
 
 # `diagnoses` are those of the whole claim, on each of its lines: events look at a line with the diagnoses beside it,
-# and the search for index dates sees the lines with a wanted procedure only.
+# and the search for index dates sees the lines with a wanted procedure only. `concepts` are OMOP's, where a source has
+# them: those of the line itself, and those of the diagnoses beside it.
 MEDICAL = Table(
     name="medical",
     grain="final claim line",
@@ -90,6 +91,7 @@ MEDICAL = Table(
         "bill_type": "string",
         "specialty": "string",
         "diagnoses": "array<bigint>",
+        "concepts": "array<bigint>",
         "allowed_cents": "bigint",
         "paid_cents": "bigint",
         "version_hash": "bigint",
@@ -110,6 +112,7 @@ PHARMACY = Table(
         "line_number": "int",
         "dispensing_date": "date",
         "ndc": "bigint",
+        "concepts": "array<bigint>",
         "days_supply": "int",
         "quantity": "decimal(12,3)",
         "allowed_cents": "bigint",
@@ -127,6 +130,14 @@ PROGRAM = Table(
     grain="member and program, at the first enrolment",
     key=("member_key", "program"),
     columns={"member_key": "bigint", "program": "string", "enrolled_on": "date", "left_on": "date"},
+    is_result=False,
+)
+
+CONCEPT_ANCESTORS = Table(
+    name="concept_ancestors",
+    grain="OMOP concept and one that its vocabulary has below it",
+    key=("ancestor", "descendant"),
+    columns={"ancestor": "bigint", "descendant": "bigint"},
     is_result=False,
 )
 

@@ -57,10 +57,13 @@ def make_rough_claims(n_members: int, seed: int, library: CodeLibrary) -> RoughC
 def _codes_beside_borders(library: CodeLibrary) -> dict[str, list[list[int]]]:
     """By system, a list a code set: the ends of its ranges, codes inside them, and those just before and after."""
     codes: dict[str, list[list[int]]] = {name: [] for name in SYSTEMS}
-    for name in library:
+    # No study asks for Elixhauser's conditions: their codes would only thin out those of the others.
+    for name in (one for one in library if not one.startswith("elixhauser_")):
         by_system: dict[str, list[int]] = {}
         for r in library[name].ranges:
             system = decode(r.low)[0]
+            if system == "omop":  # these claims have codes, not concepts
+                continue
             first, last = (decode(r.low)[1],) * 2 if system == "ndc" else (_letters_of(r.low), _letters_of(r.high))
             by_system.setdefault(system, []).extend(_near_codes(system, first, last))
         for system, near in by_system.items():
@@ -177,14 +180,14 @@ class _Story:
             cents = int(self.random.integers(-2_000, 50_000))
             diagnosed = diagnoses if self._happens(0.97) else None
             who = (self.member, claim, str(claim), line, "professional", day, day)
-            what = (procedure, modifiers, revenue, place, None, specialty, diagnosed)
+            what = (procedure, modifiers, revenue, place, None, specialty, diagnosed, None)
             self.claims.medical.append((*who, *what, cents, cents, 1, _month(day), 0))
 
     def _fill(self, day: date) -> None:
         if START <= day <= END:
             self.n_claims += 1
             ndc, claim = self._any_code("ndc"), str(self.member * 1000 + self.n_claims)
-            self.claims.pharmacy.append((self.member, claim, 1, day, ndc, 30, None, 500, 500, 1, _month(day), 0))
+            self.claims.pharmacy.append((self.member, claim, 1, day, ndc, None, 30, None, 500, 500, 1, _month(day), 0))
 
     def _near(self, index: date, days: tuple[int, ...]) -> date:
         if self._happens(0.2):

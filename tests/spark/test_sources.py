@@ -148,7 +148,7 @@ def test_covered_months_run_on_or_lead_up_to_december(frame: Frame) -> None:
         F.col("d").alias("PLAN_CVRG_MOS_NUM"), F.lit("1").alias("BENE_SEX_IDENT_CD"), F.lit("6").alias("SP_STATE_CODE"),
         F.lit("19400229").alias("BENE_BIRTH_DT"), F.lit(None).cast("string").alias("BENE_DEATH_DT"),
     )  # fmt: skip
-    row = DESYNPUF.eligibility.rows(raw, COVER_FORM)
+    row = DESYNPUF.eligibility[0].rows(raw, COVER_FORM)
     found = raw.select(
         row["person_id"].alias("person"),
         "BENE_YEAR",

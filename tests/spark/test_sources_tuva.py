@@ -301,8 +301,8 @@ def test_missing_tables_and_columns_are_all_named_before_anything_is_read(raw: d
 
 
 def test_an_unknown_layout_is_named() -> None:
-    with pytest.raises(ProtocolError, match=r"source\.layout is 'omop'; known layouts are desynpuf, tuva"):
-        source_tables("omop")
+    with pytest.raises(ProtocolError, match=r"source\.layout is 'sas'; known layouts are desynpuf, omop, tuva"):
+        source_tables("sas")
     assert source_tables("tuva") == {
         "eligibility": True, "medical_claim": True, "pharmacy_claim": True, "program_roster": False,
     }  # fmt: skip

@@ -247,11 +247,15 @@ def test_csv_parts_are_read_by_name_and_parquet_parts_with_all_columns(
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, r"lacks claims; each must be a folder of Parquet or CSV files or one file"),
+        ({}, r"lacks claims; each must be a folder of Parquet or CSV files, one file \(<table>"),
         ({"claims.csv": ""}, "claims has empty files only; a CSV file begins with the names of its columns"),
         ({"claims.parquet": "no Parquet"}, r"claims cannot be read: FAILED_READ_FILE\.CANNOT_READ_FILE_FOOTER"),
+        (
+            {"claims.csv": "x\n1\n", "CLAIMS.csv": "x\n1\n"},
+            "claims lies there twice, under names that differ in capitals",
+        ),
         ({"claims.csv.gz": "no gzip"}, "claims cannot be read: FAILED_READ_FILE"),
-        ({"claims/a.csv": "x\n1\n", "claims/b.parquet": ""}, r"neither all \.parquet nor all \.csv or \.csv\.gz"),
+        ({"claims/a.csv": "x\n1\n", "claims/b.parquet": ""}, r"neither all \.parquet nor all \.csv, \.csv\.gz, \.txt"),
     ],
 )
 def test_files_that_cannot_be_read_are_a_message(
@@ -262,6 +266,15 @@ def test_files_that_cannot_be_read_are_a_message(
     with pytest.raises(DataError, match=message) as told:
         store.read_delivery(str(tmp_path / "raw"), WANTED)
     assert told.value.__suppress_context__ or told.value.__context__ is None
+
+
+def test_numbered_files_with_other_separators_are_one_table(store: Store, tmp_path: Path, frame: Frame) -> None:
+    """A mark of byte order is none of the first column's name; quotation marks stay; a history is no year."""
+    write(tmp_path / "CLAIMS_2011.csv", '\ufeffx|y\n1|5" pipe\n')
+    write(tmp_path / "claims_2012.csv", "x|y\n2|\n")
+    write(tmp_path / "claims_history.csv", "x|y\n3|\n")
+    found = store.read_delivery(str(tmp_path), WANTED, "|").tables["claims"]
+    assertDataFrameEqual(found, frame('x | y\n 1 | 5" pipe\n 2 |', "x string, y string"))
 
 
 def test_parts_that_disagree_on_a_type_are_a_message(store: Store, spark: SparkSession, tmp_path: Path) -> None:

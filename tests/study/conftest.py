@@ -50,7 +50,9 @@ class Installation:
         return self.told
 
 
-def install(folder: Path, claims: Path, study: Path, layout: str = "tuva", **spark: Any) -> Installation:
+def install(
+    folder: Path, claims: Path, study: Path, layout: str = "tuva", max_quarantined: float = 0.2, **spark: Any
+) -> Installation:
     """A site document for the claims, with everything else below the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     site = folder / "site.yaml"
@@ -59,7 +61,7 @@ def install(folder: Path, claims: Path, study: Path, layout: str = "tuva", **spa
         "warehouse": str(folder / "tables"),
         "reports": str(folder / "reports"),
         "source": {"layout": layout, "path": str(claims)},
-        "max_quarantined": 0.2,
+        "max_quarantined": max_quarantined,
         "spark": {"master": "local[2]", "driver_memory": "2g", "shuffle_partitions": 2} | spark,
     }
     site.write_text(yaml.safe_dump(content))

@@ -105,7 +105,7 @@ def test_systems_keep_their_numbers() -> None:
     """They are stored in tables."""
     assert list(SYSTEMS.items()) == [
         ("icd10cm", 1), ("icd9cm", 2), ("hcpcs", 3), ("revenue", 4), ("ndc", 5), ("place", 6),
-        ("modifier", 7), ("specialty", 8), ("icd10pcs", 9), ("icd9pcs", 10), ("drg", 11),
+        ("modifier", 7), ("specialty", 8), ("icd10pcs", 9), ("icd9pcs", 10), ("drg", 11), ("omop", 12),
     ]  # fmt: skip
 
 
@@ -113,7 +113,7 @@ WIDTHS = {"icd10cm": 7, "hcpcs": 7, "specialty": 10, "ndc": 11}
 
 
 @given(st.data())
-@settings(max_examples=200, derandomize=True)
+@settings(max_examples=200, derandomize=True, deadline=None)
 def test_a_prefix_is_a_range(data: st.DataObject) -> None:
     """For all systems: a code lies in the range of a prefix exactly if it starts with it."""
     system = data.draw(st.sampled_from(sorted(WIDTHS)))
@@ -135,6 +135,27 @@ def test_exact_prefix_and_range(tmp_path: Path) -> None:
     assert texts(code_set, "icd10cm", "C50", "C50911", "C51", "C49") == ["C50", "C50911"]
     assert texts(code_set, "icd10cm", "D00", "D3A00", "D499", "D50", "C999") == ["D00", "D3A00", "D499"]
     assert not code_set.contains(encode("hcpcs", "C5091"), ANY_DAY)
+
+
+def test_a_concept_and_what_is_below_it(tmp_path: Path) -> None:
+    """`+` asks for descendants, which somebody who knows the vocabulary fills in, on the same dates."""
+    bleeding, ulcer, burn = (encode("omop", text) for text in ("192671", " 4027663 ", "4296204"))
+    found = load_code_set(write(tmp_path, "bleeding", "omop,192671+,2010-01-01,,t", "omop,4296204,,,t"))
+    assert [ancestor.low for ancestor in found.ancestors] == [bleeding]
+    filled = found.with_descendants({bleeding: [ulcer]})
+    on, before = date(2012, 1, 1), date(2009, 1, 1)
+    assert [filled.contains(code, on) for code in (bleeding, ulcer, burn)] == [True, True, True]
+    assert [filled.contains(code, before) for code in (bleeding, ulcer, burn)] == [False, False, True]
+    assert not found.contains(ulcer, on)
+    assert filled.ancestors == ()
+    assert filled.content_hash != found.content_hash
+
+
+@pytest.mark.parametrize("text", ["0", "192671.0", "19267*", "4294967296", "SNOMED", ""])
+def test_what_is_no_concept(text: str) -> None:
+    """Neither OMOP's "no concept", nor a number with a dot in it, nor a beginning of one."""
+    with pytest.raises(ValueError, match=r"concept is a number from|a code of omop is 1 to 10 digits"):
+        encode("omop", text)
 
 
 def test_dates_are_inclusive_service_dates(tmp_path: Path) -> None:
@@ -277,7 +298,7 @@ def small_ranges(draw: st.DrawFn) -> list[CodeRange]:
 
 
 @given(small_ranges())
-@settings(max_examples=100, derandomize=True)
+@settings(max_examples=100, derandomize=True, deadline=None)
 def test_merging_keeps_the_meaning_and_no_code_matches_twice(ranges: list[CodeRange]) -> None:
     naive = CodeSet("naive", tuple(ranges), "")
     merged = CodeSet.of("merged", ranges)

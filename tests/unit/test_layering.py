@@ -33,6 +33,7 @@ RANKS = {
     "events": 3,
     # the stages: pure functions of tables
     "sources": 4,
+    "deliveries": 4,
     "cohort": 4,
     "covariates": 4,
     "scores": 4,
@@ -74,6 +75,7 @@ DOORS: dict[tuple[str, str], str] = {
     ("stages.context", "kept"): "a count",
     ("stages.study", "_count_arms"): "a row per arm",
     ("stages.study", "_member_days"): "a count",
+    ("stages.vocabulary", "_read_descendants"): "the concepts that the study's code sets mean",
     ("stages.publish", "_gather"): "criteria x arms, covariates x phases, outcomes x horizons, weeks, bins",
     ("stages.publish", "collect"): "criteria x arms, covariates x phases, outcomes x horizons, weeks, bins",
     ("stages.publish", "_intake"): "sources x fates x rules",

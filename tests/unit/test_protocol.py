@@ -39,8 +39,8 @@ def test_what_is_shipped_loads(root: Path) -> None:
     studies = {path.stem: load_study(path) for path in (root / "conf/studies").glob("*.yaml")}
     sites = {path.stem: load_site(path) for path in (root / "conf/sites").glob("*.yaml")}
     assert {name: study.name for name, study in studies.items()} == {name: name for name in studies}
-    assert set(studies) == {"msk_imaging", "chiropractic_imaging"}
-    assert set(sites) == {"local", "synpuf"}
+    assert set(studies) == {"msk_imaging", "chiropractic_imaging", "nsaid_gi_bleed"}
+    assert set(sites) == {"local", "synpuf", "gibleed"}
     msk = studies["msk_imaging"]
     assert msk.cohort.treated.index == RosterIndex(program="digital_msk")
     assert msk.cohort.comparator.index == ClaimsIndex(event="pt_visit", take="each")

@@ -21,7 +21,7 @@ SITE: dict[str, Any] = {"name": "here", "warehouse": "w/tables", "reports": "w/r
         ("warehose", "x", "…: unknown key; did you mean warehouse?"),
         ("warehouse", "", "…: must not be empty (found '')"),
         ("reports", ..., "…: is missing"),
-        ("source.layout", "omop", "…: must be 'tuva' or 'desynpuf' (found 'omop')"),
+        ("source.layout", "sas", "…: must be 'tuva', 'desynpuf' or 'omop' (found 'sas')"),
         ("max_quarantined", 5, "…: must be less than or equal to 1 (found 5); it is a share of the rows, such as 0.05"),
         ("spark.driver_memory", "4 GB", "…: cannot be read (found '4 GB'); it is a size such as 4g or 4096m"),
         ("spark.driver_memory", 4, "…: must be text (found 4; put it in quotes); it is a size such as 4g or 4096m"),

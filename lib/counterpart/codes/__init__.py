@@ -1,6 +1,14 @@
 """Codes as integers, code sets as files, and the question "is this code in that set on that day?"."""
 
-from counterpart.codes.encoding import SYSTEMS, decode, encode, encode_column, ndc_column, normalise
+from counterpart.codes.encoding import (
+    SYSTEMS,
+    concept_column,
+    decode,
+    encode,
+    encode_column,
+    ndc_column,
+    normalise,
+)
 from counterpart.codes.lookup import CODE_ROWS_DDL, CodeRow, bucket_column, code_rows, is_in
 from counterpart.codes.sets import CodeLibrary, CodeRange, CodeSet, load_code_set
 
@@ -13,6 +21,7 @@ __all__ = [
     "CodeSet",
     "bucket_column",
     "code_rows",
+    "concept_column",
     "decode",
     "encode",
     "encode_column",

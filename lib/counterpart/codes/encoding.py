@@ -4,7 +4,8 @@ The top byte is the system, so that procedure 45.62 can never be read as diagnos
 
 - seven ASCII characters, left-aligned: a prefix is a range, `code >> 32` is the system and the first three characters;
 - for `ndc` the eleven digits as a number, shifted by 19 bits;
-- for `specialty` up to ten characters (a taxonomy) as a number in base 36, shifted by 4 bits that keep the length.
+- for `specialty` up to ten characters (a taxonomy) as a number in base 36, shifted by 4 bits that keep the length;
+- for `omop` the id of a concept, from 1 to 2^32 - 1, shifted by 24 bits. 0 is OMOP's "no concept" and no code.
 """
 
 from __future__ import annotations
@@ -30,23 +31,29 @@ SYSTEMS: Mapping[str, int] = MappingProxyType(
         "icd10pcs": 9,
         "icd9pcs": 10,
         "drg": 11,
+        "omop": 12,
     }
 )
 # Spreadsheets and numeric columns eat leading zeros: revenue 320 is 0320, place 2 is 02.
 FULL_WIDTH: Mapping[str, int] = MappingProxyType({"revenue": 4, "place": 2, "drg": 3})
 # Systems whose codes are numbers, not ASCII characters, below the system's byte.
-NUMERIC = frozenset({"ndc", "specialty"})
+NUMERIC = frozenset({"ndc", "specialty", "omop"})
 
 SYSTEM_SHIFT = 56
 BUCKET_SHIFT = 32
 NDC_SHIFT = 19
 TAXONOMY_SHIFT = 4
+CONCEPT_SHIFT = 24
 ASCII_WIDTH = 7
 TAXONOMY_WIDTH = 10
 NDC_WIDTH = 11
+CONCEPT_WIDTH = 10
+LARGEST_CONCEPT = (1 << 32) - 1
 
 _BLANKS = ". \t\r\n\u00a0"
 _DROP_BLANKS = str.maketrans("", "", _BLANKS)
+# 192671.0 is a number that went through a spreadsheet: without its dot it would be another concept.
+_BLANKS_OF_NUMBERS = _BLANKS.replace(".", "")
 _NAMES = {number: name for name, number in SYSTEMS.items()}
 # \z and not $: Java's $ also matches before a line separator at the end.
 _NDC_PLAIN = rf"^[0-9]{{{NDC_WIDTH}}}\z"
@@ -84,6 +91,8 @@ def decode(code: int) -> tuple[str, str]:
     payload = code & ((1 << SYSTEM_SHIFT) - 1)
     if system == "ndc":
         return system, f"{payload >> NDC_SHIFT:0{NDC_WIDTH}d}"
+    if system == "omop":
+        return system, str(payload >> CONCEPT_SHIFT)
     if system == "specialty":
         return system, _base36(payload >> TAXONOMY_SHIFT).rjust(TAXONOMY_WIDTH, "0")[: payload & 15]
     return system, payload.to_bytes(ASCII_WIDTH, "big").rstrip(b"\0").decode("ascii")
@@ -91,9 +100,9 @@ def decode(code: int) -> tuple[str, str]:
 
 def _checked(system: str, text: str) -> str:
     """Normalised text that fits its system, or ValueError."""
-    width = {"ndc": NDC_WIDTH, "specialty": TAXONOMY_WIDTH}.get(system, ASCII_WIDTH)
-    kind, allowed = ("digits", "0-9") if system == "ndc" else ("letters and digits", "0-9A-Z")
-    normal = normalise(text)
+    width = {"ndc": NDC_WIDTH, "specialty": TAXONOMY_WIDTH, "omop": CONCEPT_WIDTH}.get(system, ASCII_WIDTH)
+    kind, allowed = ("digits", "0-9") if system in ("ndc", "omop") else ("letters and digits", "0-9A-Z")
+    normal = text.translate(str.maketrans("", "", _BLANKS_OF_NUMBERS)) if system == "omop" else normalise(text)
     # isascii first: upper-casing can turn a foreign letter into an ASCII one, and Spark's side refuses it as well.
     if not text.translate(_DROP_BLANKS).isascii() or not re.fullmatch(rf"[{allowed}]{{1,{width}}}", normal):
         raise ValueError(f"{text.strip()!r}; a code of {system} is 1 to {width} {kind}, dots and blanks aside")
@@ -115,7 +124,15 @@ def _pack_taxonomy(text: str) -> tuple[int, int]:
     return low << TAXONOMY_SHIFT | len(text), high << TAXONOMY_SHIFT | 15
 
 
-_PACKERS = {"ndc": _pack_ndc, "specialty": _pack_taxonomy}
+def _pack_concept(text: str) -> tuple[int, int]:
+    """A concept is a number and no text: its beginnings mean nothing, so both ends are the concept itself."""
+    concept = int(text)
+    if not 1 <= concept <= LARGEST_CONCEPT:
+        raise ValueError(f"{text!r}; the id of a concept is a number from 1 to {LARGEST_CONCEPT:,}")
+    return concept << CONCEPT_SHIFT, concept << CONCEPT_SHIFT
+
+
+_PACKERS = {"ndc": _pack_ndc, "specialty": _pack_taxonomy, "omop": _pack_concept}
 
 
 def _base36(number: int) -> str:
@@ -149,6 +166,9 @@ def encode_column(system: str | Column, text: Column) -> Column:
         raise ValueError(f"system {system!r}; known systems are {', '.join(SYSTEMS)}")
     if system == "ndc":
         return ndc_column(text)
+    if system == "omop":
+        digits = F.regexp_substr(F.translate(text, _BLANKS_OF_NUMBERS, ""), F.lit(rf"^[0-9]{{1,{CONCEPT_WIDTH}}}\z"))
+        return concept_column(digits.cast("bigint"))
     top = F.lit(SYSTEMS[system] << SYSTEM_SHIFT)
     if system == "specialty":
         return _taxonomy_payload(_cleaned(text, TAXONOMY_WIDTH)).bitwiseOR(top)
@@ -169,6 +189,13 @@ def ndc_column(text: Column) -> Column:
     ]
     digits = F.coalesce(F.regexp_substr(bare, F.lit(_NDC_PLAIN)), F.concat(*padded))
     return F.shiftleft(digits.cast("bigint"), NDC_SHIFT).bitwiseOR(F.lit(SYSTEMS["ndc"] << SYSTEM_SHIFT))
+
+
+def concept_column(concept_id: Column) -> Column:
+    """The id of an OMOP concept as BIGINT; null for 0, which means that no concept was found, and beyond 2^32 - 1."""
+    is_concept = concept_id.between(1, LARGEST_CONCEPT)
+    code = F.shiftleft(concept_id, CONCEPT_SHIFT).bitwiseOR(F.lit(SYSTEMS["omop"] << SYSTEM_SHIFT))
+    return F.when(is_concept, code)
 
 
 def _cleaned(text: Column, width: int) -> Column:

@@ -6,7 +6,7 @@ import csv
 import difflib
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import pairwise
@@ -18,6 +18,8 @@ from counterpart.errors import CodeSetError
 HEADER = ("system", "code", "valid_from", "valid_to", "source")
 _RANGE = re.compile(r"([^*]+)\*\s*-\s*([^*]+)\*")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+# What a row `omop,1118084+` ends with: the concept and all that its vocabulary has below it.
+_AND_DESCENDANTS = "+"
 
 
 @dataclass(frozen=True)
@@ -32,18 +34,31 @@ class CodeRange:
 
 @dataclass(frozen=True)
 class CodeSet:
-    """One concept. No two ranges share a code on a date; the hash follows what the set means, not how it is written."""
+    """One concept. No two ranges share a code on a date; the hash follows what the set means, not how it is written.
+
+    `ancestors` are the OMOP concepts whose descendants are meant as well and not yet among the ranges.
+    """
 
     name: str
     ranges: tuple[CodeRange, ...]
     content_hash: str
+    ancestors: tuple[CodeRange, ...] = ()
 
     @classmethod
-    def of(cls, name: str, ranges: Iterable[CodeRange]) -> CodeSet:
+    def of(cls, name: str, ranges: Iterable[CodeRange], ancestors: Iterable[CodeRange] = ()) -> CodeSet:
         """The set that holds every code of `ranges`, each at most once per date."""
-        merged = merge_ranges(ranges)
-        meaning = "\n".join(f"{r.low},{r.high},{r.valid_from or ''},{r.valid_to or ''}" for r in merged)
-        return cls(name, merged, hashlib.sha256(meaning.encode()).hexdigest())
+        merged, asked = merge_ranges(ranges), tuple(ancestors)
+        rows = [f"{r.low},{r.high},{r.valid_from or ''},{r.valid_to or ''}" for r in (*merged, *asked)]
+        return cls(name, merged, hashlib.sha256("\n".join(rows).encode()).hexdigest(), asked)
+
+    def with_descendants(self, descendants: Mapping[int, Iterable[int]]) -> CodeSet:
+        """The set with the codes below each of its ancestors, on the ancestor's dates. By encoded concept."""
+        below = [
+            replace(ancestor, low=code, high=code)
+            for ancestor in self.ancestors
+            for code in descendants.get(ancestor.low, ())
+        ]
+        return CodeSet.of(self.name, [*self.ranges, *below])
 
     def contains(self, code: int, on: date) -> bool:
         """Is the encoded code in the set on that service date? The plain meaning, which Spark's side must match."""
@@ -71,6 +86,10 @@ class CodeLibrary:
         if problems:
             raise CodeSetError("\n".join(problems))
         return cls({found.name: found for found in loaded if isinstance(found, CodeSet)})
+
+    def replacing(self, sets: Iterable[CodeSet]) -> CodeLibrary:
+        """The library with these sets in the place of their namesakes."""
+        return CodeLibrary({**self.sets, **{code_set.name: code_set for code_set in sets}})
 
     def __getitem__(self, name: str) -> CodeSet:
         if name not in self.sets:
@@ -107,7 +126,9 @@ def load_code_set(path: Path) -> CodeSet:
         problems.append(f"{path}: there are no codes; a set has at least one")
     if problems:
         raise CodeSetError("\n".join(problems))
-    return CodeSet.of(path.stem, [found for _, found in parsed if isinstance(found, CodeRange)])
+    ranges = [found for _, found in parsed if isinstance(found, CodeRange)]
+    ancestors = [found for (_, found), (_, fields) in zip(parsed, rows[1:], strict=True) if _asks_for_more(fields)]
+    return CodeSet.of(path.stem, ranges, [found for found in ancestors if isinstance(found, CodeRange)])
 
 
 def _load_or_explain(path: Path) -> CodeSet | str:
@@ -148,10 +169,17 @@ def _parse_row(fields: list[str]) -> CodeRange | str:
     return CodeRange(*codes, valid_from, valid_to)
 
 
+def _asks_for_more(fields: Sequence[str]) -> bool:
+    return fields[0] == "omop" and fields[1].endswith(_AND_DESCENDANTS)
+
+
 def _parse_code(system: str, text: str) -> tuple[int, int]:
-    """Lowest and highest code of `M54.50`, `C50*` or `C00*-C96*`."""
+    """Lowest and highest code of `M54.50`, `C50*`, `C00*-C96*` or, of OMOP's concepts, `192671` and `192671+`."""
     if system not in SYSTEMS:
         raise ValueError(f"system {system!r}; known systems are {', '.join(SYSTEMS)}")
+    if system == "omop":
+        code = encode(system, text.removesuffix(_AND_DESCENDANTS))
+        return code, code
     ends = _RANGE.fullmatch(text)
     if ends:
         low, high = prefix_range(system, ends[1])[0], prefix_range(system, ends[2])[1]

@@ -42,7 +42,7 @@ def _from_demographics(units: DataFrame, covariates: tuple[Covariate, ...]) -> D
         for c in covariates
         if c.column
     ]
-    rows = units.select("unit_id", F.inline(F.array(*values)))
+    rows = units.withColumn("index_year", F.year("index_date")).select("unit_id", F.inline(F.array(*values)))
     return rows.filter(F.col("value") != 0)
 
 

@@ -55,6 +55,10 @@ def _demographics(study: Study, levels: dict[str, tuple[str, ...]]) -> Iterator[
         yield _category("sex", level, {"F": "Female", "M": "Male", "U": "Sex unknown"}[level])
     for level in levels["region"]:
         yield _category("region", level, f"Region: {level}")
+    if study.covariates.calendar == "year":
+        for year in range(study.cohort.index_start.year, study.cohort.index_end.year + 1):
+            yield _category("index_year", str(year), f"Index year {year}")
+        return
     for month in _months(study.cohort.index_start, study.cohort.index_end):
         yield _category("index_month", str(month), f"Index month {month // 100}-{month % 100:02d}")
 

@@ -33,7 +33,7 @@ SparkValue = Annotated[str, BeforeValidator(_as_spark_reads)]
 class Source(Section):
     """Raw claims. `path` is a folder; relative paths are relative to the folder the command runs in."""
 
-    layout: Literal["tuva", "desynpuf"]
+    layout: Literal["tuva", "desynpuf", "omop"]
     path: Text
 
 

@@ -8,6 +8,7 @@
 - `medical`, `pharmacy`: lines to add, new ones and new versions of old ones;
 - `medical_retired`, `pharmacy_retired`: lines of the tables to take out first, superseded or reversed by this delivery
   (None without existing tables). New table = old - retired + added; rows sent twice are neither;
+- `ancestors`: OMOP concepts and what their vocabulary has below them (None where the source has none);
 - `quarantine`: source rows that cannot be used, with the reason;
 - `intake`: the fates of all source rows, adding up to the rows of each source table.
 
@@ -19,7 +20,16 @@ the named Columns of a form (`layout`). See docs/layouts.md.
 """
 
 from counterpart.sources.accounts import IngestContext
-from counterpart.sources.delivery import LAYOUTS, ClaimsDelivery, build_claims, source_tables
+from counterpart.sources.delivery import LAYOUTS, ClaimsDelivery, build_claims, separator_of, source_tables
 from counterpart.sources.layout import Layout, Source
 
-__all__ = ["LAYOUTS", "ClaimsDelivery", "IngestContext", "Layout", "Source", "build_claims", "source_tables"]
+__all__ = [
+    "LAYOUTS",
+    "ClaimsDelivery",
+    "IngestContext",
+    "Layout",
+    "Source",
+    "build_claims",
+    "separator_of",
+    "source_tables",
+]

@@ -27,6 +27,7 @@ MERGED = "merged"
 QUARANTINED = "quarantined"
 
 AS_SENT = "as_sent"
+LOOKED_UP = "looked_up"
 MENDED = "mended"
 
 
@@ -61,6 +62,12 @@ def fate(*cases: tuple[Column, str, str | Column]) -> list[Column]:
 def row_as_json(columns: Iterable[str], is_wanted: Column) -> Column:
     """The source row as JSON, only where it may be needed."""
     return F.when(is_wanted, F.to_json(F.struct(*columns)))
+
+
+def label_lookup(name: str, rows: DataFrame) -> DataFrame:
+    """Rows of a lookup table -> the same number, labelled: what they say is merged into the rows that name them."""
+    labels = fate((F.lit(True), MERGED, LOOKED_UP))
+    return rows.select(F.lit(name).alias("source"), F.lit(None).cast("string").alias("row_json"), *labels)
 
 
 def select_quarantined(labelled: Iterable[DataFrame], delivery: str) -> DataFrame:

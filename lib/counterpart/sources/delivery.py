@@ -10,11 +10,13 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from counterpart.errors import ProtocolError
-from counterpart.sources.accounts import IngestContext, select_quarantined, summarise_fates
+from counterpart.sources.accounts import IngestContext, label_lookup, select_quarantined, summarise_fates
+from counterpart.sources.ancestors import label_ancestors, select_ancestors
 from counterpart.sources.claims import ClaimsTable, build_final_lines
 from counterpart.sources.desynpuf import DESYNPUF
 from counterpart.sources.eligibility import build_cover
-from counterpart.sources.layout import MEDICAL_FORM, PHARMACY_FORM, Layout, Source, check_columns
+from counterpart.sources.layout import MEDICAL_FORM, PHARMACY_FORM, Layout, Source, check_columns, spell_columns
+from counterpart.sources.omop import OMOP
 from counterpart.sources.roster import label_enrolments, select_program
 from counterpart.sources.tuva import TUVA
 from counterpart.tables import MEDICAL, PHARMACY
@@ -22,7 +24,7 @@ from counterpart.tables import MEDICAL, PHARMACY
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-LAYOUTS: Mapping[str, Layout] = {layout.name: layout for layout in (TUVA, DESYNPUF)}
+LAYOUTS: Mapping[str, Layout] = {layout.name: layout for layout in (TUVA, DESYNPUF, OMOP)}
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class ClaimsDelivery:
     pharmacy: DataFrame
     medical_retired: DataFrame | None
     pharmacy_retired: DataFrame | None
+    ancestors: DataFrame | None
     quarantine: DataFrame
     intake: DataFrame
 
@@ -47,6 +50,11 @@ def find_layout(name: str) -> Layout:
     return LAYOUTS[name]
 
 
+def separator_of(layout_name: str) -> str:
+    """What stands between the fields of a layout's text files."""
+    return find_layout(layout_name).separator
+
+
 def source_tables(layout_name: str) -> dict[str, bool]:
     """The tables of a layout, and whether each must be there."""
     return {source.name: not source.may_be_absent for source in find_layout(layout_name).sources}
@@ -55,14 +63,22 @@ def source_tables(layout_name: str) -> dict[str, bool]:
 def build_claims(layout_name: str, raw: Mapping[str, DataFrame], context: IngestContext) -> ClaimsDelivery:
     """Raw frames by source table -> the claims tables and the accounts. ContractError for missing tables or columns."""
     layout = find_layout(layout_name)
+    raw = spell_columns(layout, raw)
     check_columns(layout, raw)
-    cover = build_cover(layout.eligibility, raw[layout.eligibility.name], context)
-    medical_table = ClaimsTable(MEDICAL, MEDICAL_FORM, layout.medical, "service_date", layout.has_claim_rows)
+    raw = layout.prepare(raw)
+    cover = build_cover(layout.eligibility, raw, context)
+    medical_sources = tuple(source for source in layout.medical if source.name in raw)
+    medical_table = ClaimsTable(MEDICAL, MEDICAL_FORM, medical_sources, "service_date", layout.has_claim_rows)
     pharmacy_table = ClaimsTable(PHARMACY, PHARMACY_FORM, layout.pharmacy, "dispensing_date")
     medical = build_final_lines(medical_table, raw, cover.members, context)
     pharmacy = build_final_lines(pharmacy_table, raw, cover.members, context)
     enrolments = label_enrolments(layout.roster, _roster_rows(layout.roster, raw, cover.members), context)
     labelled = [cover.rows, medical.rows, pharmacy.rows, enrolments.filter("is_new = 1")]
+    labelled += [label_lookup(lookup.name, raw[lookup.name]) for lookup in layout.lookups if lookup.name in raw]
+    ancestors = None
+    if layout.ancestors is not None and layout.ancestors.name in raw:
+        ancestors = context.stage("ancestors", label_ancestors(layout.ancestors, raw[layout.ancestors.name]))
+        labelled.append(ancestors)
     return ClaimsDelivery(
         members=cover.members,
         enrollment=cover.enrollment,
@@ -71,6 +87,7 @@ def build_claims(layout_name: str, raw: Mapping[str, DataFrame], context: Ingest
         pharmacy=pharmacy.added,
         medical_retired=medical.retired,
         pharmacy_retired=pharmacy.retired,
+        ancestors=None if ancestors is None else select_ancestors(ancestors),
         quarantine=select_quarantined(labelled, context.delivery),
         intake=summarise_fates(labelled, context.delivery),
     )

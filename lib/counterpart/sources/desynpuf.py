@@ -23,7 +23,7 @@ from counterpart.codes import encode_column, ndc_column
 from counterpart.sources import fields
 from counterpart.sources.layout import LINE, Layout, Source
 from counterpart.sources.states import SSA
-from counterpart.sources.tuva import read_roster
+from counterpart.sources.tuva import ROSTER
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -189,12 +189,14 @@ def _facility(name: str) -> Source:
 
 DESYNPUF = Layout(
     name="desynpuf",
-    eligibility=Source(
-        "bene",
-        read_beneficiary,
-        required=(
-            *("BENE_YEAR", "DESYNPUF_ID", "BENE_BIRTH_DT", "BENE_DEATH_DT", "BENE_SEX_IDENT_CD", "SP_STATE_CODE"),
-            *("BENE_HI_CVRAGE_TOT_MONS", "BENE_SMI_CVRAGE_TOT_MONS", "PLAN_CVRG_MOS_NUM"),
+    eligibility=(
+        Source(
+            "bene",
+            read_beneficiary,
+            required=(
+                *("BENE_YEAR", "DESYNPUF_ID", "BENE_BIRTH_DT", "BENE_DEATH_DT", "BENE_SEX_IDENT_CD", "SP_STATE_CODE"),
+                *("BENE_HI_CVRAGE_TOT_MONS", "BENE_SMI_CVRAGE_TOT_MONS", "PLAN_CVRG_MOS_NUM"),
+            ),
         ),
     ),
     medical=(
@@ -220,12 +222,6 @@ DESYNPUF = Layout(
             ),
         ),
     ),
-    roster=Source(
-        "program_roster",
-        read_roster,
-        required=("person_id", "program", "enrolled_on"),
-        optional=("left_on",),
-        may_be_absent=True,
-    ),
+    roster=ROSTER,
     has_claim_rows=True,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Window as W
 from pyspark.sql import functions as F
 
-from counterpart.sources.accounts import AS_SENT, KEPT, MERGED, QUARANTINED, IngestContext, fate, row_as_json
+from counterpart.sources.accounts import AS_SENT, KEPT, MERGED, QUARANTINED, IngestContext, fate, row_as_json, stack
 from counterpart.sources.claims import member_key
 from counterpart.sources.layout import COVER_FORM, Source
 from counterpart.sources.rules import cover_rules, first_broken
@@ -20,6 +21,11 @@ from counterpart.tables import ENROLLMENT, MEMBERS, conform
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+_FLAGS = ("is_without_cover", "is_unknown", "has_unreadable_date")
+_FACTS = (
+    *("birth_date", "sex", "death_date", "state", "pharmacy_start_date", "pharmacy_end_date"),
+    *("more_medical", "more_pharmacy"),
+)
 _SPAN = ("member_key", "start_date", "end_date")
 
 
@@ -32,10 +38,11 @@ class Cover:
     enrollment: DataFrame
 
 
-def build_cover(source: Source, raw: DataFrame, context: IngestContext) -> Cover:
+def build_cover(sources: Sequence[Source], raw: Mapping[str, DataFrame], context: IngestContext) -> Cover:
     """Raw eligibility -> members and enrollment, and the fate of every row."""
     existing = context.existing.get("enrollment")
-    rows = context.stage("eligibility", _label(_draft(source, raw), existing))
+    drafts = stack(_draft(source, raw[source.name]) for source in sources if source.name in raw)
+    rows = context.stage("eligibility", _label(drafts, existing))
     good = rows.filter(F.col("fate") != QUARANTINED)
     members = context.stage("members", build_members(good, context.existing.get("members")))
     return Cover(rows, members, _build_enrollment(good, existing))
@@ -44,7 +51,7 @@ def build_cover(source: Source, raw: DataFrame, context: IngestContext) -> Cover
 def _draft(source: Source, raw: DataFrame) -> DataFrame:
     """Source row -> source row, typed, with `rejected_by`."""
     row = source.rows(raw, COVER_FORM)
-    row |= {flag: F.coalesce(row[flag], F.lit(False)) for flag in ("is_without_cover", "has_unreadable_date")}
+    row |= {flag: F.coalesce(row[flag], F.lit(False)) for flag in _FLAGS}
     rejected_by = first_broken(cover_rules(row))
     return raw.select(
         F.lit(source.name).alias("source"),
@@ -58,8 +65,7 @@ def _draft(source: Source, raw: DataFrame) -> DataFrame:
 def _label(drafts: DataFrame, existing: DataFrame | None) -> DataFrame:
     """Add `fate` and `rule`. The row a run of medical cover begins with is kept, the others merge into it."""
     is_placed = F.col("rejected_by").isNull() & ~F.col("is_without_cover")
-    facts = ("birth_date", "sex", "death_date", "state", "pharmacy_start_date", "pharmacy_end_date")
-    spans = drafts.filter(is_placed).withColumns({"is_new": F.lit(1), "facts": F.to_json(F.struct(*facts))})
+    spans = drafts.filter(is_placed).withColumns({"is_new": F.lit(1), "facts": F.to_json(F.struct(*_FACTS))})
     if existing is not None:
         held = existing.filter("benefit = 'medical'").select(*_SPAN, F.lit(0).alias("is_new"))
         spans = spans.unionByName(held, allowMissingColumns=True)
@@ -104,7 +110,11 @@ def _build_enrollment(good: DataFrame, existing: DataFrame | None) -> DataFrame:
         F.col("pharmacy_start_date").alias("start_date"),
         F.col("pharmacy_end_date").alias("end_date"),
     )
-    spans = medical.unionAll(pharmacy).filter("start_date IS NOT NULL")
+    more = [
+        good.select("member_key", F.lit(benefit).alias("benefit"), F.inline(f"more_{benefit}"))
+        for benefit in ("medical", "pharmacy")
+    ]
+    spans = stack((medical, pharmacy, *more)).filter("start_date IS NOT NULL")
     if existing is not None:
         spans = spans.unionAll(existing.select(*columns))
     return conform(merge_spans(spans, ["member_key", "benefit"]), ENROLLMENT)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _ISO_DATE = r"^\d{4}-\d{1,2}-\d{1,2}([ T].*)?$"
 _COMPACT_DATE = r"^\d{8}$"
+_NAMED_MONTH = r"^\d{1,2}-[A-Za-z]{3}-\d{4}$"
 # The unit separator of ASCII: no code has it.
 _BETWEEN_CODES = "\x1f"
 
@@ -46,7 +47,7 @@ def is_given(raw: DataFrame, name: str) -> Column:
 
 
 def date(raw: DataFrame, name: str) -> Column:
-    """A date from a date, a timestamp or text (2020-03-01, 2020-03-01 00:00:00, 20200301)."""
+    """A date from a date, a timestamp or text (2020-03-01, 2020-03-01 00:00:00, 20200301, 01-Mar-2020)."""
     if not has_field(raw, name):
         return F.lit(None).cast("date")
     kind = raw.schema[name].dataType
@@ -56,8 +57,10 @@ def date(raw: DataFrame, name: str) -> Column:
         return F.col(name).cast("date")
     given = text(raw, name)
     # Spark would read 20200301 as a year.
-    return F.when(given.rlike(_ISO_DATE), F.substring_index(given, " ", 1).try_cast("date")).when(
-        given.rlike(_COMPACT_DATE), F.try_to_date(given, "yyyyMMdd")
+    return (
+        F.when(given.rlike(_ISO_DATE), F.substring_index(given, " ", 1).try_cast("date"))
+        .when(given.rlike(_COMPACT_DATE), F.try_to_date(given, "yyyyMMdd"))
+        .when(given.rlike(_NAMED_MONTH), F.try_to_date(given, "d-MMM-yyyy"))
     )
 
 
@@ -82,6 +85,11 @@ def whole_number(raw: DataFrame, name: str) -> Column:
     if isinstance(raw.schema[name].dataType, T.IntegralType):
         return F.col(name).try_cast("int")
     return text_or_number(raw, name).try_cast("decimal(20,0)").try_cast("int")
+
+
+def identifier(raw: DataFrame, name: str) -> Column:
+    """A BIGINT id, also where a float column or a spreadsheet made it 33.0 or 3.3E1."""
+    return text_or_number(raw, name).try_cast("decimal(38,0)").try_cast("bigint")
 
 
 def quantity(raw: DataFrame, name: str) -> Column:

@@ -31,7 +31,10 @@ COVER_FORM = {
     "end_date": "date",
     "pharmacy_start_date": "date",
     "pharmacy_end_date": "date",
+    "more_medical": "array<struct<start_date:date,end_date:date>>",  # a row may tell of several spans: those after
+    "more_pharmacy": "array<struct<start_date:date,end_date:date>>",  # the first, by which its fate is judged
     "is_without_cover": "boolean",  # the row tells who somebody is, and covers no day
+    "is_unknown": "boolean",  # the layout names its people in a table of their own, and this one is not there
     "has_unreadable_date": "boolean",
 }
 """A row of eligibility: a member, and a span of medical and one of pharmacy benefit."""
@@ -72,6 +75,7 @@ MEDICAL_FORM = {
     "bill_type": "string",
     "specialty": "string",
     "diagnoses": "array<bigint>",
+    "concepts": "array<bigint>",
     "lines": f"array<struct<{','.join(f'{name}:{kind}' for name, kind in LINE.items())}>>",
 }
 """A row of medical claims: one line, or with `lines` a whole claim, whose `line_number` is then 0."""
@@ -81,6 +85,7 @@ PHARMACY_FORM = {
     "service_date": "date",
     "service_end_date": "date",
     "ndc": "bigint",
+    "concepts": "array<bigint>",
     "days_supply": "int",
     "quantity": "decimal(12,3)",
 }
@@ -123,20 +128,61 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """A layout of claims. `has_claim_rows`: a source row of medical claims is a whole claim, not a line."""
+class Lookup:
+    """A table that other tables' rows are looked up in: no row of it is a member, a claim or a span of cover."""
 
     name: str
-    eligibility: Source
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    numbered: tuple[str, ...] = ()
+    may_be_absent: bool = True
+
+
+def _as_they_are(raw: Mapping[str, DataFrame]) -> Mapping[str, DataFrame]:
+    return raw
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A layout of claims.
+
+    `has_claim_rows`: a source row of medical claims is a whole claim, not a line. `prepare` gives each source frame the
+    columns that its reading takes from other tables, row for row. `ancestors` is a table of OMOP concepts and what is
+    below them. `separator` stands between the fields of text files.
+    """
+
+    name: str
+    eligibility: tuple[Source, ...]
     medical: tuple[Source, ...]
     pharmacy: tuple[Source, ...]
     roster: Source
     has_claim_rows: bool = False
+    lookups: tuple[Lookup, ...] = ()
+    ancestors: Lookup | None = None
+    prepare: Callable[[Mapping[str, DataFrame]], Mapping[str, DataFrame]] = _as_they_are
+    separator: str = ","
 
     @property
-    def sources(self) -> tuple[Source, ...]:
+    def sources(self) -> tuple[Source | Lookup, ...]:
         """All tables."""
-        return (self.eligibility, *self.medical, *self.pharmacy, self.roster)
+        ancestors = () if self.ancestors is None else (self.ancestors,)
+        return (*self.eligibility, *self.medical, *self.pharmacy, self.roster, *self.lookups, *ancestors)
+
+
+def spell_columns(layout: Layout, raw: Mapping[str, DataFrame]) -> dict[str, DataFrame]:
+    """The frames with columns named as the layout spells them: capitals do not matter in a source."""
+    return {source.name: _spelled(source, raw[source.name]) for source in layout.sources if source.name in raw}
+
+
+def _spelled(source: Source | Lookup, frame: DataFrame) -> DataFrame:
+    spelling = {name.lower(): name for name in (*source.required, *source.optional)}
+    spelling |= {
+        name.lower(): stem + name[len(stem) :]
+        for name in frame.columns
+        for stem in source.numbered
+        if name.lower().startswith(stem.lower())
+    }
+    return frame.toDF(*(spelling.get(name.lower(), name) for name in frame.columns))
 
 
 def check_columns(layout: Layout, raw: Mapping[str, DataFrame]) -> None:
@@ -146,7 +192,7 @@ def check_columns(layout: Layout, raw: Mapping[str, DataFrame]) -> None:
         raise ContractError(f"the claims are not in layout {layout.name}: " + "; ".join(problems))
 
 
-def _problem_of(source: Source, raw: Mapping[str, DataFrame]) -> str | None:
+def _problem_of(source: Source | Lookup, raw: Mapping[str, DataFrame]) -> str | None:
     if source.name not in raw:
         return (
             None

@@ -45,6 +45,7 @@ def cover_rules(row: Mapping[str, Column]) -> dict[str, Column]:
         | (start.isNull() & ~row["is_without_cover"] & ~row["has_unreadable_date"]),
         "impossible_date": row["has_unreadable_date"] | (start < F.lit(EARLIEST_DATE)) | (row["birth_date"] > end),
         "reversed_span": start > end,
+        "unknown_member": row["is_unknown"],
     }
 
 

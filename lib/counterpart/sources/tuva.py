@@ -28,7 +28,7 @@ _CLAIM_TYPES = ("professional", "institutional", "dme")
 _DIAGNOSES = tuple(f"diagnosis_code_{place}" for place in range(1, 26))
 _MODIFIERS = tuple(f"hcpcs_modifier_{place}" for place in range(1, 6))
 # ICD-10 replaced ICD-9 in claims for services from this day (CMS).
-_FIRST_ICD10_DAY = "2015-10-01"
+FIRST_ICD10_DAY = "2015-10-01"
 
 
 def read_eligibility(raw: DataFrame) -> Row:
@@ -118,7 +118,7 @@ def _read_claim(raw: DataFrame) -> Row:
 
 def _read_diagnoses(raw: DataFrame, codes: Sequence[Column], service_date: Column) -> Column:
     told = fields.text(raw, "diagnosis_code_type")
-    is_icd9 = F.coalesce(told.contains("9"), service_date < F.lit(_FIRST_ICD10_DAY).cast("date"))
+    is_icd9 = F.coalesce(told.contains("9"), service_date < F.lit(FIRST_ICD10_DAY).cast("date"))
     return F.when(is_icd9, fields.encode_list("icd9cm", codes)).otherwise(fields.encode_list("icd10cm", codes))
 
 
@@ -129,13 +129,24 @@ def _two_digits(place: Column) -> Column:
 _AMOUNTS = ("paid_amount", "allowed_amount")
 _WHEN_SENT = ("charge_amount", "paid_date", "file_date")
 
+ROSTER = Source(
+    "program_roster",
+    read_roster,
+    required=("person_id", "program", "enrolled_on"),
+    optional=("left_on",),
+    may_be_absent=True,
+)
+"""The roster of a program: a table of our own, the same beside every layout."""
+
 TUVA = Layout(
     name="tuva",
-    eligibility=Source(
-        "eligibility",
-        read_eligibility,
-        required=("person_id", "gender", "birth_date", "enrollment_start_date", "enrollment_end_date", "state"),
-        optional=("death_date",),
+    eligibility=(
+        Source(
+            "eligibility",
+            read_eligibility,
+            required=("person_id", "gender", "birth_date", "enrollment_start_date", "enrollment_end_date", "state"),
+            optional=("death_date",),
+        ),
     ),
     medical=(
         Source(
@@ -169,11 +180,5 @@ TUVA = Layout(
             optional=("quantity", *_WHEN_SENT),
         ),
     ),
-    roster=Source(
-        "program_roster",
-        read_roster,
-        required=("person_id", "program", "enrolled_on"),
-        optional=("left_on",),
-        may_be_absent=True,
-    ),
+    roster=ROSTER,
 )

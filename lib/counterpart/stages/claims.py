@@ -12,10 +12,10 @@ from pyspark.sql import functions as F
 
 from counterpart.errors import DataError, ProtocolError
 from counterpart.protocol import Site, content_hash
-from counterpart.sources import ClaimsDelivery, IngestContext, build_claims, source_tables
+from counterpart.sources import ClaimsDelivery, IngestContext, build_claims, separator_of, source_tables
 from counterpart.stages.context import Progress, code_version
 from counterpart.store import Delivery, StageResult, Store
-from counterpart.tables import ENROLLMENT, INTAKE, MEDICAL, MEMBERS, PHARMACY, PROGRAM, QUARANTINE
+from counterpart.tables import CONCEPT_ANCESTORS, ENROLLMENT, INTAKE, MEDICAL, MEMBERS, PHARMACY, PROGRAM, QUARANTINE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +45,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
         raise ProtocolError(
             "the site document has no section `source`; it names the layout and the folder of the claims"
         )
-    delivered = store.read_delivery(source.path, source_tables(source.layout))
+    delivered = store.read_delivery(source.path, source_tables(source.layout), separator_of(source.layout))
     delivery = content_hash({"files": delivered.fingerprint, "layout": source.layout, "code": code_version(_ROOMS)})
     if delivery in store.finished([delivery]):
         progress.note(f"ingest: reused, this delivery is in the tables already (key {delivery})")
@@ -125,6 +125,8 @@ def _write_claims(store: Store, claims: ClaimsDelivery, context: IngestContext) 
     for table, rows in ((MEMBERS, claims.members), (ENROLLMENT, claims.enrollment), (PROGRAM, claims.program)):
         if not (store.exists(table) and store.holds_the_same(table, rows)):
             store.replace(table, rows)
+    if claims.ancestors is not None:
+        store.replace(CONCEPT_ANCESTORS, claims.ancestors)
     properties = {BUCKETS_PROPERTY: str(context.member_buckets)}
     store.change_lines(MEDICAL, claims.medical, claims.medical_retired, properties, context.delivery)
     store.change_lines(PHARMACY, claims.pharmacy, claims.pharmacy_retired, properties, context.delivery)

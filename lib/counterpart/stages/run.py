@@ -9,10 +9,12 @@ from datetime import datetime, timezone
 from typing import Any
 
 from counterpart.errors import DataError
+from counterpart.events import plan_events
 from counterpart.ledger import Ledger
 from counterpart.protocol import content_hash
 from counterpart.stages.context import Context, code_version
 from counterpart.stages.study import STAGES, Stage, stage_inputs
+from counterpart.stages.vocabulary import fill_descendants
 from counterpart.store import StageResult
 from counterpart.tables import CLAIMS_TABLES
 
@@ -41,6 +43,11 @@ class StageRun:
 def prepare(context: Context) -> None:
     """Take the versions of the claims tables once, and derive every stage's content key from them."""
     context.versions = {table.name: context.store.version(table) for table in CLAIMS_TABLES}
+    study = context.study
+    plans = [plan_events(study, context.library, stage.events(study)) for stage in STAGES.values()]
+    context.library = fill_descendants(
+        context.library, [name for plan in plans for name in plan.code_sets], context.store
+    )
     keys: dict[str, str] = {}
     context.keys = keys
     for stage in STAGES.values():

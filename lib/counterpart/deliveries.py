@@ -1,0 +1,143 @@
+"""Raw claims as they lie in a folder -> frames by source table, read as text where they are text.
+
+A table is a folder `<table>/`, one file `<table>.parquet`, `.csv`, `.csv.gz` or `.txt`, or numbered files
+`<table>_2011.csv`, `<table>_2012.csv`. Capitals in these names do not matter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]  # py4j ships no types
+from pyspark.errors import AnalysisException
+
+from counterpart.errors import DataError
+from counterpart.protocol.site import is_address
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_TEXT_ENDINGS = (".csv", ".csv.gz", ".txt")
+_ENDINGS = (".parquet", *_TEXT_ENDINGS)
+
+_File = tuple[str, int, int]
+"""Address, bytes, modified at."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Raw claims as they lie in a folder: frames by source table, and a fingerprint of the files."""
+
+    tables: Mapping[str, DataFrame]
+    fingerprint: str
+
+
+def read_delivery(spark: SparkSession, folder: str, wanted: Mapping[str, bool], separator: str = ",") -> Delivery:
+    """The raw tables of a folder; `wanted` says which must be there. Text files come as text, as they are.
+
+    DataError if the folder or a table is missing, lies there twice, or a file cannot be read.
+    """
+    entries = _entries(spark, absolute(folder))
+    files = {table: _files_of(spark, entries, table) for table in wanted}
+    missing = [table for table, is_required in wanted.items() if is_required and not files[table]]
+    if missing:
+        raise DataError(
+            f"{folder} lacks {', '.join(missing)}; each must be a folder of Parquet or CSV files, one file "
+            f"(<table>.parquet, .csv, .csv.gz, .txt), or numbered ones (<table>_2020.csv)"
+        )
+    found = {table: listed for table, listed in files.items() if listed}
+    fingerprint = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
+    tables = {table: _read_files(spark, table, listed, separator) for table, listed in found.items()}
+    return Delivery(tables, fingerprint)
+
+
+def absolute(folder: str) -> str:
+    """An address as it is; a folder of this machine from its root, for Delta makes tables at absolute places only."""
+    return folder.rstrip("/") if is_address(folder) else str(Path(folder).absolute())
+
+
+def file_system(spark: SparkSession, folder: str) -> tuple[Any, Any]:
+    """Hadoop's file system and path: the same for a disk and an object store."""
+    jvm: Any = spark._jvm
+    path = jvm.org.apache.hadoop.fs.Path(folder)
+    return path.getFileSystem(spark._jsc.hadoopConfiguration()), path
+
+
+def _entries(spark: SparkSession, folder: str) -> list[str]:
+    """Addresses of what lies directly in a folder."""
+    system, path = file_system(spark, folder)
+    return [str(status.getPath()) for status in system.listStatus(path)] if system.exists(path) else []
+
+
+def _files_of(spark: SparkSession, entries: Sequence[str], table: str) -> list[_File]:
+    """The files of a raw table, sorted; none if it is not there."""
+    endings = "|".join(re.escape(ending) for ending in _ENDINGS)
+    whole = [re.escape(table), *(re.escape(table + ending) for ending in _ENDINGS)]
+    for pattern in (*whole, rf"{re.escape(table)}_\d+({endings})"):
+        named = [address for address in entries if re.fullmatch(pattern, _name_of(address), re.IGNORECASE)]
+        if len({_name_of(address).lower() for address in named}) < len(named):
+            raise DataError(f"source table {table} lies there twice, under names that differ in capitals only")
+        if files := sorted(file for address in named for file in _files_below(spark, address)):
+            return files
+    return []
+
+
+def _name_of(address: str) -> str:
+    return address.rstrip("/").rpartition("/")[2]
+
+
+def _files_below(spark: SparkSession, address: str) -> Iterator[_File]:
+    system, path = file_system(spark, address)
+    files = system.listFiles(path, True)
+    while files.hasNext():
+        status = files.next()
+        if not status.getPath().getName().startswith(("_", ".")):
+            yield str(status.getPath()), int(status.getLen()), int(status.getModificationTime())
+
+
+def _read_files(spark: SparkSession, table: str, files: Sequence[_File], separator: str) -> DataFrame:
+    addresses = [address for address, _, _ in files]
+    is_parquet = all(address.lower().endswith(".parquet") for address in addresses)
+    is_text = all(address.lower().endswith(_TEXT_ENDINGS) for address in addresses)
+    if not (is_parquet or is_text):
+        raise DataError(
+            f"source table {table} has files that are neither all .parquet nor all {', '.join(_TEXT_ENDINGS)}"
+        )
+    try:
+        if is_parquet:
+            # Parts may have gained columns. Without merging, the first part would decide which are read.
+            return spark.read.option("mergeSchema", True).parquet(*addresses)
+        return _read_csv(spark, table, addresses, separator)
+    except (AnalysisException, Py4JJavaError) as problem:
+        raise DataError(f"source table {table} cannot be read: {_condition_of(problem)}") from None
+
+
+def _read_csv(spark: SparkSession, table: str, addresses: list[str], separator: str) -> DataFrame:
+    """Text columns by name: parts may differ in the order of their columns and in which they have."""
+    # Only where commas separate are fields quoted: elsewhere a quotation mark is a character like any other.
+    quote = '"' if separator == "," else ""
+    reader = spark.read.option("header", True).option("sep", separator).option("quote", quote)
+    reader = reader.option("escape", '"') if quote else reader
+    by_heading: dict[tuple[str, ...], list[str]] = {}
+    for address in addresses:
+        by_heading.setdefault(tuple(reader.csv(address).columns), []).append(address)
+    parts = [reader.csv(same) for heading, same in by_heading.items() if heading]
+    if not parts:
+        raise DataError(f"source table {table} has empty files only; a CSV file begins with the names of its columns")
+    return reduce(lambda above, below: above.unionByName(below, allowMissingColumns=True), parts)
+
+
+def _condition_of(problem: AnalysisException | Py4JJavaError) -> str:
+    """Spark's name for what went wrong; its message would quote files and values."""
+    error = problem.java_exception if isinstance(problem, Py4JJavaError) else problem
+    try:
+        return str(error.getCondition())
+    except Py4JError:
+        return "an unknown failure of Spark"

@@ -1,0 +1,66 @@
+"""OMOP's concepts -> the codes they stand for, in the code systems that studies speak."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from counterpart.codes import encode_column
+from counterpart.sources import fields
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+_SYSTEMS = {
+    "ICD10CM": "icd10cm",
+    "ICD9CM": "icd9cm",
+    "CPT4": "hcpcs",
+    "HCPCS": "hcpcs",
+    "ICD10PCS": "icd10pcs",
+    "ICD9Proc": "icd9pcs",
+    "NDC": "ndc",
+}
+"""OMOP's vocabularies whose codes we know, and our names of the systems."""
+
+_SPECIALTIES = ("Medicare Specialty", "NUCC")
+
+
+def code_concepts(concept: DataFrame) -> DataFrame:
+    """The concept table -> `code_concept` and its encoded `code`; only concepts of systems that we know."""
+    vocabulary, text = fields.text(concept, "vocabulary_id"), fields.code(concept, "concept_code")
+    codes = F.coalesce(*(F.when(vocabulary == name, encode_column(system, text)) for name, system in _SYSTEMS.items()))
+    rows = concept.select(fields.identifier(concept, "concept_id").alias("code_concept"), codes.alias("code"))
+    return rows.filter("code IS NOT NULL").groupBy("code_concept").agg(F.min("code").alias("code"))
+
+
+def add_code(rows: DataFrame, codes: DataFrame | None, standard: str, source: str) -> DataFrame:
+    """Event rows -> the same with `line_code`: the code of the source concept, else that of the standard concept."""
+    if codes is None:
+        return rows.withColumn("line_code", F.lit(None).cast("bigint"))
+    found = rows
+    for name in (source, standard):
+        renamed = codes.select(F.col("code_concept").alias(f"{name}_key"), F.col("code").alias(f"{name}_code"))
+        found = found.join(renamed, _concept(rows, name) == F.col(f"{name}_key"), "left")
+    code = F.coalesce(f"{source}_code", f"{standard}_code").alias("line_code")
+    return found.select(*rows.columns, code)
+
+
+def specialty_codes(provider: DataFrame, concept: DataFrame | None) -> DataFrame:
+    """Providers -> `rendering_id` and `specialty_code`: CMS specialty or taxonomy; without concepts as written."""
+    keys = fields.identifier(provider, "provider_id").alias("rendering_id")
+    if concept is None:
+        told = provider.select(keys, F.upper(fields.text(provider, "specialty_source_value")).alias("specialty_code"))
+    else:
+        named = concept.filter(fields.text(concept, "vocabulary_id").isin(*_SPECIALTIES)).select(
+            fields.identifier(concept, "concept_id").alias("specialty_key"),
+            F.upper(fields.text(concept, "concept_code")).alias("specialty_code"),
+        )
+        by_concept = _concept(provider, "specialty_concept_id") == F.col("specialty_key")
+        told = provider.select("*", keys).join(named, by_concept, "left")
+    return told.groupBy("rendering_id").agg(F.min("specialty_code").alias("specialty_code"))
+
+
+def _concept(rows: DataFrame, name: str) -> Column:
+    """The id of a concept; 0 is none, and so joins nothing."""
+    return F.nullif(fields.identifier(rows, name), F.lit(0).cast("bigint"))
