@@ -145,6 +145,41 @@ def test_what_cannot_be_used_is_refused(units: DataFrame, changed: dict[str, str
         match(made, Matching(**SCORED | settings), SEED)
 
 
+def test_what_one_role_bars_is_looked_at_all_the_same(units: DataFrame):
+    """A control of a treated person that cannot be used is refused as by pandas, and does not vanish."""
+    has_treated = units.filter("treated").select("person").distinct().limit(5).withColumn("is_spoilt", F.lit(True))
+    spoilt = units.join(has_treated, "person", "left")
+    is_spoilt = F.col("is_spoilt") & ~F.col("treated")
+    matching = Matching(**SCORED, exact=("state",), person="person", one_role=True)
+    for name in ("score", "treated"):
+        changed = spoilt.withColumn(name, F.when(is_spoilt, None).otherwise(F.col(name))).persist()
+        messages = []
+        for table in (changed, changed.toPandas()):
+            with pytest.raises(DataError, match=f"{name} is missing in") as refused:
+                match(table, matching, SEED)
+            messages.append(str(refused.value))
+        assert messages[0] == messages[1]
+        changed.unpersist()
+
+
+def test_more_cells_than_every_executor_should_hold(
+    units: DataFrame, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("counterpart.matching.plan.MOST_BROADCAST", 0)
+    matching = Matching(**SCORED, exact=("state", "band"), person="person")
+    assert content_of(match(units, matching, SEED)) == content_of(match(table, matching, SEED))
+
+
+def test_null_and_nan_are_one_missing_stratum(units: DataFrame):
+    """A float column may say missing in two ways."""
+    numbers = F.when(F.col("band") == "a", 1.0).when(F.col("visit") == 0, float("nan"))
+    frame = units.withColumn("band", numbers)
+    matching = Matching(**SCORED, exact=("band",))
+    assert plan(frame, matching).n_strata == 2
+    ours, theirs = match(frame, matching, SEED), match(frame.toPandas(), matching, SEED)
+    assert content_of(ours) == content_of(theirs)
+
+
 def test_balance_of_a_spark_table(units: DataFrame, table: pd.DataFrame):
     """The same numbers as in pandas, to the bit: of amounts, flags, and a flag per level of text."""
     matching = Matching(**SCORED, exact=("state",), replace=True, reuse=3, ratio=2)

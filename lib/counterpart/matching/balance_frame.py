@@ -14,7 +14,7 @@ from pyspark.sql import types as T
 
 from counterpart.matching import refusals
 from counterpart.matching.balance import BALANCE, Denominator, compare_column, refuse_unknown
-from counterpart.matching.columns import arm_columns, quoted
+from counterpart.matching.columns import arm_columns, in_pandas, quoted
 from counterpart.matching.task import PARCELS, from_bytes, to_bytes
 
 if TYPE_CHECKING:
@@ -32,9 +32,8 @@ def balance_frame(
 ) -> DataFrame:
     """As `balance` says; lazy over the units and the result. One row reaches the driver, to refuse what is missing."""
     matching = result.matching
-    added: Any = F.pandas_udf(_add, "double")  # type: ignore[call-overload]  # by its annotations
     # Without replacement a unit has one weight.
-    of_unit = (added("weight") if matching.replace else F.first("weight")).alias("weight")
+    of_unit = (in_pandas(_add)("weight") if matching.replace else F.first("weight")).alias("weight")
     weights = result.weights.groupBy(F.col("id").alias("_id")).agg(of_unit)
     columns = [_as_value(units, name).alias(f"value_{i}") for i, name in enumerate(covariates)]
     arm = arm_columns(units, matching.treated)["is_treated"].alias("is_treated")

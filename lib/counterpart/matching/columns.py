@@ -6,7 +6,7 @@ Columns: `unit` (id), `is_treated`, and where the settings name one `person`, `t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ class Survey:
 
 
 def select_columns(units: DataFrame, matching: Matching) -> DataFrame:
-    """Unit -> unit, without the controls that `one_role` bars. ContractError for columns that are not there."""
+    """Unit -> unit; `is_barred` are the controls that `one_role` leaves out. ContractError for missing columns."""
     needed = needed_columns(matching)
     refusals.refuse_absent([name for name in needed if name not in units.columns], needed)
     columns = {"unit": _id(units, matching.id), **arm_columns(units, matching.treated)}
@@ -51,22 +51,28 @@ def select_columns(units: DataFrame, matching: Matching) -> DataFrame:
         columns["tie"] = quoted(matching.tie_order)
     if matching.score is not None:
         columns["score"] = _number(units, matching.score)
-    columns |= {f"exact_{i}": quoted(name) for i, name in enumerate(matching.exact)}
+    columns |= {f"exact_{i}": _exact(units, name) for i, name in enumerate(matching.exact)}
     columns |= {f"covariate_{i}": _number(units, name) for i, name in enumerate(matching.covariates)}
     columns |= {f"caliper_{i}": _number(units, name) for i, name in enumerate(matching.calipers)}
     selected = units.select(*[column.alias(name) for name, column in columns.items()])
     if matching.score is not None:
         selected = selected.withColumn("logit", _logit(matching.score_scale))
     if not matching.one_role:
-        return selected
-    treated = selected.filter("is_treated").select("person").distinct()
-    is_barred = treated.withColumn("is_barred", F.lit(True))
-    return selected.join(is_barred, "person", "left").filter("is_treated or is_barred is null").drop("is_barred")
+        return selected.withColumn("is_barred", F.lit(False))
+    treated = selected.filter("is_treated").select("person", F.lit(True).alias("has_treated")).distinct()
+    is_barred = F.coalesce(~F.col("is_treated") & F.col("has_treated"), F.lit(False))
+    return selected.join(treated, "person", "left").withColumn("is_barred", is_barred).drop("has_treated")
 
 
 def quoted(name: str) -> Column:
     """The column of exactly that name, dots and all."""
     return F.col(f"`{name.replace('`', '``')}`")
+
+
+def _exact(units: DataFrame, name: str) -> Column:
+    """Missing is missing, whether the table says null or NaN."""
+    is_float = isinstance(units.schema[name].dataType, T.FloatType | T.DoubleType)
+    return F.nullif(quoted(name), F.lit(float("nan"))) if is_float else quoted(name)
 
 
 def _id(units: DataFrame, name: str) -> Column:
@@ -101,9 +107,14 @@ def _logit(scale: str) -> Column:
     logit = score
     if scale == "probability":
         # The JVM's logarithms have other last bits than NumPy's, and bits decide.
-        to_logit: Any = F.pandas_udf(_logits_of, "double")  # type: ignore[call-overload]  # by its annotations
-        logit = to_logit(F.when((score > 0) & (score < 1), score))
+        logit = in_pandas(_logits_of)(F.when((score > 0) & (score < 1), score))
     return F.when(F.abs(logit) < LARGEST_LOGIT, F.rint(logit * FIXED_ONE).cast("bigint"))
+
+
+def in_pandas(function: Callable[..., Any]) -> Callable[..., Column]:
+    """A function of series as one of columns, with doubles for its result."""
+    made: Callable[..., Column] = F.pandas_udf(function, "double")  # type: ignore[call-overload]  # stubs lack this way
+    return made
 
 
 def _logits_of(probability: pd.Series) -> pd.Series:
@@ -111,19 +122,20 @@ def _logits_of(probability: pd.Series) -> pd.Series:
 
 
 def survey(units: DataFrame, matching: Matching) -> Survey:
-    """Look at all units once, and with covariates twice. A row per arm, and d x d products, reach the driver.
+    """Look at all units once, and with covariates twice. Some rows per arm, and d x d products, reach the driver.
 
     DataError for values that no match can use, with column and count.
     """
     numbers = [name for name in units.columns if name.startswith(("covariate_", "caliper_"))]
-    found = units.groupBy("is_treated").agg(*_measures(units, matching, numbers)).collect()
-    _refuse(found, matching, numbers)
+    seen = units.groupBy("is_treated", "is_barred").agg(*_measures(units, matching, numbers)).collect()
+    _refuse(seen, matching, numbers)
+    found = [row for row in seen if not row.is_barred]
     arms = {row.is_treated: row for row in found}
     sums = [_sums_of(arms.get(is_treated), matching) for is_treated in (True, False)]
     reach = Reach(None, None) if matching.score is None else reach_of(sums[0], sums[1], matching)
     metric = None
     if matching.distance != "score" and found:
-        metric = _measure_metric(units, found, matching)
+        metric = _measure_metric(units.filter("not is_barred"), found, matching)
     return Survey(sums[0].n_units, sums[1].n_units, reach, metric)
 
 

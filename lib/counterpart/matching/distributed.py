@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Row
 
     from counterpart.protocol import Matching
-
-
-_LOG = logging.getLogger(__name__)
 
 
 def plan_frame(units: DataFrame, matching: Matching) -> Plan:
@@ -47,7 +43,6 @@ def match_frame(units: DataFrame, matching: Matching, seed: int) -> Matched[Data
     is_surveyed = perf_counter()
     prepared = cut(selected, surveyed, matching)
     is_cut = perf_counter()
-    _LOG.info("%s", prepared.plan)
     unit_type = selected.schema["unit"].dataType.simpleString()
     pair_task = solver(matching, surveyed.reach, surveyed.metric, prepared.plan.search, seed)
     parcels = prepared.routed.mapInArrow(pack_parcels, PARCELS).repartition(max(prepared.plan.n_tasks, 1), "task")
@@ -115,7 +110,7 @@ def _frames(
     if matching.score is not None:
         columns["score_difference"] = F.col("difference_fixed") / F.lit(float(FIXED_ONE))
     columns |= {name: F.col(f"exact_{i}") for i, name in enumerate(matching.exact)}
-    pairs = paired.join(F.broadcast(strata), "stratum").select(*_named(columns))
+    pairs = paired.join(strata, "stratum").select(*_named(columns))
     reason = F.element_at(F.array(*[F.lit(name) for name in REASONS]), F.col("reason") + 1)
     alone = solution.filter("reason >= 0")
     unmatched = alone.select(focal.alias("control_id" if is_reversed else "treated_id"), reason.alias("reason"))

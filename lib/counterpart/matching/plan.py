@@ -29,6 +29,8 @@ NARROWEST_CELL = 2**27
 
 # Bytes of a unit in a task: moved and laid out; for each number it is compared by.
 ROW_BYTES, NUMBER_BYTES = 220, 24
+# Up to so many cells every executor gets the table of them; above, units are shuffled to theirs.
+MOST_BROADCAST = 1_000_000
 # Tasks are worth their start from some tenths of a second on; more of them than cores even out what was misjudged.
 SMALLEST_TASK, TASKS_PER_CORE = 0.25, 3
 
@@ -37,7 +39,7 @@ SMALLEST_TASK, TASKS_PER_CORE = 0.25, 3
 class Plan:
     """What a match will take, told before it starts. Counts are exact, `seconds` (of one core) and bytes predictions.
 
-    `n_units_moved` are the units that some unit of the other arm could reach by stratum and score cell, `n_compared`
+    `n_cells` are the cells of strata and scores with somebody in reach, `n_units_moved` the units in them, `n_compared`
     the pairs of units in neighbouring cells, `most_pairs` the pairs that the strata allow at most. `cut_by` are the
     exact columns along which tasks are cut.
     """
@@ -45,6 +47,7 @@ class Plan:
     n_treated: int
     n_controls: int
     n_strata: int
+    n_cells: int
     largest_stratum: int
     n_units_moved: int
     n_compared: int
@@ -92,22 +95,24 @@ def cut(units: DataFrame, survey: Survey, matching: Matching) -> Cut:
     exact = [f"exact_{i}" for i in range(len(matching.exact))]
     person = "person" if matching.person else "unit"
     looks_among = F.col("is_treated") == (matching.direction == "control_to_treated")
-    celled = _add_cells(units.withColumn("is_pool", looks_among), survey.reach.width_fixed)
+    used = units.filter("not is_barred").withColumn("is_pool", looks_among)
+    celled = _add_cells(used, survey.reach.width_fixed)
     cells = _count_cells(celled, exact, person, survey.reach.width_fixed).persist()
     constant = exact
     if matching.person and exact:
         reachable = cells.filter("n_looking > 0").select(*exact, "cell")
-        pool = _join(celled.filter("is_pool"), F.broadcast(reachable), [*exact, "cell"], how="left_semi")
+        pool = _join(celled.filter("is_pool"), reachable, [*exact, "cell"], how="left_semi")
         constant = _constant_columns(pool, exact)
     n_cores = units.sparkSession.sparkContext.defaultParallelism
     packed = _pack(_measure_strata(cells, exact, matching), constant, n_cores).persist()
     plan = _tell(packed, survey, matching, [matching.exact[exact.index(name)] for name in constant])
     of_strata = packed.select(*exact, "stratum", "task", "first_person", "last_person")
-    routes = _join(cells.select(*exact, "cell", (F.col("n_looking") > 0).alias("is_near")), of_strata, exact)
-    routed = _join(celled, F.broadcast(routes), [*exact, "cell"]).filter("is_near or not is_pool")
+    # Whoever looks is in a cell that somebody looks from, so those cells hold all that may be in a pair.
+    routes = _join(cells.filter("n_looking > 0").select(*exact, "cell"), of_strata, exact)
+    routed = _join(celled, F.broadcast(routes) if plan.n_cells <= MOST_BROADCAST else routes, [*exact, "cell"])
     has_other = (F.col("first_person") != F.col(person)) | (F.col("last_person") != F.col(person))
     routed = routed.withColumn("has_counterpart", F.coalesce(has_other, F.lit(False)))
-    unneeded = {*exact, "arm", "score", "cell", "is_pool", "is_near", "first_person", "last_person"}
+    unneeded = {*exact, "arm", "score", "cell", "is_pool", "is_barred", "first_person", "last_person"}
     return Cut(plan, packed.select(*exact, "stratum"), routed.drop(*unneeded), (cells, packed))
 
 
@@ -149,6 +154,7 @@ def _measure_strata(cells: DataFrame, exact: Sequence[str], matching: Matching) 
     """Cells -> stratum that somebody looks for counterparts in: units in reach, what pairing them costs."""
     strata = cells.groupBy(*exact).agg(
         F.sum("n_focal").alias("n_focal"),
+        F.count_if(F.col("n_looking") > 0).alias("n_cells"),
         F.sum(F.when(F.col("n_looking") > 0, F.col("n_pool")).otherwise(0)).alias("n_pool"),
         F.sum(F.col("n_pool") * F.col("n_looking")).alias("n_compared"),
         F.min("first_person").alias("first_person"),
@@ -197,6 +203,7 @@ def _tell(packed: DataFrame, survey: Survey, matching: Matching, cut_by: Sequenc
         F.count(F.lit(1)).alias("n_strata"),
         F.max(F.col("n_focal") + F.col("n_pool")).alias("largest_stratum"),
         F.sum(F.col("n_focal") + F.col("n_pool")).alias("n_units"),
+        F.sum("n_cells").alias("n_cells"),
         F.sum("n_compared").alias("n_compared"),
         F.sum("most_pairs").alias("most_pairs"),
         F.sum("bytes").alias("bytes"),
@@ -204,7 +211,10 @@ def _tell(packed: DataFrame, survey: Survey, matching: Matching, cut_by: Sequenc
     )
     found = of_tasks.agg(
         F.count(F.lit(1)).alias("n_tasks"),
-        *[F.sum(name).alias(name) for name in ("n_strata", "n_units", "n_compared", "most_pairs", "bytes", "seconds")],
+        *[
+            F.sum(name).alias(name)
+            for name in ("n_strata", "n_cells", "n_units", "n_compared", "most_pairs", "bytes", "seconds")
+        ],
         F.max("largest_stratum").alias("largest_stratum"),
         F.max("bytes").alias("task_bytes"),
         F.max("seconds").alias("longest_task"),
@@ -213,6 +223,7 @@ def _tell(packed: DataFrame, survey: Survey, matching: Matching, cut_by: Sequenc
         n_treated=survey.n_treated,
         n_controls=survey.n_controls,
         n_strata=found.n_strata or 0,
+        n_cells=found.n_cells or 0,
         largest_stratum=found.largest_stratum or 0,
         n_units_moved=found.n_units or 0,
         n_compared=found.n_compared or 0,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from counterpart.errors import ContractError
+from counterpart.errors import ContractError, DataError
 from counterpart.matching.match import match
 from counterpart.matching.result import REASONS
 from counterpart.matching.spread import FIXED_ONE
@@ -51,7 +51,13 @@ def match_cohort(units: DataFrame, matching: Matching, seed: int) -> StudyMatche
     # Fixed point as a float and back again is exact below 2^53.
     logit = F.col("logit_fixed") / F.lit(float(FIXED_ONE))
     scored = units.withColumns({"is_treated": F.col("arm") == "treated", "logit": logit})
-    result = match(scored, matching, seed)
+    try:
+        result = match(scored, matching, seed)
+    except DataError:
+        # Its words have counts, and a count may be of one person.
+        raise DataError(
+            "matching: the cohort has units that no match can use: without a finite score, or there twice"
+        ) from None
     pairs = result.pairs.select(
         "set_id",
         F.col("treated_id").alias("treated_unit"),
