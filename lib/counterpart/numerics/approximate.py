@@ -24,6 +24,7 @@ from counterpart.numerics.neighbours import (
     Rows,
     Space,
     distance_between,
+    insert,
     list_exactly,
     list_nearest,
     may_pair,
@@ -175,11 +176,7 @@ def _believe(part: Space, lists: Lists, found: Any, rows: Longs, column: int) ->
             if j < part.first[i] or j >= part.last[i] or not may_pair(part, i, j):
                 continue
             distance = distance_between(part.treated.point[i], part.controls.point[j])
-            place = n
-            while place > 0 and lists.distance[g, place - 1] > distance:
-                lists.distance[g, place], lists.row[g, place] = lists.distance[g, place - 1], lists.row[g, place - 1]
-                place -= 1
-            lists.distance[g, place], lists.row[g, place] = distance, j + column
+            insert(lists, g, n, distance, j + column)
             n += 1
         lists.length[g] = n
         lists.bound[g] = lists.distance[g, n - 1] if n > 0 else 0

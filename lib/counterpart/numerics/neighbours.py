@@ -172,6 +172,16 @@ def _keep_smallest(space: Space, tile: Any, top: int, start: int, value: Any, ro
                     worst = value[i, length - 1]
 
 
+@compiled_in_place
+def insert(lists: Lists, i: int, n: int, distance: int, j: int) -> None:
+    """Control row j into the list of treated row i, which has n entries, by distance; behind those as far."""
+    place = n
+    while place > 0 and lists.distance[i, place - 1] > distance:
+        lists.distance[i, place], lists.row[i, place] = lists.distance[i, place - 1], lists.row[i, place - 1]
+        place -= 1
+    lists.distance[i, place], lists.row[i, place] = distance, j
+
+
 @compiled
 def _measure(space: Space, lists: Lists, value: Any, squares: Floats, c: float) -> None:
     """Exact distances, sorted; the list cut where somebody unlisted could be as near. `length` 0: nobody proven."""
@@ -183,11 +193,7 @@ def _measure(space: Space, lists: Lists, value: Any, squares: Floats, c: float) 
             if j == NOBODY:
                 break
             distance = distance_between(space.treated.point[i], space.controls.point[j])
-            place = n
-            while place > 0 and lists.distance[i, place - 1] > distance:
-                lists.distance[i, place], lists.row[i, place] = lists.distance[i, place - 1], lists.row[i, place - 1]
-                place -= 1
-            lists.distance[i, place], lists.row[i, place] = distance, j
+            insert(lists, i, n, distance, j)
             n += 1
         lists.bound[i] = NOTHING_MORE
         if n == width:
