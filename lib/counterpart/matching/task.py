@@ -86,30 +86,32 @@ def solver(
     def solve_partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         parcels = [from_bytes(parcel) for batch in batches for parcel in batch.column("parcel")]
         if parcels:
-            table = pa.concat_tables(parcels)
-            parcels.clear()
-            yield from _solve_task(table, matching, reach, metric, search, seed).to_batches()
+            yield from _solve_task(parcels, matching, reach, metric, search, seed).to_batches()
 
     return solve_partition
 
 
 def _solve_task(
-    table: pa.Table, matching: Matching, reach: Reach, metric: Metric | None, search: Search, seed: int
+    parcels: list[pa.Table], matching: Matching, reach: Reach, metric: Metric | None, search: Search, seed: int
 ) -> pa.Table:
+    """The solution; `parcels` is emptied, for the largest tasks would otherwise hold their units twice."""
+    table = pa.concat_tables(parcels)
+    parcels.clear()
     ids = table.column("unit").combine_chunks()
     series = ids.to_pandas()
     ties = None if matching.tie_order is None else table.column("tie").to_pandas()
     keys, n_again = rank_ties(series, hash_ids(series, seed), ties)
     if n_again:
         return _tell(ids.type, {"n_repeated": n_again})
-    units = _units_of(table, keys, matching)
+    units, n_units = _units_of(table, keys, matching), table.num_rows
+    del table, series, ties
     solution = solve(units, matching, reach, metric, search)
     n_pairs, n_alone = len(solution.focal), len(solution.alone)
     is_alone = np.arange(n_pairs + n_alone) >= n_pairs
     focal, partner = np.r_[solution.focal, solution.alone], np.r_[solution.partner, np.zeros(n_alone, dtype=np.int64)]
-    logit = np.zeros(len(series), dtype=np.int64) if units.logit is None else units.logit
+    logit = np.zeros(n_units, dtype=np.int64) if units.logit is None else units.logit
     sign = -1 if matching.direction == "control_to_treated" else 1
-    size = np.bincount(solution.focal, minlength=len(series))
+    size = np.bincount(solution.focal, minlength=n_units)
     found = pa.Table.from_arrays(
         [
             pa.array(units.stratum[focal]),
