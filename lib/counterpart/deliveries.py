@@ -73,7 +73,9 @@ def file_system(spark: SparkSession, folder: str) -> tuple[Any, Any]:
 def _entries(spark: SparkSession, folder: str) -> list[str]:
     """Addresses of what lies directly in a folder."""
     system, path = file_system(spark, folder)
-    return [str(status.getPath()) for status in system.listStatus(path)] if system.exists(path) else []
+    if not system.exists(path):
+        raise DataError(f"{folder} does not exist; the site's source.path names the folder of the raw claims")
+    return [str(status.getPath()) for status in system.listStatus(path)]
 
 
 def _files_of(spark: SparkSession, entries: Sequence[str], table: str) -> list[_File]:

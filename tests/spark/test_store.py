@@ -247,7 +247,8 @@ def test_csv_parts_are_read_by_name_and_parquet_parts_with_all_columns(
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, r"lacks claims; each must be a folder of Parquet or CSV files, one file \(<table>"),
+        ({}, r"/raw does not exist; the site's source\.path names the folder of the raw claims"),
+        ({"others.csv": "x\n1\n"}, r"lacks claims; each must be a folder of Parquet or CSV files, one file \(<table>"),
         ({"claims.csv": ""}, "claims has empty files only; a CSV file begins with the names of its columns"),
         ({"claims.parquet": "no Parquet"}, r"claims cannot be read: FAILED_READ_FILE\.CANNOT_READ_FILE_FOOTER"),
         (

@@ -16,6 +16,7 @@ from counterpart.report import draw_plots, render_report, save_plots, summarise
 from counterpart.report.formats import interval, mean, measure, signed, significant, window
 from counterpart.report.page import SECTIONS
 from counterpart.report.plots.canvas import NARROW, PALETTE, WIDE
+from counterpart.report.plots.windows import bars_of
 
 CSS = (Path(report_package.__file__).parent / "templates" / "report.css").read_text()
 HOSTILE = '<script>alert("1")</script> & $x_1$ \'"'
@@ -147,6 +148,13 @@ def test_windows_before_the_days_of_cover_are_named(rendered: Page, tmp_path: Pa
     document = released()
     document["protocol"]["cohort"]["enrollment"]["lookback_days"] = 364
     assert "but back pain, imaging and comorbidity also count" in render(document, tmp_path).text
+
+
+@pytest.mark.parametrize("calendar", ["month", "year"])
+def test_the_windows_name_the_calendar_of_the_study(calendar: str) -> None:
+    protocol = released()["protocol"]
+    protocol["covariates"]["calendar"] = calendar
+    assert (f"Age, sex, region, {calendar}", 0, 0, "known") in bars_of(protocol)
 
 
 def test_the_page_is_whole_in_itself(rendered: Page) -> None:

@@ -35,7 +35,7 @@ def bars_of(protocol: Mapping[str, Any]) -> list[Bar]:
     for days, names in _grouped(cohort["exclusions"]):
         label = f"Excludes {in_sentence(names[0])}" if len(names) == 1 else f"Excludes {len(names)} conditions"
         bars.append((label, *days, "who"))
-    bars.append(("Age, sex, region, month", 0, 0, "known"))
+    bars.append((f"Age, sex, region, {covariates['calendar']}", 0, 0, "known"))
     measured = [*covariates["events"]]
     if covariates["charlson"]:
         measured.insert(0, {"event": "Charlson conditions", "window": covariates["charlson_window"]})
