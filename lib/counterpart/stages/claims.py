@@ -122,11 +122,14 @@ def _hold_to_threshold(intake: pd.DataFrame, limit: float) -> None:
 
 
 def _write_claims(store: Store, claims: ClaimsDelivery, context: IngestContext) -> None:
-    for table, rows in ((MEMBERS, claims.members), (ENROLLMENT, claims.enrollment), (PROGRAM, claims.program)):
-        if not (store.exists(table) and store.holds_the_same(table, rows)):
+    for table, rows in (
+        (MEMBERS, claims.members),
+        (ENROLLMENT, claims.enrollment),
+        (PROGRAM, claims.program),
+        (CONCEPT_ANCESTORS, claims.ancestors),
+    ):
+        if rows is not None and not (store.exists(table) and store.holds_the_same(table, rows)):
             store.replace(table, rows)
-    if claims.ancestors is not None:
-        store.replace(CONCEPT_ANCESTORS, claims.ancestors)
     properties = {BUCKETS_PROPERTY: str(context.member_buckets)}
     store.change_lines(MEDICAL, claims.medical, claims.medical_retired, properties, context.delivery)
     store.change_lines(PHARMACY, claims.pharmacy, claims.pharmacy_retired, properties, context.delivery)
