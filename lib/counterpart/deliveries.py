@@ -19,6 +19,7 @@ from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untype
 from pyspark.errors import AnalysisException
 
 from counterpart.errors import DataError
+from counterpart.protocol import TextFiles
 from counterpart.protocol.site import is_address
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _TEXT_ENDINGS = (".csv", ".csv.gz", ".txt")
 _ENDINGS = (".parquet", *_TEXT_ENDINGS)
+
+_ENCODINGS = {"utf-8": "UTF-8", "latin-1": "ISO-8859-1"}
 
 _File = tuple[str, int, int]
 """Address, bytes, modified at."""
@@ -39,22 +42,30 @@ class Delivery:
     fingerprint: str
 
 
-def read_delivery(spark: SparkSession, folder: str, wanted: Mapping[str, bool], separator: str = ",") -> Delivery:
+def read_delivery(
+    spark: SparkSession,
+    folder: str,
+    wanted: Mapping[str, bool],
+    separator: str = ",",
+    files: Mapping[str, TextFiles] | None = None,
+) -> Delivery:
     """The raw tables of a folder; `wanted` says which must be there. Text files come as text, as they are.
 
+    `files` says by table how text files are written, where not with the separator and otherwise as usual.
     DataError if the folder or a table is missing, lies there twice, or a file cannot be read.
     """
     entries = _entries(spark, absolute(folder))
-    files = {table: _files_of(spark, entries, table) for table in wanted}
-    missing = [table for table, is_required in wanted.items() if is_required and not files[table]]
+    lying = {table: _files_of(spark, entries, table) for table in wanted}
+    missing = [table for table, is_required in wanted.items() if is_required and not lying[table]]
     if missing:
         raise DataError(
             f"{folder} lacks {', '.join(missing)}; each must be a folder of Parquet or CSV files, one file "
             f"(<table>.parquet, .csv, .csv.gz, .txt), or numbered ones (<table>_2020.csv)"
         )
-    found = {table: listed for table, listed in files.items() if listed}
+    found = {table: listed for table, listed in lying.items() if listed}
     fingerprint = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
-    tables = {table: _read_files(spark, table, listed, separator) for table, listed in found.items()}
+    usual, written = TextFiles(separator=separator), files or {}
+    tables = {table: _read_files(spark, table, listed, written.get(table, usual)) for table, listed in found.items()}
     return Delivery(tables, fingerprint)
 
 
@@ -104,7 +115,7 @@ def _files_below(spark: SparkSession, address: str) -> Iterator[_File]:
             yield str(status.getPath()), int(status.getLen()), int(status.getModificationTime())
 
 
-def _read_files(spark: SparkSession, table: str, files: Sequence[_File], separator: str) -> DataFrame:
+def _read_files(spark: SparkSession, table: str, files: Sequence[_File], written: TextFiles) -> DataFrame:
     addresses = [address for address, _, _ in files]
     is_parquet = all(address.lower().endswith(".parquet") for address in addresses)
     is_text = all(address.lower().endswith(_TEXT_ENDINGS) for address in addresses)
@@ -116,17 +127,19 @@ def _read_files(spark: SparkSession, table: str, files: Sequence[_File], separat
         if is_parquet:
             # Parts may have gained columns. Without merging, the first part would decide which are read.
             return spark.read.option("mergeSchema", True).parquet(*addresses)
-        return _read_csv(spark, table, addresses, separator)
+        return _read_csv(spark, table, addresses, written)
     except (AnalysisException, Py4JJavaError) as problem:
         raise DataError(f"source table {table} cannot be read: {_condition_of(problem)}") from None
 
 
-def _read_csv(spark: SparkSession, table: str, addresses: list[str], separator: str) -> DataFrame:
+def _read_csv(spark: SparkSession, table: str, addresses: list[str], written: TextFiles) -> DataFrame:
     """Text columns by name: parts may differ in the order of their columns and in which they have."""
     # Only where commas separate are fields quoted: elsewhere a quotation mark is a character like any other.
-    quote = '"' if separator == "," else ""
-    reader = spark.read.option("header", True).option("sep", separator).option("quote", quote)
-    reader = reader.option("escape", '"') if quote else reader
+    usual = '"' if written.separator == "," else ""
+    quote = usual if written.quote is None else written.quote
+    reader = spark.read.option("header", True).option("sep", written.separator).option("quote", quote)
+    reader = reader.option("encoding", _ENCODINGS[written.encoding])
+    reader = reader.option("escape", quote) if quote else reader
     by_heading: dict[tuple[str, ...], list[str]] = {}
     for address in addresses:
         by_heading.setdefault(tuple(reader.csv(address).columns), []).append(address)

@@ -23,6 +23,7 @@ from pyspark.sql import functions as F
 
 from counterpart.deliveries import Delivery, absolute, file_system, read_delivery
 from counterpart.errors import ContractError, DataError
+from counterpart.protocol import TextFiles
 from counterpart.tables import RESULTS, Table, conform
 
 if TYPE_CHECKING:
@@ -221,9 +222,15 @@ class Store:
         finally:
             _delete(self.spark, folder)
 
-    def read_delivery(self, folder: str, wanted: Mapping[str, bool], separator: str = ",") -> Delivery:
+    def read_delivery(
+        self,
+        folder: str,
+        wanted: Mapping[str, bool],
+        separator: str = ",",
+        files: Mapping[str, TextFiles] | None = None,
+    ) -> Delivery:
         """The raw tables of a folder: see `deliveries.read_delivery`."""
-        return read_delivery(self.spark, folder, wanted, separator)
+        return read_delivery(self.spark, folder, wanted, separator, files)
 
     def record(self, result: StageResult, protocol_hash: str, code_version: str) -> None:
         """Mark a stage as finished: from now on its rows may be read and reused."""

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import pytest
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
+from tests.mapped_claims import some_payer, write_some_payer
 from tests.tuva_claims import DELIVERY, raw_claims
 
 from counterpart.codes import decode
+from counterpart.deliveries import read_delivery
 from counterpart.errors import ContractError, ProtocolError
-from counterpart.sources import ClaimsDelivery, IngestContext, build_claims, source_tables
+from counterpart.sources import ClaimsDelivery, IngestContext, Layout, build_claims, source_tables
+from counterpart.sources.mapped import mapped_layout
 from counterpart.tables import CLAIMS_TABLES, INTAKE
 
 pytestmark = pytest.mark.spark
@@ -53,10 +57,15 @@ INTAKE_OF_THE_FIRST = """source         | fate        | rule             | n_row
                          program_roster | quarantined | null_key         | 3"""
 
 
-def build(raw: Mapping[str, DataFrame], delivery: str, existing: Mapping[str, DataFrame] | None = None):
+def build(
+    raw: Mapping[str, DataFrame],
+    delivery: str,
+    existing: Mapping[str, DataFrame] | None = None,
+    layout: str | Layout = "tuva",
+):
     """The delivery; what tests read several times is computed once."""
     context = IngestContext(delivery, RECEIVED_ON, 4, existing or {}, lambda _, rows: rows.localCheckpoint())
-    made = build_claims("tuva", raw, context)
+    made = build_claims(layout, raw, context)
     held = ("enrollment", "medical", "pharmacy", "intake")
     return replace(made, **{name: getattr(made, name).localCheckpoint() for name in held})
 
@@ -285,6 +294,30 @@ def test_no_rows_and_no_roster(raw: dict[str, DataFrame]) -> None:
     frames = [*as_tables(nothing).values(), nothing.quarantine, nothing.intake]
     assert [rows.isEmpty() for rows in frames] == [True] * 7
     assert nothing.intake.columns == list(INTAKE.columns)
+
+
+# --- the same population in other words -----------------------------------------------------------------------------
+
+
+def test_a_mapping_of_a_payers_files_gives_the_same_tables(
+    first: ClaimsDelivery, spark: SparkSession, tmp_path: Path
+) -> None:
+    write_some_payer(tmp_path)
+    layout = mapped_layout(some_payer())
+    files = read_delivery(spark, str(tmp_path), source_tables(layout), layout.separator, layout.files)
+    mapped = build(files.tables, "first", layout=layout)
+    for name, rows in as_tables(mapped).items():
+        assertDataFrameEqual(rows, getattr(first, name))
+    fates = [
+        {(row.source, row.fate, row.rule): row.n_rows for row in made.intake.collect()} for made in (first, mapped)
+    ]
+    ours = {
+        "members": "eligibility",
+        "lines": "medical_claim",
+        "scripts": "pharmacy_claim",
+        "enrolled": "program_roster",
+    }
+    assert {(ours[source], fate, rule): n for (source, fate, rule), n in fates[1].items()} == fates[0]
 
 
 # --- what is not there ------------------------------------------------------------------------------------------------

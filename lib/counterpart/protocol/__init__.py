@@ -1,6 +1,7 @@
 """The study document and the site document: YAML in, frozen and checked models out. No Spark here."""
 
-from counterpart.protocol.document import content_hash, load_site, load_study, read_section
+from counterpart.protocol.document import content_hash, load_mapping, load_site, load_study, read_section
+from counterpart.protocol.mapping import SourceMapping, TextFiles
 from counterpart.protocol.matching import Matching, StudyMatching
 from counterpart.protocol.references import code_set_folders
 from counterpart.protocol.site import Site, Source, SparkSettings
@@ -46,13 +47,16 @@ __all__ = [
     "Scoring",
     "Site",
     "Source",
+    "SourceMapping",
     "SparkSettings",
     "Study",
     "StudyMatching",
+    "TextFiles",
     "TreatedArm",
     "Window",
     "code_set_folders",
     "content_hash",
+    "load_mapping",
     "load_site",
     "load_study",
     "read_section",

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from counterpart.errors import ProtocolError
+from counterpart.protocol.mapping import SourceMapping
 from counterpart.protocol.references import code_set_names, unknown_references
 from counterpart.protocol.section import NAME, Section
 from counterpart.protocol.site import Site
@@ -75,12 +76,17 @@ def load_study(path: Path) -> Study:
 
     That events and code sets exist is part of it; what is in their files is for `counterpart.codes` to read.
     """
-    return _load(path, Study, code_set_names(path))
+    return _load(path, Study, "study", code_set_names(path))
 
 
 def load_site(path: Path) -> Site:
     """The site in a YAML file. ProtocolError with all problems if it is not one."""
-    return _load(path, Site, None)
+    return _load(path, Site, "site")
+
+
+def load_mapping(path: Path) -> SourceMapping:
+    """The mapping in a YAML file. ProtocolError with all problems if it is not one."""
+    return _load(path, SourceMapping, "mapping")
 
 
 def read_section(content: dict[str, Any], model: type[Document], name: str) -> Document:
@@ -98,8 +104,8 @@ def content_hash(section: BaseModel | dict[str, Any] | list[Any] | str) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def _load(path: Path, model: type[Document], code_sets: Collection[str] | None) -> Document:
-    content, problems = _read(path, model.__name__.lower())
+def _load(path: Path, model: type[Document], kind: str, code_sets: Collection[str] | None = None) -> Document:
+    content, problems = _read(path, kind)
     loaded: Document | None = None
     try:
         loaded = model.model_validate(content)

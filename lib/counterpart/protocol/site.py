@@ -31,10 +31,21 @@ SparkValue = Annotated[str, BeforeValidator(_as_spark_reads)]
 
 
 class Source(Section):
-    """Raw claims. `path` is a folder; relative paths are relative to the folder the command runs in."""
+    """Raw claims. `path` is a folder; relative paths are relative to the folder the command runs in.
 
-    layout: Literal["tuva", "desynpuf", "omop"]
+    The layout `mapping` is what the document `mapping` says of the columns.
+    """
+
+    layout: Literal["tuva", "desynpuf", "omop", "mapping"]
     path: Text
+    mapping: Text | None = None
+
+    def contradictions(self) -> Iterator[Problem]:
+        """A mapping without its document, or the document beside another layout."""
+        if self.layout == "mapping" and self.mapping is None:
+            yield ("mapping",), "is missing: layout mapping needs the path of a mapping document (YAML)"
+        if self.layout != "mapping" and self.mapping is not None:
+            yield ("mapping",), f"is not read: the layout is {self.layout}; write layout: mapping"
 
 
 class SparkSettings(Section):

@@ -20,7 +20,7 @@ the named Columns of a form (`layout`). See docs/layouts.md.
 """
 
 from counterpart.sources.accounts import IngestContext
-from counterpart.sources.delivery import LAYOUTS, ClaimsDelivery, build_claims, separator_of, source_tables
+from counterpart.sources.delivery import LAYOUTS, ClaimsDelivery, build_claims, layout_of, source_tables
 from counterpart.sources.layout import Layout, Source
 
 __all__ = [
@@ -30,6 +30,6 @@ __all__ = [
     "Layout",
     "Source",
     "build_claims",
-    "separator_of",
+    "layout_of",
     "source_tables",
 ]

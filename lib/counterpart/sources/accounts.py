@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from counterpart.sources.fields import quoted
 from counterpart.tables import INTAKE, QUARANTINE, conform
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def fate(*cases: tuple[Column, str, str | Column]) -> list[Column]:
 
 def row_as_json(columns: Iterable[str], is_wanted: Column) -> Column:
     """The source row as JSON, only where it may be needed."""
-    return F.when(is_wanted, F.to_json(F.struct(*columns)))
+    return F.when(is_wanted, F.to_json(F.struct(*(quoted(name) for name in columns))))
 
 
 def label_lookup(name: str, rows: DataFrame) -> DataFrame:

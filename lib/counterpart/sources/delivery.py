@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from counterpart.errors import ProtocolError
+from counterpart.protocol import Source as SiteSource
+from counterpart.protocol import load_mapping
 from counterpart.sources.accounts import IngestContext, label_lookup, select_quarantined, summarise_fates
 from counterpart.sources.ancestors import label_ancestors, select_ancestors
 from counterpart.sources.claims import ClaimsTable, build_final_lines
 from counterpart.sources.desynpuf import DESYNPUF
 from counterpart.sources.eligibility import build_cover
 from counterpart.sources.layout import MEDICAL_FORM, PHARMACY_FORM, Layout, Source, check_columns, spell_columns
+from counterpart.sources.mapped import mapped_layout
 from counterpart.sources.omop import OMOP
 from counterpart.sources.roster import label_enrolments, select_program
 from counterpart.sources.tuva import TUVA
@@ -25,6 +28,10 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 LAYOUTS: Mapping[str, Layout] = {layout.name: layout for layout in (TUVA, DESYNPUF, OMOP)}
+
+
+# Stands for a kind of table of which none is delivered: no rows.
+NOTHING = Source("(nothing)", lambda _: {}, required=("nothing",))
 
 
 @dataclass(frozen=True)
@@ -43,36 +50,43 @@ class ClaimsDelivery:
     intake: DataFrame
 
 
-def find_layout(name: str) -> Layout:
+def layout_of(source: SiteSource) -> Layout:
+    """The layout of a site's source. ProtocolError with all problems of its mapping document."""
+    if source.mapping is not None:
+        return mapped_layout(load_mapping(Path(source.mapping)))
+    return find_layout(source.layout)
+
+
+def find_layout(name: str | Layout) -> Layout:
     """A layout by name; ProtocolError for an unknown one."""
+    if isinstance(name, Layout):
+        return name
     if name not in LAYOUTS:
         raise ProtocolError(f"source.layout is {name!r}; known layouts are {', '.join(sorted(LAYOUTS))}")
     return LAYOUTS[name]
 
 
-def separator_of(layout_name: str) -> str:
-    """What stands between the fields of a layout's text files."""
-    return find_layout(layout_name).separator
-
-
-def source_tables(layout_name: str) -> dict[str, bool]:
+def source_tables(layout_name: str | Layout) -> dict[str, bool]:
     """The tables of a layout, and whether each must be there."""
     return {source.name: not source.may_be_absent for source in find_layout(layout_name).sources}
 
 
-def build_claims(layout_name: str, raw: Mapping[str, DataFrame], context: IngestContext) -> ClaimsDelivery:
+def build_claims(layout_name: str | Layout, raw: Mapping[str, DataFrame], context: IngestContext) -> ClaimsDelivery:
     """Raw frames by source table -> the claims tables and the accounts. ContractError for missing tables or columns."""
     layout = find_layout(layout_name)
     raw = spell_columns(layout, raw)
     check_columns(layout, raw)
-    raw = layout.prepare(raw)
+    raw = {**layout.prepare(raw), NOTHING.name: _no_rows(raw)}
     cover = build_cover(layout.eligibility, raw, context)
-    medical_sources = tuple(source for source in layout.medical if source.name in raw)
+    medical_sources, pharmacy_sources, rosters = (
+        tuple(source for source in sources if source.name in raw) or (NOTHING,)
+        for sources in (layout.medical, layout.pharmacy, layout.roster)
+    )
     medical_table = ClaimsTable(MEDICAL, MEDICAL_FORM, medical_sources, "service_date", layout.has_claim_rows)
-    pharmacy_table = ClaimsTable(PHARMACY, PHARMACY_FORM, layout.pharmacy, "dispensing_date")
+    pharmacy_table = ClaimsTable(PHARMACY, PHARMACY_FORM, pharmacy_sources, "dispensing_date")
     medical = build_final_lines(medical_table, raw, cover.members, context)
     pharmacy = build_final_lines(pharmacy_table, raw, cover.members, context)
-    enrolments = label_enrolments(layout.roster, _roster_rows(layout.roster, raw, cover.members), context)
+    enrolments = label_enrolments(rosters, raw, context)
     labelled = [cover.rows, medical.rows, pharmacy.rows, enrolments.filter("is_new = 1")]
     labelled += [label_lookup(lookup.name, raw[lookup.name]) for lookup in layout.lookups if lookup.name in raw]
     ancestors = None
@@ -93,9 +107,6 @@ def build_claims(layout_name: str, raw: Mapping[str, DataFrame], context: Ingest
     )
 
 
-def _roster_rows(roster: Source, raw: Mapping[str, DataFrame], members: DataFrame) -> DataFrame:
-    """The roster as delivered; without one, no rows of its required columns."""
-    if roster.name in raw:
-        return raw[roster.name]
-    nothing = T.StructType([T.StructField(name, T.StringType()) for name in roster.required])
-    return members.sparkSession.createDataFrame([], nothing).select(*(F.col(name) for name in roster.required))
+def _no_rows(raw: Mapping[str, DataFrame]) -> DataFrame:
+    """What stands for a kind of table that is not delivered at all."""
+    return next(iter(raw.values())).limit(0).select(F.lit(None).cast("string").alias("nothing"))

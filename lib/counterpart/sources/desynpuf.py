@@ -11,7 +11,6 @@ The diagnoses of a claim are those of its header and its lines; the admitting di
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
@@ -19,11 +18,12 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Window as W
 from pyspark.sql import functions as F
 
-from counterpart.codes import encode_column, ndc_column
+from counterpart.codes import ndc_column
 from counterpart.sources import fields
-from counterpart.sources.layout import LINE, Layout, Source
+from counterpart.sources.layout import Layout, Source
 from counterpart.sources.states import SSA
 from counterpart.sources.tuva import ROSTER
+from counterpart.sources.wide_lines import told_lines, written_line
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -70,7 +70,7 @@ def read_carrier(raw: DataFrame) -> Row:
         allowed, paid = (fields.cents(raw, f"LINE_{kind}_AMT_{place}") for kind in ("ALOWD_CHRG", "NCH_PMT"))
         return is_told, _line(raw, place, allowed, paid)
 
-    return {**_claim(raw, "professional"), "lines": _lines([line(place) for place in _places(raw, *stems)])}
+    return {**_claim(raw, "professional"), "lines": told_lines([line(place) for place in _places(raw, *stems)])}
 
 
 def read_facility(raw: DataFrame) -> Row:
@@ -80,7 +80,7 @@ def read_facility(raw: DataFrame) -> Row:
         payment = fields.cents(raw, "CLM_PMT_AMT") if place == 1 else F.lit(0)
         return fields.is_given(raw, f"HCPCS_CD_{place}"), _line(raw, place, payment, payment)
 
-    return {**_claim(raw, "institutional"), "lines": _lines([line(place) for place in _places(raw, "HCPCS_CD_")])}
+    return {**_claim(raw, "institutional"), "lines": told_lines([line(place) for place in _places(raw, "HCPCS_CD_")])}
 
 
 def read_fill(raw: DataFrame) -> Row:
@@ -148,30 +148,7 @@ def _diagnoses(raw: DataFrame) -> list[Column]:
 
 
 def _line(raw: DataFrame, place: int, allowed: Column, paid: Column) -> Column:
-    return F.struct(
-        F.lit(place).alias("line_number"),
-        fields.code(raw, f"HCPCS_CD_{place}").alias("code"),
-        allowed.alias("allowed_cents"),
-        paid.alias("paid_cents"),
-    )
-
-
-def _lines(lines: Sequence[tuple[Column, Column]]) -> Column:
-    """(is there anything on it, line) -> the lines that tell something; the first always, for a claim has one."""
-    first, others = lines[0][1], lines[1:]
-    told = F.array_compact(F.array(first, *(F.when(is_told, line) for is_told, line in others)))
-
-    def encoded(line: Column) -> Column:
-        known = {
-            "line_number": line["line_number"],
-            "procedure": encode_column("hcpcs", line["code"]),
-            "modifiers": F.array(),
-            "allowed_cents": line["allowed_cents"],
-            "paid_cents": line["paid_cents"],
-        }
-        return F.struct(*(known.get(name, F.lit(None)).cast(kind).alias(name) for name, kind in LINE.items()))
-
-    return F.transform(told, encoded)
+    return written_line(place, allowed, paid, procedure=fields.code(raw, f"HCPCS_CD_{place}"))
 
 
 _CLAIM = ("DESYNPUF_ID", "CLM_ID", "CLM_FROM_DT", "CLM_THRU_DT")

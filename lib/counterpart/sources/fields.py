@@ -30,6 +30,11 @@ def has_field(raw: DataFrame, name: str) -> bool:
     return name in raw.columns
 
 
+def quoted(name: str) -> str:
+    """A column's name as Spark takes it: a dot in it does not mean a part of a struct."""
+    return f"`{name.replace('`', '``')}`"
+
+
 def text(raw: DataFrame, name: str) -> Column:
     """Text without blanks around it, blank is null. Whole numbers stored as floats lose their `.0`."""
     if not has_field(raw, name):
@@ -37,13 +42,13 @@ def text(raw: DataFrame, name: str) -> Column:
     kind = raw.schema[name].dataType
     if isinstance(kind, T.FractionalType):
         # Ids and codes that went through a float column would read 1.0E7.
-        return F.col(name).try_cast("decimal(38,0)").cast("string")
-    return F.nullif(F.trim(F.col(name).cast("string")), F.lit(""))
+        return F.col(quoted(name)).try_cast("decimal(38,0)").cast("string")
+    return F.nullif(F.trim(F.col(quoted(name)).cast("string")), F.lit(""))
 
 
-def is_given(raw: DataFrame, name: str) -> Column:
-    """Is there anything in the field?"""
-    return text(raw, name).isNotNull()
+def is_given(raw: DataFrame, *names: str) -> Column:
+    """Is there anything in one of the fields?"""
+    return F.coalesce(*(text(raw, name) for name in names), F.lit(None)).isNotNull()
 
 
 def date(raw: DataFrame, name: str) -> Column:
@@ -52,9 +57,9 @@ def date(raw: DataFrame, name: str) -> Column:
         return F.lit(None).cast("date")
     kind = raw.schema[name].dataType
     if isinstance(kind, T.DateType):
-        return F.col(name)
+        return F.col(quoted(name))
     if isinstance(kind, (T.TimestampType, T.TimestampNTZType)):
-        return F.col(name).cast("date")
+        return F.col(quoted(name)).cast("date")
     given = text(raw, name)
     # Spark would read 20200301 as a year.
     return (
@@ -83,7 +88,7 @@ def whole_number(raw: DataFrame, name: str) -> Column:
     if not has_field(raw, name):
         return F.lit(None).cast("int")
     if isinstance(raw.schema[name].dataType, T.IntegralType):
-        return F.col(name).try_cast("int")
+        return F.col(quoted(name)).try_cast("int")
     return text_or_number(raw, name).try_cast("decimal(20,0)").try_cast("int")
 
 
@@ -108,7 +113,7 @@ def text_or_number(raw: DataFrame, name: str) -> Column:
     if not has_field(raw, name):
         return F.lit(None).cast("string")
     is_text = isinstance(raw.schema[name].dataType, T.StringType)
-    return text(raw, name) if is_text else F.col(name)
+    return text(raw, name) if is_text else F.col(quoted(name))
 
 
 def numbered(raw: DataFrame, stem: str) -> list[str]:
@@ -121,7 +126,7 @@ def code(raw: DataFrame, name: str) -> Column:
     """A code as it is written, blanks and all: `encode_column` and `needs_mending` deal with them."""
     if not has_field(raw, name) or isinstance(raw.schema[name].dataType, T.FractionalType):
         return text(raw, name)
-    return F.col(name).cast("string")
+    return F.col(quoted(name)).cast("string")
 
 
 def encode_list(system: str, codes: Sequence[Column]) -> Column:
@@ -147,6 +152,11 @@ def sex(given: Column) -> Column:
     """F, M or U from the usual codings: words, letters, and 1 (male) and 2 (female) as Medicare has them."""
     letter = F.upper(F.substring(given, 1, 1))
     return F.when(letter.isin("M", "1"), "M").when(letter.isin("F", "2"), "F").otherwise("U")
+
+
+def place(given: Column) -> Column:
+    """A place of service: two digits, also where a spreadsheet ate the first."""
+    return F.when(F.length(given) == 1, F.concat(F.lit("0"), given)).otherwise(given)
 
 
 def residence(given: Column, codes: dict[str, str]) -> Column:

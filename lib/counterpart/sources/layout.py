@@ -7,12 +7,13 @@ of a form below. Rules, versions, spans and accounts are the same for all layout
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
 from counterpart.errors import ContractError
+from counterpart.protocol import TextFiles
 from counterpart.sources.fields import numbered
 
 if TYPE_CHECKING:
@@ -146,25 +147,28 @@ class Layout:
 
     `has_claim_rows`: a source row of medical claims is a whole claim, not a line. `prepare` gives each source frame the
     columns that its reading takes from other tables, row for row. `ancestors` is a table of OMOP concepts and what is
-    below them. `separator` stands between the fields of text files.
+    below them. `separator` stands between the fields of text files; `files` tells tables that are written otherwise.
+    `content` is the hash of the document that the layout was made from, if it was.
     """
 
     name: str
     eligibility: tuple[Source, ...]
     medical: tuple[Source, ...]
     pharmacy: tuple[Source, ...]
-    roster: Source
+    roster: tuple[Source, ...]
     has_claim_rows: bool = False
     lookups: tuple[Lookup, ...] = ()
     ancestors: Lookup | None = None
     prepare: Callable[[Mapping[str, DataFrame]], Mapping[str, DataFrame]] = _as_they_are
     separator: str = ","
+    files: Mapping[str, TextFiles] = field(default_factory=dict)
+    content: str = ""
 
     @property
     def sources(self) -> tuple[Source | Lookup, ...]:
         """All tables."""
         ancestors = () if self.ancestors is None else (self.ancestors,)
-        return (*self.eligibility, *self.medical, *self.pharmacy, self.roster, *self.lookups, *ancestors)
+        return (*self.eligibility, *self.medical, *self.pharmacy, *self.roster, *self.lookups, *ancestors)
 
 
 def spell_columns(layout: Layout, raw: Mapping[str, DataFrame]) -> dict[str, DataFrame]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pyspark.sql import Window as W
 from pyspark.sql import functions as F
 
-from counterpart.sources.accounts import AS_SENT, KEPT, MERGED, QUARANTINED, IngestContext, fate, row_as_json
+from counterpart.sources.accounts import AS_SENT, KEPT, MERGED, QUARANTINED, IngestContext, fate, row_as_json, stack
 from counterpart.sources.claims import member_key
 from counterpart.sources.layout import ROSTER_FORM, Source
 from counterpart.sources.rules import first_broken, roster_rules
@@ -17,19 +18,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-def label_enrolments(source: Source, raw: DataFrame, context: IngestContext) -> DataFrame:
+def label_enrolments(sources: Sequence[Source], raw: Mapping[str, DataFrame], context: IngestContext) -> DataFrame:
     """Roster row -> the same with `fate`, `rule` and `is_new`, and what the table holds already (`is_new` 0)."""
-    row = source.rows(raw, ROSTER_FORM)
-    row["has_unreadable_date"] = F.coalesce(row["has_unreadable_date"], F.lit(False))
-    rejected_by = first_broken(roster_rules(row))
-    drafts = raw.select(
-        F.lit(source.name).alias("source"),
-        member_key(row["person_id"]).alias("member_key"),
-        *(row[name].alias(name) for name in ("program", "enrolled_on", "left_on")),
-        rejected_by.alias("rejected_by"),
-        row_as_json(source.columns_read(raw), rejected_by.isNotNull()).alias("row_json"),
-        F.lit(1).alias("is_new"),
-    )
+    drafts = stack(_draft(source, raw[source.name]) for source in sources)
     rejected = drafts.filter("rejected_by IS NOT NULL").select(
         "*", *fate((F.lit(True), QUARANTINED, F.col("rejected_by")))
     )
@@ -38,6 +29,21 @@ def label_enrolments(source: Source, raw: DataFrame, context: IngestContext) -> 
         held = context.existing["program"].withColumn("is_new", F.lit(0))
         good = good.unionByName(held, allowMissingColumns=True)
     return context.stage("roster", rejected.unionByName(_label_first(good)))
+
+
+def _draft(source: Source, raw: DataFrame) -> DataFrame:
+    """Source row -> source row, typed, with `rejected_by`."""
+    row = source.rows(raw, ROSTER_FORM)
+    row["has_unreadable_date"] = F.coalesce(row["has_unreadable_date"], F.lit(False))
+    rejected_by = first_broken(roster_rules(row))
+    return raw.select(
+        F.lit(source.name).alias("source"),
+        member_key(row["person_id"]).alias("member_key"),
+        *(row[name].alias(name) for name in ("program", "enrolled_on", "left_on")),
+        rejected_by.alias("rejected_by"),
+        row_as_json(source.columns_read(raw), rejected_by.isNotNull()).alias("row_json"),
+        F.lit(1).alias("is_new"),
+    )
 
 
 def _label_first(enrolments: DataFrame) -> DataFrame:

@@ -38,13 +38,17 @@ def claim_rules(
 
 
 def cover_rules(row: Mapping[str, Column]) -> dict[str, Column]:
-    """The rules of an eligibility row. Cover may begin or end in the future: insurers enrol ahead."""
-    start, end = row["start_date"], row["end_date"]
+    """The rules of an eligibility row. Cover may begin or end in the future: insurers enrol ahead.
+
+    A row without medical cover is judged by its pharmacy cover.
+    """
+    start = F.coalesce(row["start_date"], row["pharmacy_start_date"])
+    end = F.coalesce(row["end_date"], row["pharmacy_end_date"])
     return {
         "null_key": row["person_id"].isNull()
-        | (start.isNull() & ~row["is_without_cover"] & ~row["has_unreadable_date"]),
+        | (row["start_date"].isNull() & ~row["is_without_cover"] & ~row["has_unreadable_date"]),
         "impossible_date": row["has_unreadable_date"] | (start < F.lit(EARLIEST_DATE)) | (row["birth_date"] > end),
-        "reversed_span": start > end,
+        "reversed_span": (start > end) | (row["pharmacy_start_date"] > row["pharmacy_end_date"]),
         "unknown_member": row["is_unknown"],
     }
 

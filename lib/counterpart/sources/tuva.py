@@ -65,7 +65,7 @@ def read_medical(raw: DataFrame) -> Row:
         "procedure": encode_column("hcpcs", codes[0]),
         "modifiers": fields.present(F.array(*(F.upper(fields.text(raw, name)) for name in _MODIFIERS))),
         "revenue": encode_column("revenue", codes[1]),
-        "place": _two_digits(fields.text(raw, "place_of_service_code")),
+        "place": fields.place(fields.text(raw, "place_of_service_code")),
         "bill_type": fields.text(raw, "bill_type_code"),
         "specialty": F.upper(fields.text(raw, "rendering_specialty")),
         "diagnoses": _read_diagnoses(raw, codes[2:], start),
@@ -122,19 +122,17 @@ def _read_diagnoses(raw: DataFrame, codes: Sequence[Column], service_date: Colum
     return F.when(is_icd9, fields.encode_list("icd9cm", codes)).otherwise(fields.encode_list("icd10cm", codes))
 
 
-def _two_digits(place: Column) -> Column:
-    return F.when(F.length(place) == 1, F.concat(F.lit("0"), place)).otherwise(place)
-
-
 _AMOUNTS = ("paid_amount", "allowed_amount")
 _WHEN_SENT = ("charge_amount", "paid_date", "file_date")
 
-ROSTER = Source(
-    "program_roster",
-    read_roster,
-    required=("person_id", "program", "enrolled_on"),
-    optional=("left_on",),
-    may_be_absent=True,
+ROSTER = (
+    Source(
+        "program_roster",
+        read_roster,
+        required=("person_id", "program", "enrolled_on"),
+        optional=("left_on",),
+        may_be_absent=True,
+    ),
 )
 """The roster of a program: a table of our own, the same beside every layout."""
 

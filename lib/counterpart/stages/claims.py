@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from counterpart.errors import DataError, ProtocolError
 from counterpart.protocol import Site, content_hash
-from counterpart.sources import ClaimsDelivery, IngestContext, build_claims, separator_of, source_tables
+from counterpart.sources import ClaimsDelivery, IngestContext, build_claims, layout_of, source_tables
 from counterpart.stages.context import Progress, code_version
 from counterpart.store import Delivery, StageResult, Store
 from counterpart.tables import CONCEPT_ANCESTORS, ENROLLMENT, INTAKE, MEDICAL, MEMBERS, PHARMACY, PROGRAM, QUARANTINE
@@ -45,8 +45,10 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
         raise ProtocolError(
             "the site document has no section `source`; it names the layout and the folder of the claims"
         )
-    delivered = store.read_delivery(source.path, source_tables(source.layout), separator_of(source.layout))
-    delivery = content_hash({"files": delivered.fingerprint, "layout": source.layout, "code": code_version(_ROOMS)})
+    layout = layout_of(source)
+    delivered = store.read_delivery(source.path, source_tables(layout), layout.separator, layout.files)
+    read_as = {"layout": layout.name, "mapping": layout.content, "code": code_version(_ROOMS)}
+    delivery = content_hash({"files": delivered.fingerprint, **read_as})
     if delivery in store.finished([delivery]):
         progress.note(f"ingest: reused, this delivery is in the tables already (key {delivery})")
         return IngestReport(delivery, True, _read_intake(store, delivery))
@@ -59,7 +61,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
             existing={table.name: store.read(table) for table in _CLAIMS if store.exists(table)},
             stage=stage,
         )
-        claims = build_claims(source.layout, delivered.tables, context)
+        claims = build_claims(layout, delivered.tables, context)
         intake = _account(store, claims, delivery, site, n_rows)
         _write_claims(store, claims, context)
         _record(store, delivery, delivered)

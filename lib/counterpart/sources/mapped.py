@@ -1,0 +1,225 @@
+"""A mapping document -> a layout, as one in Python is: rules, versions, spans and accounts are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial, reduce
+from operator import or_
+from typing import TYPE_CHECKING, TypeVar
+
+from pyspark.sql import functions as F
+
+from counterpart.codes import encode_column, ndc_column
+from counterpart.protocol import TextFiles, content_hash
+from counterpart.protocol.mapped_fields import DateField
+from counterpart.protocol.mapping import (
+    ClaimsTable,
+    EligibilityTable,
+    Lines,
+    MappedTable,
+    MedicalTable,
+    PharmacyTable,
+    RosterTable,
+    columns_of,
+)
+from counterpart.sources import fields, mapped_diagnoses
+from counterpart.sources.layout import Layout, Source
+from counterpart.sources.mapped_row import MappedRow
+from counterpart.sources.states import LETTERS_OR_NAMES
+from counterpart.sources.tuva import OPEN_END, ROSTER
+from counterpart.sources.wide_lines import told_lines, written_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyspark.sql import Column, DataFrame
+
+    from counterpart.protocol import SourceMapping
+
+    Row = dict[str, Column]
+
+AnyTable = TypeVar("AnyTable", bound=MappedTable)
+
+_CLAIM_TYPES = ("professional", "institutional", "dme", "other")
+
+
+def mapped_layout(document: SourceMapping) -> Layout:
+    """The layout that the document describes. Every column that it names must be there."""
+
+    def sources(tables: Mapping[str, AnyTable], read: Callable[[MappedRow, AnyTable], Row]) -> tuple[Source, ...]:
+        return tuple(_source(name, table, read, document) for name, table in tables.items())
+
+    return Layout(
+        name=document.name,
+        eligibility=sources(document.eligibility, read_cover),
+        medical=sources(document.medical, read_medical),
+        pharmacy=sources(document.pharmacy, read_pharmacy),
+        roster=sources(document.roster, read_roster) or ROSTER,
+        has_claim_rows=any(table.lines is not None for table in document.medical.values()),
+        lookups=mapped_diagnoses.lookups(document),
+        prepare=partial(mapped_diagnoses.add_diagnoses, document=document),
+        files=_files(document),
+        content=content_hash(document),
+    )
+
+
+def _source(name: str, table: AnyTable, read: Callable[[MappedRow, AnyTable], Row], document: SourceMapping) -> Source:
+    def reading(raw: DataFrame) -> Row:
+        return read(MappedRow(raw, document), table)
+
+    return Source(name, reading, required=columns_of(table), may_be_absent=table.may_be_absent)
+
+
+def _files(document: SourceMapping) -> dict[str, TextFiles]:
+    written = {name: table.files or document.files for _, name, table in document.tables()}
+    for table in document.medical.values():
+        if table.diagnoses is not None and table.diagnoses.table:
+            written[table.diagnoses.table] = table.diagnoses.files or document.files
+    return written
+
+
+def read_cover(row: MappedRow, table: EligibilityTable) -> Row:
+    """A span of cover, or without a start who somebody is."""
+    start, end = row.day(table.start_date), _open(row.day(table.end_date))
+    has_medical, has_pharmacy = row.flag(table.medical), row.flag(table.pharmacy)
+    pharmacy_start, pharmacy_end = start, end
+    if table.pharmacy_start_date is not None:
+        pharmacy_start, pharmacy_end = row.day(table.pharmacy_start_date), _open(row.day(table.pharmacy_end_date))
+    birth = row.day(table.birth_date)
+    is_without_cover = F.lit(True)
+    if table.start_date is not None:
+        # A span of pharmacy alone covers no day of medical; one of which the start is missing says nothing.
+        is_without_cover = ~has_medical & (pharmacy_start.isNotNull() | ~has_pharmacy)
+    dates = (table.birth_date, table.death_date, table.known_from, table.start_date, table.end_date)
+    return {
+        "person_id": row.text(table.person_id),
+        "birth_date": birth,
+        "sex": _sex(row, table),
+        "death_date": row.day(table.death_date),
+        "state": fields.residence(row.text(table.state), LETTERS_OR_NAMES),
+        "known_from": F.coalesce(row.day(table.known_from), start, birth),
+        "start_date": F.when(has_medical, start),
+        "end_date": F.when(has_medical & start.isNotNull(), end),
+        "pharmacy_start_date": F.when(has_pharmacy, pharmacy_start),
+        "pharmacy_end_date": F.when(has_pharmacy & pharmacy_start.isNotNull(), pharmacy_end),
+        "is_without_cover": is_without_cover,
+        "has_unreadable_date": row.has_unreadable_day(*dates, table.pharmacy_start_date, table.pharmacy_end_date),
+    }
+
+
+def read_medical(row: MappedRow, table: MedicalTable) -> Row:
+    """A claim line, or with `lines` a whole claim."""
+    start = row.day(table.service_date)
+    codes = [*row.codes(table.procedure), *row.codes(table.revenue)]
+    if table.lines is not None:
+        codes = row.codes_of(*table.lines.procedure, *table.lines.revenue)
+    diagnoses, written = mapped_diagnoses.read_diagnoses(row, table.diagnoses, start)
+    read = {
+        **_claim(row, table),
+        "claim_type": _claim_type(row, table),
+        "service_date": start,
+        "service_end_date": F.coalesce(row.day(table.service_end_date), start),
+        "place": fields.place(row.text(table.place)),
+        "bill_type": row.text(table.bill_type),
+        "specialty": F.upper(row.text(table.specialty)),
+        "diagnoses": diagnoses,
+        "is_mended": fields.needs_mending([*codes, *written]),
+        "has_unreadable_date": _has_unreadable_day(row, table, table.service_date, table.service_end_date),
+    }
+    if table.lines is not None:
+        return read | {"line_number": F.lit(0), "lines": _lines(row, table, table.lines)}
+    modifiers = F.array(*(F.upper(F.trim(code)) for code in row.codes_of(*table.modifiers)))
+    return read | {
+        "line_number": row.whole_number(table.line_number),
+        "procedure": _procedure(row, table),
+        "modifiers": fields.present(modifiers.cast("array<string>")),
+        "revenue": encode_column("revenue", row.code(table.revenue)),
+    }
+
+
+def read_pharmacy(row: MappedRow, table: PharmacyTable) -> Row:
+    """A fill."""
+    dispensed = row.day(table.dispensing_date)
+    return {
+        **_claim(row, table),
+        "line_number": row.whole_number(table.line_number),
+        "service_date": dispensed,
+        "service_end_date": dispensed,
+        "ndc": ndc_column(row.code(table.ndc)),
+        "days_supply": row.whole_number(table.days_supply),
+        "quantity": row.quantity(table.quantity),
+        "is_mended": fields.needs_mending(row.codes(table.ndc)),
+        "has_unreadable_date": _has_unreadable_day(row, table, table.dispensing_date),
+    }
+
+
+def read_roster(row: MappedRow, table: RosterTable) -> Row:
+    """An enrolment in a program."""
+    return {
+        "person_id": row.text(table.person_id),
+        "program": row.text(table.program),
+        "enrolled_on": row.day(table.enrolled_on),
+        "left_on": row.day(table.left_on),
+        "has_unreadable_date": row.has_unreadable_day(table.enrolled_on, table.left_on),
+    }
+
+
+def _claim(row: MappedRow, table: ClaimsTable) -> Row:
+    allowed, paid, charged = (row.cents(getattr(table, name)) for name in ("allowed", "paid", "charged"))
+    told = F.coalesce(F.nullif(paid, F.lit(0)), F.nullif(allowed, F.lit(0)), charged)
+    is_denied = row.claim_flag(table.denied, (allowed == 0) & (paid == 0) & (charged > 0))
+    is_void = row.claim_flag(table.void, F.lit(False))
+    sent_on = F.unix_date(row.day(table.sent_on)) if table.sent_on else row.large_number(table.sequence)
+    return {
+        "person_id": row.text(table.person_id),
+        "claim_id": row.text(table.claim_id),
+        "allowed_cents": allowed,
+        "paid_cents": paid,
+        "paid_on": row.day(table.paid_on),
+        "sent_on": sent_on,
+        # A void is the last word on a line as a denial is: what was said before no longer holds, whatever its amounts.
+        "is_denied": is_denied | is_void,
+        "is_reversal": row.claim_flag(table.reversal, told < 0),
+    }
+
+
+def _has_unreadable_day(row: MappedRow, table: ClaimsTable, *dates: DateField | None) -> Column:
+    return row.has_unreadable_day(*dates, table.paid_on, table.sent_on)
+
+
+def _open(end: Column) -> Column:
+    return F.coalesce(end, F.lit(OPEN_END).cast("date"))
+
+
+def _sex(row: MappedRow, table: EligibilityTable) -> Column:
+    if table.sex is not None and table.sex.values:
+        return F.coalesce(row.listed(table.sex), F.lit("U"))
+    return fields.sex(row.text(table.sex))
+
+
+def _claim_type(row: MappedRow, table: MedicalTable) -> Column:
+    given = F.lower(row.text(table.claim_type))
+    return F.when(given.isin(*_CLAIM_TYPES), given).otherwise("other")
+
+
+def _procedure(row: MappedRow, table: MedicalTable) -> Column:
+    if table.procedure is None:
+        return F.lit(None)
+    system, code = table.procedure.system, row.code(table.procedure)
+    return encode_column(row.listed(system) if system.column else str(system.constant), code)
+
+
+def _lines(row: MappedRow, table: MedicalTable, lines: Lines) -> Column:
+    """The lines of a claim's row. Amounts of the claim stand on its first line, where lines have none of their own."""
+
+    def line(place: int) -> tuple[Column, Column]:
+        codes = {name: columns[place - 1] for name in ("procedure", "revenue") if (columns := getattr(lines, name))}
+        written = dict(zip(codes, row.codes_of(*codes.values()), strict=True))
+        is_told = reduce(or_, (F.trim(code) != "" for code in written.values()))
+        amounts = (
+            row.cents_of(columns[place - 1]) if columns else row.cents(of_claim) if place == 1 else F.lit(0)
+            for columns, of_claim in ((lines.allowed, table.allowed), (lines.paid, table.paid))
+        )
+        return is_told, written_line(place, *amounts, **written)
+
+    return told_lines([line(place) for place in range(1, lines.n_lines + 1)])

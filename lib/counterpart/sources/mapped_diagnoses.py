@@ -1,0 +1,88 @@
+"""Diagnoses of a mapped source: beside the line, or a row each in a table of their own that is joined to the claims."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from counterpart.codes import encode_column
+from counterpart.protocol.mapping import Diagnoses, MedicalTable, columns_of_diagnoses
+from counterpart.sources import fields
+from counterpart.sources.layout import Lookup
+from counterpart.sources.mapped_row import MappedRow
+from counterpart.sources.tuva import FIRST_ICD10_DAY
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    from counterpart.protocol import SourceMapping
+
+_JOINED = "__diagnoses"
+_KEY, _PERSON = "__claim_of_diagnoses", "__person_of_diagnoses"
+
+
+def lookups(document: SourceMapping) -> tuple[Lookup, ...]:
+    """The tables of diagnoses."""
+    return tuple(
+        Lookup(str(diagnoses.table), required=columns_of_diagnoses(diagnoses), may_be_absent=table.may_be_absent)
+        for _, table, diagnoses in _tables(document)
+    )
+
+
+def add_diagnoses(raw: Mapping[str, DataFrame], document: SourceMapping) -> dict[str, DataFrame]:
+    """The frames, those of claims with what a table of diagnoses has for each claim, row for row."""
+    joined = {
+        name: _join(MappedRow(raw[name], document), table, MappedRow(raw[str(diagnoses.table)], document), diagnoses)
+        for name, table, diagnoses in _tables(document)
+        if name in raw and diagnoses.table in raw
+    }
+    return {**raw, **joined}
+
+
+def read_diagnoses(row: MappedRow, diagnoses: Diagnoses | None, service_date: Column) -> tuple[Column, list[Column]]:
+    """ARRAY<BIGINT> of the codes that can be read, each once, in order; and the codes as they are written."""
+    is_before_icd10 = service_date < F.lit(FIRST_ICD10_DAY).cast("date")
+    by_date = F.when(is_before_icd10, "icd9cm").otherwise("icd10cm")
+    if diagnoses is None:
+        return F.lit(None), []
+    if diagnoses.table:
+        if not fields.has_field(row.raw, _JOINED):
+            return F.lit(None), []
+        joined = F.col(_JOINED)
+        codes = F.transform(joined, lambda one: encode_column(F.coalesce(one["system"], by_date), one["code"]))
+        return fields.present(codes), [joined["code"]]
+    written = row.codes_of(*diagnoses.columns)
+    system = F.coalesce(row.listed(diagnoses.system), by_date)
+    is_icd9 = system == "icd9cm"
+    icd9, icd10 = (fields.encode_list(name, written) for name in ("icd9cm", "icd10cm"))
+    return F.when(is_icd9, icd9).otherwise(icd10), written
+
+
+def _tables(document: SourceMapping) -> Iterator[tuple[str, MedicalTable, Diagnoses]]:
+    for name, table in document.medical.items():
+        if table.diagnoses is not None and table.diagnoses.table:
+            yield name, table, table.diagnoses
+
+
+def _join(claims: MappedRow, table: MedicalTable, codes: MappedRow, diagnoses: Diagnoses) -> DataFrame:
+    by_person = diagnoses.person_id is not None
+    one = F.struct(
+        codes.large_number(diagnoses.line_number).alias("line_number"),
+        codes.large_number(diagnoses.position).alias("position"),
+        codes.listed(diagnoses.system).alias("system"),
+        codes.code(diagnoses.code).alias("code"),
+    )
+    keys = {_KEY: codes.text(diagnoses.claim_id)} | ({_PERSON: codes.text(diagnoses.person_id)} if by_person else {})
+    written = codes.raw.select(*(key.alias(name) for name, key in keys.items()), one.alias("one"))
+    # A set, sorted: a diagnosis that two deliveries or two versions of a claim bring is one.
+    of_claim = (
+        written.filter(F.col(_KEY).isNotNull() & F.col("one.code").isNotNull())
+        .groupBy(*keys)
+        .agg(F.array_sort(F.collect_set("one")).alias(_JOINED))
+    )
+    same = claims.text(diagnoses.joined_to or table.claim_id) == F.col(_KEY)
+    if by_person:
+        same &= claims.text(table.person_id) == F.col(_PERSON)
+    return claims.raw.join(of_claim, same, "left")
