@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import Self
 
 from counterpart.codes import CodeLibrary
-from counterpart.disclosure import release_intake
+from counterpart.disclosure import release_explanation, release_intake
 from counterpart.ledger import Ledger, public_address
 from counterpart.progress import TerminalProgress, say
 from counterpart.protocol import Site, Study, code_set_folders, content_hash, load_site, load_study
 from counterpart.report import summarise
 from counterpart.session import build_session
-from counterpart.stages import STAGES, Context, Published, ingest, prepare, publish, run_stages
+from counterpart.stages import STAGES, Context, Published, explain_source, ingest, prepare, publish, run_stages
 from counterpart.store import Store
 
 if TYPE_CHECKING:
@@ -56,6 +56,14 @@ class Application:
         for line in released["lines"]:
             say(line)
         return {"delivery": {"key": done.delivery, "reused": done.is_reused}, "intake": released["rows"]}
+
+    def explain_source(self) -> dict[str, Any]:
+        """Say how the layout reads the site's files, and what the study, if there is one, asks for in vain."""
+        explanation = explain_source(self.store, self.site, self.progress, self.study, self.library)
+        released = release_explanation(explanation)
+        for line in released.pop("lines"):
+            say(line)
+        return {"explanation": released}
 
     def run_stages(self, names: Sequence[str]) -> dict[str, Any]:
         """Run single stages of the study, each after those it needs."""

@@ -139,8 +139,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = _study_command(commands, "run", "ingest, every stage of a study, and the report", _run)
     run.add_argument("--no-ingest", action="store_true", help="take the claims tables as they are")
-    _study_command(
+    ingest = _study_command(
         commands, "ingest", "bring the claims tables up to date with the site's source", _ingest, needs_study=False
+    )
+    ingest.add_argument(
+        "--explain",
+        action="store_true",
+        help="write nothing: say which source column feeds which of ours, and with --study what the study misses",
     )
     for name in STAGE_NAMES:
         _study_command(commands, name, f"the stage {name} of a study", _one_stage)
@@ -159,7 +164,9 @@ def _study_command(
     if needs_study:
         command.add_argument("--study", type=Path, required=True, help="the study document (YAML)")
     else:
-        command.add_argument("--study", type=Path, help="not used; accepted so that all jobs take the same arguments")
+        command.add_argument(
+            "--study", type=Path, help="read with --explain only; accepted so that all jobs take the same arguments"
+        )
     command.add_argument("--site", type=Path, required=True, help="the site document (YAML)")
     command.add_argument("--json", type=Path, metavar="FILE", help="write what a scheduler needs")
     command.add_argument(
@@ -272,10 +279,15 @@ def _synth(chosen: argparse.Namespace) -> dict[str, Any]:
 
 def _open(site: Path, study: Path | None) -> Application:
     """The documents first: what is wrong in either is told at once, before Spark is even imported."""
-    from counterpart.protocol import load_site, load_study
+    from counterpart.protocol import load_mapping, load_site, load_study
+
+    def load_source(path: Path) -> None:
+        source = load_site(path).source
+        if source is not None and source.mapping is not None:
+            load_mapping(Path(source.mapping))
 
     problems = []
-    for load, path in ((load_site, site), (load_study, study)):
+    for load, path in ((load_source, site), (load_study, study)):
         try:
             if path is not None:
                 load(path)
@@ -289,6 +301,9 @@ def _open(site: Path, study: Path | None) -> Application:
 
 
 def _ingest(chosen: argparse.Namespace) -> dict[str, Any]:
+    if chosen.explain:
+        with _open(chosen.site, chosen.study) as application:
+            return application.explain_source()
     with _open(chosen.site, None) as application:
         return application.ingest(chosen.received_on)
 

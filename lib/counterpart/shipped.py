@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def shipped_conf() -> Path:
-    """The folder with `studies/`, `codesets/`, `sites/` and `mappings/`: inside the wheel's package, else the checkout's `conf`."""
+    """The folder of studies, code sets, sites and mappings: inside the wheel's package, else the checkout's `conf`."""
     package = Path(__file__).resolve().parent
     in_wheel = package / "conf"
     return in_wheel if in_wheel.is_dir() else package.parents[1] / "conf"

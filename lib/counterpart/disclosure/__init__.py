@@ -4,8 +4,9 @@ Nothing leaves with a member id, a date of one person, or a count of people or e
 suppression policy), nor with numbers from which such a count follows by adding and subtracting: see docs/disclosure.md.
 """
 
+from counterpart.disclosure.explanation import release_explanation
 from counterpart.disclosure.release import release, release_intake
 from counterpart.disclosure.results import StudyResults
 from counterpart.disclosure.text import safe_text
 
-__all__ = ["StudyResults", "release", "release_intake", "safe_text"]
+__all__ = ["StudyResults", "release", "release_explanation", "release_intake", "safe_text"]

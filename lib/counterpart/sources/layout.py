@@ -117,8 +117,7 @@ class Source:
 
     def columns_read(self, raw: DataFrame) -> list[str]:
         """The columns of a frame that this source reads; nothing else of a row is ever kept, in quarantine neither."""
-        named = [name for name in (*self.required, *self.optional) if name in raw.columns]
-        return named + [name for stem in self.numbered for name in numbered(raw, stem)]
+        return columns_read(self, raw)
 
     def rows(self, raw: DataFrame, form: Mapping[str, str]) -> dict[str, Column]:
         """Every column of a form, typed; what the layout does not know is null, or false."""
@@ -171,6 +170,17 @@ class Layout:
         return (*self.eligibility, *self.medical, *self.pharmacy, *self.roster, *self.lookups, *ancestors)
 
 
+def columns_needed(source: Source | Lookup) -> list[str]:
+    """The columns that must be there."""
+    return [*source.required, *(f"{stem}1" for stem in source.numbered)]
+
+
+def columns_read(source: Source | Lookup, raw: DataFrame) -> list[str]:
+    """The columns of a frame that are read."""
+    named = [name for name in (*source.required, *source.optional) if name in raw.columns]
+    return named + [name for stem in source.numbered for name in numbered(raw, stem)]
+
+
 def spell_columns(layout: Layout, raw: Mapping[str, DataFrame]) -> dict[str, DataFrame]:
     """The frames with columns named as the layout spells them: capitals do not matter in a source."""
     return {source.name: _spelled(source, raw[source.name]) for source in layout.sources if source.name in raw}
@@ -202,8 +212,7 @@ def _problem_of(source: Source | Lookup, raw: Mapping[str, DataFrame]) -> str | 
             else f"table {source.name} is missing (found {', '.join(sorted(raw)) or 'none'})"
         )
     found = raw[source.name].columns
-    needed = (*source.required, *(f"{stem}1" for stem in source.numbered))
-    missing = [name for name in needed if name not in found]
+    missing = [name for name in columns_needed(source) if name not in found]
     if not missing:
         return None
     return f"table {source.name} lacks {', '.join(missing)} (found {', '.join(found)})"

@@ -2,6 +2,7 @@
 
 from counterpart.stages.claims import IngestReport, ingest
 from counterpart.stages.context import Context
+from counterpart.stages.explain import explain_source
 from counterpart.stages.publish import Published, publish
 from counterpart.stages.run import StageRun, prepare, run_stages
 from counterpart.stages.study import STAGES
@@ -12,6 +13,7 @@ __all__ = [
     "IngestReport",
     "Published",
     "StageRun",
+    "explain_source",
     "ingest",
     "prepare",
     "publish",

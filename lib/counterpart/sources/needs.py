@@ -1,0 +1,108 @@
+"""What a study asks of the claims, by the columns that can answer: which criterion, covariate or outcome needs what."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from counterpart.codes import SYSTEMS, CodeLibrary, CodeSet
+from counterpart.protocol import ALL_CLAIMS, Clause, Exclusion, History, RosterIndex, Study
+
+# Where a code of a system stands. Systems that are not here are read by nothing.
+_COLUMN_OF = {
+    "hcpcs": "medical.procedure",
+    "revenue": "medical.revenue",
+    "place": "medical.place",
+    "icd10cm": "medical.diagnoses",
+    "icd9cm": "medical.diagnoses",
+    "ndc": "pharmacy.ndc",
+    "omop": "medical.concepts",
+}
+_NAMES = {number: name for name, number in SYSTEMS.items()}
+
+
+@dataclass(frozen=True)
+class Lack:
+    """What claims cannot tell: the criterion, covariate or outcome, the `columns` it asks for in vain, and so what."""
+
+    used_by: str
+    columns: tuple[str, ...]
+    effect: str
+
+
+def find_lacks(study: Study, library: CodeLibrary, given: Collection[str]) -> list[Lack]:
+    """Everything the study asks for that the columns `given` ("medical.procedure", "roster.program") cannot answer."""
+    return [*_plain_lacks(study, given), *_event_lacks(study, library, given)]
+
+
+def _plain_lacks(study: Study, given: Collection[str]) -> Iterator[Lack]:
+    cohort = study.cohort
+    asked = [
+        ("criterion known_member", "eligibility.birth_date", "nobody is eligible without a date of birth"),
+        ("criterion enrolled_on_index_date", "eligibility.start_date", "nobody has cover"),
+        ("criterion alive_on_index_date", "eligibility.death_date", "deaths are not seen; end of cover ends follow-up"),
+        ("covariate sex", "eligibility.sex", "everybody's sex is unknown"),
+        ("covariate region", "eligibility.state", "everybody's region is unknown"),
+    ]
+    if "pharmacy" in cohort.enrollment.benefits:
+        asked.append(
+            ("criterion enrolled_on_index_date", "eligibility.pharmacy_start_date", "nobody has pharmacy cover")
+        )
+    if isinstance(cohort.treated.index, RosterIndex):
+        asked.append(("treated arm", "roster.program", "nobody is treated"))
+    asked += [
+        (f"covariate {flag.covariate_name}", "medical.allowed_cents", "every amount is missing")
+        for flag in study.covariates.events
+        if flag.kind == "cents"
+    ]
+    return (Lack(used_by, (column,), effect) for used_by, column, effect in asked if column not in given)
+
+
+def _event_lacks(study: Study, library: CodeLibrary, given: Collection[str]) -> Iterator[Lack]:
+    for used_by, event in _events(study):
+        clauses = () if event == ALL_CLAIMS else study.clauses_of(event)
+        missing = {clause: _missing(clause, library, given) for clause in clauses}
+        columns = tuple(sorted({column for lost, _ in missing.values() for column in lost}))
+        if columns:
+            is_seen = any(may_show for _, may_show in missing.values())
+            yield Lack(
+                used_by, columns, f"event {event} is seen in part" if is_seen else f"event {event} is never seen"
+            )
+
+
+def _missing(clause: Clause, library: CodeLibrary, given: Collection[str]) -> tuple[set[str], bool]:
+    """The columns a clause asks for in vain, and whether a line can show it all the same."""
+    shown_by = _columns_of(library[clause.codes])
+    lost = shown_by - set(given)
+    may_show = bool(shown_by & set(given))
+    if clause.diagnosis:
+        of_diagnosis = _columns_of(library[clause.diagnosis])
+        lost |= of_diagnosis - set(given)
+        may_show = may_show and bool(of_diagnosis & set(given))
+    if clause.therapist and not {"medical.specialty", "medical.modifiers"} & set(given):
+        lost |= {"medical.specialty", "medical.modifiers"}
+        may_show = False
+    if clause.in_person and not {"medical.place", "medical.modifiers"} & set(given):
+        lost |= {"medical.place", "medical.modifiers"}
+    return lost, may_show
+
+
+def _columns_of(code_set: CodeSet) -> set[str]:
+    codes = [code_range.low for code_range in (*code_set.ranges, *code_set.ancestors)]
+    systems = {_NAMES[code >> 56] for code in codes}
+    return {_COLUMN_OF.get(system, f"codes of {system}") for system in systems}
+
+
+def _events(study: Study) -> Iterator[tuple[str, str]]:
+    """Who asks for which event, in the order of the document."""
+    cohort = study.cohort
+    if not isinstance(cohort.treated.index, RosterIndex):
+        yield "treated arm", cohort.treated.index.event
+    yield "comparator arm", cohort.comparator.index.event
+    rules: tuple[History | Exclusion, ...] = (*cohort.history, *cohort.exclusions)
+    yield from ((f"criterion {rule.name}", rule.event) for rule in rules)
+    if study.covariates.charlson:
+        yield "covariate charlson_index", "charlson_mi"
+    yield from ((f"covariate {flag.covariate_name}", flag.event) for flag in study.covariates.events)
+    for outcome in study.outcomes.outcomes:
+        yield from ((f"outcome {outcome.name}", event) for event in outcome.events)
