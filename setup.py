@@ -1,4 +1,4 @@
-"""The package: `lib/` as counterpart, with `conf/` (studies, code sets, sites) inside it."""
+"""The package: `lib/` as counterpart, with `conf/` (studies, code sets, sites, mappings) inside it."""
 
 import ast
 import sys

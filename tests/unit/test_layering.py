@@ -69,6 +69,8 @@ DOORS: dict[tuple[str, str], str] = {
     ("matching.plan", "_tell"): "one row",
     ("matching.distributed", "_count"): "one row",
     ("matching.balance_frame", "_refuse"): "one row, and a count",
+    ("sources.lineage", "_constants"): "one row of constants",
+    ("stages.explain", "explain_source"): "source columns x 3 formats",
     ("stages.claims", "ingest"): "a count per source table",
     ("stages.claims", "_account"): "sources x fates x rules of one delivery",
     ("stages.claims", "_read_intake"): "sources x fates x rules of one delivery",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,11 +107,20 @@ def _lines(document: Mapping[str, Any]) -> list[str]:
     lines = [f"Layout {document['layout']}: formats and empty fields of {sampled}"]
     for table in document["tables"]:
         lines += ["", *_lines_of(table)]
+    lines += ["", *_fed_by_no_table(document["tables"])]
     if "lacks" in document:
         lines += ["", f"Study {document['study']}: what the claims cannot tell"]
         lines += [f"  {lack['used_by']}: {', '.join(lack['columns'])}; {lack['effect']}" for lack in document["lacks"]]
         lines += [] if document["lacks"] else ["  nothing: every criterion, covariate and outcome has its columns"]
     return lines
+
+
+def _fed_by_no_table(tables: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Our columns that no table of a kind feeds, a line a kind."""
+    for kind in dict.fromkeys(table["kind"] for table in tables):
+        nothing = [set(table["fed_by_nothing"]) for table in tables if table["kind"] == kind and table["delivered"]]
+        if nothing and (by_none := set.intersection(*nothing)):
+            yield f"No table of {kind} feeds {', '.join(sorted(by_none))}"
 
 
 def _lines_of(table: Mapping[str, Any]) -> list[str]:
@@ -120,7 +129,7 @@ def _lines_of(table: Mapping[str, Any]) -> list[str]:
         needed = f"; ingest needs it, with {', '.join(table['missing'])}" if table["missing"] else ""
         return [f"{title}: not delivered{needed}"]
     rows = [
-        (column["name"], ", ".join(column["formats"]) or "-", _percent(column["share_empty"]), _goes_to(column))
+        (column["name"], " or ".join(column["formats"]) or "-", _percent(column["share_empty"]), _goes_to(column))
         for column in table["columns"]
     ]
     widths = [max(len(row[place]) for row in [_HEADING, *rows]) for place in range(3)]

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from copy import deepcopy
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -247,9 +247,19 @@ def _known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
 def _sections_at(model: type[BaseModel], path: tuple[Any, ...]) -> list[type[BaseModel]]:
     """The kinds of section that can stand at the path. Positions and names in a list or map do not change the kind."""
     sections = [model]
+    is_name = False  # in a map of sections, whatever it is: a table may be called as a key is
     for part in path:
+        if is_name:
+            is_name = False
+            continue
+        is_name = any(_is_map(section, part) for section in sections)
         sections = [found for section in sections for found in _sections_below(section, part)]
     return sections
+
+
+def _is_map(section: type[BaseModel], part: Any) -> bool:
+    field = section.model_fields.get(str(part))
+    return field is not None and get_origin(field.annotation) is dict
 
 
 def _sections_below(section: type[BaseModel], part: Any) -> Iterator[type[BaseModel]]:

@@ -1,6 +1,7 @@
 """How the fields of a source are written: 72148 and 99213 are both 99999, M54.5 is A99.9. No value is in it.
 
-Digits are 9, capitals A, small letters a; five letters or more in a row are A+ or a+ (nobody's name shows its length).
+Digits are 9, capitals A, small letters a; two small letters or four capitals and more in a row are a+ and A+: a name
+does not show its length.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def survey_formats(raw: Mapping[str, DataFrame]) -> DataFrame:
 def format_of(given: Column) -> Column:
     """Text -> its format. A day with slashes says which part is the month, where one of them is above 12."""
     plain = F.translate(given, _FROM, _TO)
-    for pattern, short in ((r"[^\x20-\x7e]+", "?"), (r"A{5,}", "A+"), (r"a{5,}", "a+")):
+    for pattern, short in ((r"[^\x20-\x7e]+", "?"), (r"A{4,}", "A+"), (r"a{2,}", "a+")):
         plain = F.regexp_replace(plain, pattern, short)
     first, second = (F.split_part(given, F.lit("/"), F.lit(place)).try_cast("int") for place in (1, 2))
     rest = F.regexp_replace(plain, r"^9{1,2}/9{1,2}/9{4}", "")

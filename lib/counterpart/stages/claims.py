@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from counterpart.errors import DataError, ProtocolError
 from counterpart.protocol import Site, content_hash
-from counterpart.sources import ClaimsDelivery, IngestContext, build_claims, layout_of, source_tables
+from counterpart.sources import ClaimsDelivery, IngestContext, Layout, build_claims, layout_of, source_tables
 from counterpart.stages.context import Progress, code_version
 from counterpart.store import Delivery, StageResult, Store
 from counterpart.tables import CONCEPT_ANCESTORS, ENROLLMENT, INTAKE, MEDICAL, MEMBERS, PHARMACY, PROGRAM, QUARANTINE
@@ -47,8 +47,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
         )
     layout = layout_of(source)
     delivered = store.read_delivery(source.path, source_tables(layout), layout.separator, layout.files)
-    read_as = {"layout": layout.name, "mapping": layout.content, "code": code_version(_ROOMS)}
-    delivery = content_hash({"files": delivered.fingerprint, **read_as})
+    delivery = delivery_key(delivered.fingerprint, layout)
     if delivery in store.finished([delivery]):
         progress.note(f"ingest: reused, this delivery is in the tables already (key {delivery})")
         return IngestReport(delivery, True, _read_intake(store, delivery))
@@ -66,6 +65,12 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
         _write_claims(store, claims, context)
         _record(store, delivery, delivered)
     return IngestReport(delivery, False, intake)
+
+
+def delivery_key(fingerprint: str, layout: Layout) -> str:
+    """What a delivery is known by: its files, and what reads them; another mapping makes another delivery of them."""
+    read_by = {"layout": layout.name, "mapping": layout.content, "code": code_version(_ROOMS)}
+    return content_hash({"files": fingerprint, **read_by})
 
 
 _CLAIMS = (MEMBERS, ENROLLMENT, MEDICAL, PHARMACY, PROGRAM)

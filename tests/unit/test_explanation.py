@@ -1,0 +1,142 @@
+"""What `ingest --explain` may say: formats, shares and lacks, never a value and no small number of rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.studies import small_study
+
+from counterpart.codes import CodeLibrary
+from counterpart.disclosure import release_explanation
+from counterpart.disclosure.explanation import Explanation, SourceColumn, SourceTable
+from counterpart.sources.needs import find_lacks
+
+ALL_COLUMNS = {
+    *(f"eligibility.{name}" for name in ("birth_date", "start_date", "pharmacy_start_date", "death_date")),
+    *("eligibility.sex", "eligibility.state"),
+    *(f"medical.{name}" for name in ("procedure", "modifiers", "revenue", "place", "specialty", "diagnoses")),
+    *("medical.concepts", "medical.allowed_cents", "pharmacy.ndc", "roster.program"),
+}  # fmt: skip
+
+
+def released(*columns: SourceColumn, **table: Any) -> dict[str, Any]:
+    told = SourceTable("claims", "medical", True, columns, **table)
+    return release_explanation(Explanation("payer", 20_000, [told]))
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_empty", "share"),
+    [(0, 0, None), (100, 0, 0.0), (100, 100, 1.0), (100, 10, None), (100, 95, None), (10, 0, None), (100, 50, 0.56),
+     (20_000, 11, 0.01), (20_000, 19_989, 0.99), (22_000, 11_000, 0.5)],
+)  # fmt: skip
+def test_a_share_is_of_no_small_number(n_rows: int, n_empty: int, share: float | None) -> None:
+    column = released(SourceColumn("a", n_rows, n_empty, [], [], True))["tables"][0]["columns"][0]
+    assert column["share_empty"] == share
+
+
+def test_formats_of_few_rows_are_left_out_and_long_runs_of_digits_are_counted() -> None:
+    formats = [("9" * 11, 500), ("9999-9999-99", 11), ("a+@a+.aaa", 10)]
+    column = released(SourceColumn("ndc", 521, 0, formats, ["ndc"], True))["tables"][0]["columns"][0]
+    assert column["formats"] == ["9{11}", "9999-9999-99"]
+
+
+def test_a_first_row_that_is_no_heading_is_not_told() -> None:
+    """Files without a heading are read as if somebody's row were one."""
+    names = ("P00012345678", "1980-05-05", "72148", "", "MEMBER_ID")
+    document = released(*(SourceColumn(name, 50, 0, [], [], False) for name in names))
+    assert [column["name"] for column in document["tables"][0]["columns"]] == ["…"] * 4 + ["MEMBER_ID"]
+    assert not any(name in line for name in names[:3] for line in document["lines"])
+
+
+def test_the_page() -> None:
+    columns = [
+        SourceColumn("FROM_DT", 5_000, 0, [("mm/dd/yyyy", 3_000), ("99/99/9999", 2_000)], ["service_date"], True),
+        SourceColumn("STATUS", 5_000, 7, [("A", 4_993)], ["is_denied", "is_reversal"], True),
+        SourceColumn("SEGMENT", 5_000, 5_000, [], [], True),
+        SourceColumn("GROUP", 5_000, 500, [("999", 4_500)], [], False),
+    ]
+    tables = [
+        SourceTable("lines", "medical", True, columns, ["CPT"], ["claim_type"], ["place", "revenue"]),
+        SourceTable("dme", "medical", True, [], [], [], ["place"]),
+        SourceTable("rx", "pharmacy", False, missing=["NDC", "FILLED"]),
+        SourceTable("enrolled", "roster", False),
+    ]
+    lacks = [("criterion x", ("medical.place",), "event y is never seen")]
+    page = release_explanation(Explanation("payer", 20_000, tables, lacks, "small"))["lines"]
+    assert "\n".join(page) == (
+        "Layout payer: formats and empty fields of at most 20,000 rows of each table\n\n"
+        "medical: lines\n"
+        "  source column  format                    empty     our columns\n"
+        "  FROM_DT        mm/dd/yyyy or 99/99/9999  0%        service_date\n"
+        "  STATUS         A                         withheld  is_denied, is_reversal\n"
+        "  SEGMENT        -                         100%      finds or judges rows\n"
+        "  GROUP          999                       10%       not read\n"
+        "  missing (ingest would stop): CPT\n"
+        "  the same in every row: claim_type\n"
+        "  nothing feeds: place, revenue\n\n"
+        "medical: dme\n"
+        "  source column  format  empty  our columns\n"
+        "  nothing feeds: place\n\n"
+        "pharmacy: rx: not delivered; ingest needs it, with NDC, FILLED\n\n"
+        "roster: enrolled: not delivered\n\n"
+        "No table of medical feeds place\n\n"
+        "Study small: what the claims cannot tell\n"
+        "  criterion x: medical.place; event y is never seen"
+    )
+
+
+# --- what a study asks for --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def library(root: Path) -> CodeLibrary:
+    return CodeLibrary.load([root / "conf" / "codesets"])
+
+
+STUDY = small_study(
+    events={
+        "therapy": [
+            {"codes": "physical_therapy", "diagnosis": "low_back_pain", "in_person": True},
+            {"codes": "physical_therapy_shared", "therapist": True},
+        ],
+        "mri": [{"codes": "lumbar_mri"}, {"codes": "revenue_mri", "diagnosis": "low_back_pain"}],
+        "emergency_visit": [{"codes": "place_emergency"}],
+    },
+    cohort={
+        "enrollment": {"benefits": ["medical", "pharmacy"]},
+        "history": [{"name": "has_opioids", "event": "opioid_analgesics"}],
+        "exclusions": [{"name": "emergency", "event": "emergency_visit"}],
+    },
+    covariates={"charlson": True, "events": [{"event": "medical_claim", "kind": "cents", "name": "cost"}]},
+    outcomes={"outcomes": [{"name": "imaging", "label": "Imaging", "role": "primary", "events": ["mri"]}]},
+)
+
+
+@pytest.mark.parametrize(
+    ("without", "lacks"),
+    [
+        ((), []),
+        (("medical.specialty",), []),
+        (("medical.place",), ["criterion emergency: medical.place; event emergency_visit is never seen"]),
+        (("medical.revenue",),
+         ["comparator arm: medical.revenue; event therapy is seen in part",
+          "outcome imaging: medical.revenue; event mri is seen in part"]),
+        (("medical.modifiers", "medical.specialty"),
+         ["comparator arm: medical.modifiers, medical.specialty; event therapy is seen in part"]),
+        (("pharmacy.ndc", "eligibility.pharmacy_start_date"),
+         ["criterion enrolled_on_index_date: eligibility.pharmacy_start_date; nobody has pharmacy cover",
+          "criterion has_opioids: pharmacy.ndc; event opioid_analgesics is never seen"]),
+        (("roster.program", "medical.allowed_cents"),
+         ["treated arm: roster.program; nobody is treated",
+          "covariate cost: medical.allowed_cents; every amount is missing"]),
+        (("medical.diagnoses",),
+         ["comparator arm: medical.diagnoses; event therapy is seen in part",
+          "covariate charlson_index: medical.diagnoses; event charlson_mi is never seen",
+          "outcome imaging: medical.diagnoses; event mri is seen in part"]),
+    ],
+)  # fmt: skip
+def test_what_is_missing_for_whom(library: CodeLibrary, without: tuple[str, ...], lacks: list[str]) -> None:
+    found = find_lacks(STUDY, library, ALL_COLUMNS - set(without))
+    assert [f"{lack.used_by}: {', '.join(lack.columns)}; {lack.effect}" for lack in found] == lacks
