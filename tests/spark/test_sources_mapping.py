@@ -154,8 +154,9 @@ def test_benefits_of_a_row_of_cover(spark: SparkSession) -> None:
     ]
     people = texts(spark, "m b s", "1|1980-02-30|male")
     who = layout.eligibility[1].rows(people, COVER_FORM)
-    names = ("sex", "birth_date", "has_unreadable_date", "is_without_cover")
-    assert [tuple(one) for one in people.select(*(who[name] for name in names)).collect()] == [("M", None, True, True)]
+    names = ("sex", "birth_date", "known_from", "has_unreadable_date", "is_without_cover")
+    (person,) = people.select(*(who[name] for name in names)).collect()
+    assert tuple(person) == ("M", None, date(1900, 1, 1), True, True)
 
 
 def test_diagnoses_of_a_table_of_their_own_stand_on_each_line_in_order(spark: SparkSession) -> None:

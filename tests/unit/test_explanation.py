@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests.studies import small_study
 
+from counterpart import cli
 from counterpart.codes import CodeLibrary
 from counterpart.disclosure import release_explanation
 from counterpart.disclosure.explanation import Explanation, SourceColumn, SourceTable
@@ -85,6 +89,22 @@ def test_the_page() -> None:
         "Study small: what the claims cannot tell\n"
         "  criterion x: medical.place; event y is never seen"
     )
+
+
+def test_the_command_explains_and_ingests_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    opened: list[tuple[Path, Path | None]] = []
+
+    def open_documents(site: Path, study: Path | None) -> Any:
+        opened.append((site, study))
+        told = {name: (lambda *_, name=name: {name: 1}) for name in ("explain_source", "ingest")}
+        return nullcontext(SimpleNamespace(**told))
+
+    monkeypatch.setattr(cli, "_open", open_documents)
+    for more, did in (((), "ingest"), (("--explain",), "explain_source")):
+        command = ["ingest", "--site", "s.yaml", "--study", "t.yaml", "--json", str(tmp_path / "told.json"), *more]
+        assert cli.main(command) == 0
+        assert {"ingest", "explain_source"} & set(json.loads((tmp_path / "told.json").read_text())) == {did}
+    assert opened == [(Path("s.yaml"), None), (Path("s.yaml"), Path("t.yaml"))]
 
 
 # --- what a study asks for --------------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ import sys
 from pathlib import Path
 import counterpart
 from counterpart.codes import CodeLibrary
-from counterpart.protocol import load_site, load_study
+from counterpart.protocol import load_mapping, load_site, load_study
 from counterpart.shipped import shipped_conf
 conf = shipped_conf()
 assert Path(counterpart.__file__).is_relative_to(sys.prefix), counterpart.__file__
@@ -78,15 +78,17 @@ print(*sorted(load_study(path).name for path in (conf / "studies").glob("*.yaml"
 print(*sorted(load_site(path).name for path in (conf / "sites").glob("*.yaml")))
 print(*sorted(path.stem for path in (conf / "codesets").glob("*.csv")))
 print(library["low_back_pain"].name)
+print(*sorted(load_mapping(path).name for path in (conf / "mappings").glob("*.yaml")))
 """
 
 
 def test_it_carries_studies_sites_and_code_sets(installed: Path, tmp_path: Path, root: Path) -> None:
-    studies, sites, code_sets, one = run([installed / "python", "-c", LOAD], tmp_path).splitlines()
+    studies, sites, code_sets, one, mappings = run([installed / "python", "-c", LOAD], tmp_path).splitlines()
     assert studies.split() == sorted(path.stem for path in (root / "conf" / "studies").glob("*.yaml"))
     assert len(sites.split()) == len(list((root / "conf" / "sites").glob("*.yaml")))
     assert code_sets.split() == sorted(path.stem for path in (root / "conf" / "codesets").glob("*.csv"))
     assert one == "low_back_pain"
+    assert mappings.split() == sorted(path.stem for path in (root / "conf" / "mappings").glob("*.yaml"))
 
 
 def test_it_holds_every_file_of_the_package(wheel: Path, root: Path) -> None:

@@ -129,7 +129,7 @@ def _lines_of(table: Mapping[str, Any]) -> list[str]:
         needed = f"; ingest needs it, with {', '.join(table['missing'])}" if table["missing"] else ""
         return [f"{title}: not delivered{needed}"]
     rows = [
-        (column["name"], " or ".join(column["formats"]) or "-", _percent(column["share_empty"]), _goes_to(column))
+        (column["name"], _written(column), _percent(column["share_empty"]), _goes_to(column))
         for column in table["columns"]
     ]
     widths = [max(len(row[place]) for row in [_HEADING, *rows]) for place in range(3)]
@@ -147,6 +147,11 @@ def _lines_of(table: Mapping[str, Any]) -> list[str]:
 
 
 _HEADING = ("source column", "format", "empty", "our columns")
+
+
+def _written(column: Mapping[str, Any]) -> str:
+    """The formats; none where all is empty, or where no format has enough rows to be told."""
+    return " or ".join(column["formats"]) or ("-" if column["share_empty"] in (1, None) else "various")
 
 
 def _percent(share: float | None) -> str:

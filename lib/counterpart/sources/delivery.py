@@ -57,23 +57,23 @@ def layout_of(source: SiteSource) -> Layout:
     return find_layout(source.layout)
 
 
-def find_layout(name: str | Layout) -> Layout:
-    """A layout by name; ProtocolError for an unknown one."""
-    if isinstance(name, Layout):
-        return name
-    if name not in LAYOUTS:
-        raise ProtocolError(f"source.layout is {name!r}; known layouts are {', '.join(sorted(LAYOUTS))}")
-    return LAYOUTS[name]
+def find_layout(named: str | Layout) -> Layout:
+    """A layout by name, or as it is; ProtocolError for an unknown name."""
+    if isinstance(named, Layout):
+        return named
+    if named not in LAYOUTS:
+        raise ProtocolError(f"source.layout is {named!r}; known layouts are {', '.join(sorted(LAYOUTS))}")
+    return LAYOUTS[named]
 
 
-def source_tables(layout_name: str | Layout) -> dict[str, bool]:
+def source_tables(named: str | Layout) -> dict[str, bool]:
     """The tables of a layout, and whether each must be there."""
-    return {source.name: not source.may_be_absent for source in find_layout(layout_name).sources}
+    return {source.name: not source.may_be_absent for source in find_layout(named).sources}
 
 
-def build_claims(layout_name: str | Layout, raw: Mapping[str, DataFrame], context: IngestContext) -> ClaimsDelivery:
+def build_claims(named: str | Layout, raw: Mapping[str, DataFrame], context: IngestContext) -> ClaimsDelivery:
     """Raw frames by source table -> the claims tables and the accounts. ContractError for missing tables or columns."""
-    layout = find_layout(layout_name)
+    layout = find_layout(named)
     raw = spell_columns(layout, raw)
     check_columns(layout, raw)
     raw = {**layout.prepare(raw), NOTHING.name: _no_rows(raw)}

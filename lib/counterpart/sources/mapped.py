@@ -25,6 +25,7 @@ from counterpart.protocol.mapping import (
 from counterpart.sources import fields, mapped_diagnoses
 from counterpart.sources.layout import Layout, Source
 from counterpart.sources.mapped_row import MappedRow
+from counterpart.sources.rules import EARLIEST_DATE
 from counterpart.sources.states import LETTERS_OR_NAMES
 from counterpart.sources.tuva import OPEN_END, ROSTER
 from counterpart.sources.wide_lines import told_lines, written_line
@@ -86,8 +87,10 @@ def read_cover(row: MappedRow, table: EligibilityTable) -> Row:
     if table.pharmacy_start_date is not None:
         pharmacy_start, pharmacy_end = row.day(table.pharmacy_start_date), _open(row.day(table.pharmacy_end_date))
     birth = row.day(table.birth_date)
-    is_without_cover = F.lit(True)
+    # Without a span, what is told of somebody has held ever since.
+    is_without_cover, known_from = F.lit(True), F.coalesce(birth, F.lit(EARLIEST_DATE))
     if table.start_date is not None:
+        known_from = start
         # A span of pharmacy alone covers no day of medical; one of which the start is missing says nothing.
         is_without_cover = ~has_medical & (pharmacy_start.isNotNull() | ~has_pharmacy)
     dates = (table.birth_date, table.death_date, table.known_from, table.start_date, table.end_date)
@@ -97,7 +100,7 @@ def read_cover(row: MappedRow, table: EligibilityTable) -> Row:
         "sex": _sex(row, table),
         "death_date": row.day(table.death_date),
         "state": fields.residence(row.text(table.state), LETTERS_OR_NAMES),
-        "known_from": F.coalesce(row.day(table.known_from), start, birth),
+        "known_from": F.coalesce(row.day(table.known_from), known_from),
         "start_date": F.when(has_medical, start),
         "end_date": F.when(has_medical & start.isNotNull(), end),
         "pharmacy_start_date": F.when(has_pharmacy, pharmacy_start),
