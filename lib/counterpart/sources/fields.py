@@ -129,6 +129,11 @@ def code(raw: DataFrame, name: str) -> Column:
     return F.col(quoted(name)).cast("string")
 
 
+def two_digits(given: Column) -> Column:
+    """A code of two digits whose leading zero a spreadsheet ate."""
+    return F.when(F.length(given) == 1, F.concat(F.lit("0"), given)).otherwise(given)
+
+
 def encode_list(system: str, codes: Sequence[Column]) -> Column:
     """The codes that can be read, each once, in order: ARRAY<BIGINT>."""
     # 25 diagnoses a line, most of them null. Joined and encoded element by element, a million lines take 3 seconds of
@@ -152,11 +157,6 @@ def sex(given: Column) -> Column:
     """F, M or U from the usual codings: words, letters, and 1 (male) and 2 (female) as Medicare has them."""
     letter = F.upper(F.substring(given, 1, 1))
     return F.when(letter.isin("M", "1"), "M").when(letter.isin("F", "2"), "F").otherwise("U")
-
-
-def place(given: Column) -> Column:
-    """A place of service: two digits, also where a spreadsheet ate the first."""
-    return F.when(F.length(given) == 1, F.concat(F.lit("0"), given)).otherwise(given)
 
 
 def residence(given: Column, codes: dict[str, str]) -> Column:

@@ -122,7 +122,7 @@ def read_medical(row: MappedRow, table: MedicalTable) -> Row:
         "claim_type": _claim_type(row, table),
         "service_date": start,
         "service_end_date": F.coalesce(row.day(table.service_end_date), start),
-        "place": fields.place(row.text(table.place)),
+        "place": fields.two_digits(row.text(table.place)),
         "bill_type": row.text(table.bill_type),
         "specialty": F.upper(row.text(table.specialty)),
         "diagnoses": diagnoses,

@@ -65,7 +65,7 @@ def read_medical(raw: DataFrame) -> Row:
         "procedure": encode_column("hcpcs", codes[0]),
         "modifiers": fields.present(F.array(*(F.upper(fields.text(raw, name)) for name in _MODIFIERS))),
         "revenue": encode_column("revenue", codes[1]),
-        "place": fields.place(fields.text(raw, "place_of_service_code")),
+        "place": fields.two_digits(fields.text(raw, "place_of_service_code")),
         "bill_type": fields.text(raw, "bill_type_code"),
         "specialty": F.upper(fields.text(raw, "rendering_specialty")),
         "diagnoses": _read_diagnoses(raw, codes[2:], start),
