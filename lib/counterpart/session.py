@@ -36,8 +36,10 @@ LOCAL = {
     # Tables are found by path: no Hive metastore, so no Derby files in the working directory.
     "spark.sql.catalogImplementation": "in-memory",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
-    # Delta reads a table's state in 50 tasks by default: seconds per table on two cores.
-    "spark.databricks.delta.snapshotPartitions": "2",
+    # Delta reads a table's state in 50 tasks by default, each of which generates code: seconds per table on two cores.
+    "spark.databricks.delta.snapshotPartitions": "1",
+    # Every query's plan is written out for the web page that is off: with all details, a tenth of the driver's time.
+    "spark.sql.ui.explainMode": "simple",
     # A study has more plans than the 100 compiled ones that Spark keeps: a third of a warm run was compiling again.
     "spark.sql.codegen.cache.maxEntries": "2000",
     # pyspark 4 notes the caller of every Column for its error messages: some tenth of a small warm run.
@@ -89,6 +91,8 @@ def local_settings(settings: SparkSettings) -> dict[str, str]:
     local = {**LOCAL, "spark.sql.warehouse.dir": str(Path(tempfile.gettempdir()) / "counterpart-spark-warehouse")}
     if starts_java():
         local["spark.driver.memory"] = settings.driver_memory
+        # Work in batches has no pauses to keep short: a tenth less CPU than with the default collector.
+        local["spark.driver.extraJavaOptions"] = "-XX:+UseParallelGC"
     else:
         # A heap cannot grow once Java runs: saying what holds is better than a setting that is ignored.
         logger.info("spark.driver_memory of the site is not used: this driver is running already (--driver-memory)")

@@ -10,15 +10,17 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from delta import exceptions as races
 from delta.tables import DeltaTable
 from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from counterpart.deliveries import Delivery, absolute, file_system, read_delivery
@@ -27,7 +29,7 @@ from counterpart.protocol import TextFiles
 from counterpart.tables import RESULTS, Table, conform
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import Column, SparkSession
 
 RESULT_KEY = "result_key"
 _ATTEMPTS = 5
@@ -93,10 +95,26 @@ class Store:
         return conform(rows.filter(F.col(RESULT_KEY) == result_key), table)
 
     def write_result(self, table: Table, rows: DataFrame, result_key: str) -> None:
-        """Replace the rows of one result key in one commit, then hold them to the table's key."""
-        keyed = conform(rows, table).withColumn(RESULT_KEY, F.lit(result_key))
+        """Replace the rows of one result key in one commit. A bounded table is held to its key before it is written."""
+        rows = conform(rows, table)
+        if table.is_bounded:
+            rows = self._computed(table, rows)
+        keyed = rows.withColumn(RESULT_KEY, F.lit(result_key))
         self._replace_part(table, keyed, RESULT_KEY, result_key, (RESULT_KEY,))
-        self._hold_to_key(table, self.read_result(table, result_key))
+
+    def hold_to_keys(self, tables: Sequence[Table], result_key: str) -> None:
+        """ContractError if rows of a result key have the same key in one of the tables. One query for all of them."""
+        doubled = [
+            self.read_result(table, result_key)
+            .groupBy(*table.key)
+            .count()
+            .filter("count > 1")
+            .select(F.lit(table.name).alias("name"))
+            for table in tables
+            if table.key and not table.is_bounded
+        ]
+        if doubled and (first := reduce(DataFrame.union, doubled).head(1)):
+            _refuse_doubled(next(table for table in tables if table.name == first[0]["name"]))
 
     def replace(self, table: Table, rows: DataFrame) -> None:
         """Replace a whole claims table in one commit."""
@@ -255,14 +273,18 @@ class Store:
             rows = rows.filter(F.col(RESULT_KEY).isin(*result_keys))
         return {row[RESULT_KEY]: _result_of(row) for row in rows.orderBy("finished_at").collect()}
 
-    def _hold_to_key(self, table: Table, rows: DataFrame) -> None:
-        if not table.key:
-            return
-        if rows.groupBy(*table.key).count().filter("count > 1").count():
-            raise ContractError(
-                f"table {table.name} has keys ({', '.join(table.key)}) more than once; "
-                f"its grain is one row per {table.grain}"
-            )
+    def _computed(self, table: Table, rows: DataFrame) -> DataFrame:
+        """The rows of a bounded table as a frame of one partition that costs nothing to read again."""
+        computed = rows.toArrow()
+        if table.key and computed.select(list(table.key)).to_pandas().duplicated().any():
+            _refuse_doubled(table)
+        return self.spark.createDataFrame(computed, rows.schema).coalesce(1)
+
+
+def _refuse_doubled(table: Table) -> None:
+    raise ContractError(
+        f"table {table.name} has keys ({', '.join(table.key)}) more than once; its grain is one row per {table.grain}"
+    )
 
 
 def _result_of(row: Any) -> StageResult:

@@ -27,7 +27,8 @@ class Table:
     """A contract. `grain` completes the sentence "one row per"; `columns` maps names to Spark DDL types, in order.
 
     `partitioned_by` are physical partitions; tables of results are partitioned by `result_key`, which `store` adds.
-    `small_cells` names the columns whose values from 1 to 10 may not leave the site.
+    `small_cells` names the columns whose values from 1 to 10 may not leave the site. `is_bounded`: its rows are as many
+    as the protocol asks for, a few hundred, however many members there are.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Table:
     partitioned_by: tuple[str, ...] = ()
     is_result: bool = True
     small_cells: tuple[str, ...] = ()
+    is_bounded: bool = False
 
     @property
     def ddl(self) -> str:
@@ -190,6 +192,7 @@ ATTRITION = Table(
         "n_members_remaining": "bigint",
     },
     small_cells=("n_excluded", "n_remaining", "n_members_remaining"),
+    is_bounded=True,
 )
 
 COVARIATES = Table(
@@ -211,6 +214,7 @@ COVARIATE_DICTIONARY = Table(
         "window_start": "int",
         "window_end": "int",
     },
+    is_bounded=True,
 )
 
 SCORES = Table(
@@ -285,6 +289,7 @@ BALANCE = Table(
         "variance_ratio": "double",
     },
     small_cells=("n_nonzero_treated", "n_nonzero_comparator"),
+    is_bounded=True,
 )
 
 EFFECTS = Table(
@@ -331,6 +336,7 @@ EFFECTS = Table(
         "events_treated",
         "events_comparator",
     ),
+    is_bounded=True,
 )
 
 EVENT_TIME = Table(
@@ -339,6 +345,7 @@ EVENT_TIME = Table(
     key=("arm", "week"),
     columns={"arm": "string", "week": "int", "n_events": "bigint", "days_at_risk": "bigint"},
     small_cells=("n_events",),
+    is_bounded=True,
 )
 
 SCORE_HISTOGRAM = Table(
@@ -347,6 +354,7 @@ SCORE_HISTOGRAM = Table(
     key=("phase", "arm", "bin"),
     columns={"phase": "string", "arm": "string", "bin": "int", "n_units": "bigint"},
     small_cells=("n_units",),
+    is_bounded=True,
 )
 
 RESULTS = Table(

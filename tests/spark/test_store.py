@@ -15,7 +15,7 @@ from pyspark.testing import assertDataFrameEqual
 
 from counterpart.errors import ContractError, DataError
 from counterpart.store import StageResult, Store
-from counterpart.tables import INTAKE, MEMBERS, PHARMACY, SCORES, UNMATCHED
+from counterpart.tables import ATTRITION, INTAKE, MEMBERS, PHARMACY, SCORE_HISTOGRAM, SCORES, UNMATCHED
 
 pytestmark = pytest.mark.spark
 
@@ -62,10 +62,17 @@ def test_a_write_that_fails_leaves_what_was_there(store: Store, frame: Frame) ->
 
 def test_rows_that_break_the_contract_are_refused(store: Store, frame: Frame) -> None:
     twice = units(frame, "unit_id | reason\n 7 | caliper\n 7 | stratum")
+    store.write_result(UNMATCHED, twice, "mine")
+    store.write_result(UNMATCHED, units(frame, "unit_id | reason\n 7 | caliper\n 8 | stratum"), "others")
+    store.hold_to_keys([UNMATCHED, ATTRITION], "others")
     with pytest.raises(
         ContractError, match=r"unmatched has keys \(unit_id\) more than once; .* one row per treated unit"
     ):
-        store.write_result(UNMATCHED, twice, "mine")
+        store.hold_to_keys([UNMATCHED, ATTRITION], "mine")
+    bins = frame("phase | arm | bin | n_units\n all | treated | 1 | 5\n all | treated | 1 | 6", SCORE_HISTOGRAM.ddl)
+    with pytest.raises(ContractError, match=r"score_histogram has keys \(phase, arm, bin\) more than once"):
+        store.write_result(SCORE_HISTOGRAM, bins, "mine")
+    assert not store.exists(SCORE_HISTOGRAM)
     with pytest.raises(ContractError, match="table scores: propensity is missing; logit_fixed is string"):
         store.write_result(
             SCORES, frame("unit_id | preference", "unit_id bigint, logit_fixed string, preference double"), "k"

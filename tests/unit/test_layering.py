@@ -85,7 +85,8 @@ DOORS: dict[tuple[str, str], str] = {
     ("store", "properties"): "one row",
     ("store", "_merge_lines"): "the service months that a delivery corrects",
     ("store", "finished"): "a row per finished stage run",
-    ("store", "_hold_to_key"): "a count",
+    ("store", "hold_to_keys"): "one name",
+    ("store", "_computed"): "the rows of a bounded table",
 }
 
 COLLECTING = {"collect", "toPandas", "toArrow", "toLocalIterator", "head", "take", "tail", "show"}

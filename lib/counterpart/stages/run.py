@@ -84,6 +84,7 @@ def _run_stage(
         else:
             with context.progress.stage(stage.name):
                 metrics = stage.compute(context)
+                context.store.hold_to_keys(stage.makes, key)
                 finished[key] = _record(context, stage, metrics)
         seconds = time.monotonic() - started
         _log_stage(context, ledger, run_id, stage, is_reused, seconds)

@@ -57,7 +57,7 @@ class Stage:
     """A stage of a study: what its key is made of and what it does.
 
     `section` is the part of the protocol (and the code sets) its rows depend on; `claims` the claims tables it reads,
-    `after` the stages whose results it reads.
+    `after` the stages whose results it reads, `makes` the tables it writes.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Stage:
     events: Callable[[Study], tuple[str, ...]]
     claims: tuple[Table, ...]
     after: tuple[str, ...]
+    makes: tuple[Table, ...]
     compute: Callable[[Context], Metrics]
 
 
@@ -184,6 +185,7 @@ STAGES: Mapping[str, Stage] = {
             lambda study: (*cohorts.index_events(study), *cohorts.clinical_events(study)),
             (MEMBERS, ENROLLMENT, MEDICAL, PHARMACY, PROGRAM),
             (),
+            (COHORT, ATTRITION),
             run_cohort,
         ),
         Stage(
@@ -193,6 +195,7 @@ STAGES: Mapping[str, Stage] = {
             lambda study: covs.covariate_events(covariates_of(study)),
             (MEDICAL, PHARMACY),
             ("cohort",),
+            (COVARIATES, COVARIATE_DICTIONARY),
             run_covariates,
         ),
         Stage(
@@ -202,6 +205,7 @@ STAGES: Mapping[str, Stage] = {
             lambda study: (),
             (),
             ("cohort", "covariates"),
+            (SCORES,),
             run_score,
         ),
         Stage(
@@ -211,6 +215,7 @@ STAGES: Mapping[str, Stage] = {
             lambda study: (),
             (),
             ("cohort", "score"),
+            (MATCHES, UNMATCHED),
             run_match,
         ),
         Stage(
@@ -220,6 +225,7 @@ STAGES: Mapping[str, Stage] = {
             outcomes.outcome_events,
             (MEMBERS, ENROLLMENT, MEDICAL, PHARMACY, PROGRAM),
             ("cohort",),
+            (FOLLOW_UP, OUTCOMES, OUTCOME_WEEKS),
             run_outcomes,
         ),
         Stage(
@@ -229,6 +235,7 @@ STAGES: Mapping[str, Stage] = {
             lambda study: (),
             (),
             ("cohort", "covariates", "score", "match", "outcomes"),
+            (EFFECTS, BALANCE, EVENT_TIME, SCORE_HISTOGRAM),
             run_estimate,
         ),
     )
