@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     Raw = Mapping[str, DataFrame]
 
+_FLAGS = ("is_denied", "is_reversal", "is_mended", "has_unreadable_date")
+# Keeps a typed column apart from a source's own of the same name.
+_TYPED = "typed_"
 # Added by `add_place`, or not content at all.
 _NOT_CONTENT = ("version_hash", "service_month", "member_bucket", "claim_key", "member_key")
 
@@ -107,23 +110,29 @@ def _draft(claims: ClaimsTable, raw: Raw, suspects: DataFrame, context: IngestCo
 def _draft_source(
     claims: ClaimsTable, source: Source, raw: DataFrame, suspects: DataFrame, context: IngestContext
 ) -> DataFrame:
-    row = source.rows(raw, claims.form)
-    row |= {flag: F.coalesce(row[flag], F.lit(False)) for flag in ("is_denied", "is_reversal", "is_mended")}
-    key = member_key(row["person_id"])
-    row["has_unreadable_date"] = F.coalesce(row["has_unreadable_date"], F.lit(False))
+    # In two steps: rules name a date many times, and in one step Spark would read its text each time.
+    typed = _type_source(claims, source, raw, suspects)
+    row = {name: F.col(_TYPED + name) for name in ("member_key", *claims.form)}
     rules = claim_rules(row, context.received_on, F.col("suspect_birth_date"), F.col("suspect_is_unknown"))
-    rejected_by = first_broken(rules)
-    may_be_quarantined = rejected_by.isNotNull() | row["is_denied"] | row["is_reversal"]
-    typed = {name: column for name, column in row.items() if name not in ("person_id", "has_unreadable_date")}
-    read = raw.join(suspects, key == F.col("suspect_key"), "left")
-    drafts = read.select(
+    judged = typed.withColumn("rejected_by", first_broken(rules))
+    may_be_quarantined = F.col("rejected_by").isNotNull() | row["is_denied"] | row["is_reversal"]
+    drafts = judged.select(
         F.lit(source.name).alias("source"),
-        key.alias("member_key"),
-        *(column.alias(name) for name, column in typed.items()),
-        rejected_by.alias("rejected_by"),
+        *(column.alias(name) for name, column in row.items() if name not in ("person_id", "has_unreadable_date")),
+        "rejected_by",
         row_as_json(source.columns_read(raw), may_be_quarantined).alias("row_json"),
     )
     return drafts.withColumn("version_hash", _hash(claims.content))
+
+
+def _type_source(claims: ClaimsTable, source: Source, raw: DataFrame, suspects: DataFrame) -> DataFrame:
+    """Source row -> the columns read, those of the form under names of their own, and what the suspects say of it."""
+    row = source.rows(raw, claims.form)
+    row |= {flag: F.coalesce(row[flag], F.lit(False)) for flag in _FLAGS}
+    row["member_key"] = member_key(row["person_id"])
+    read = raw.join(suspects, row["member_key"] == F.col("suspect_key"), "left")
+    typed = (column.alias(_TYPED + name) for name, column in row.items())
+    return read.select(*source.columns_read(raw), *typed, *suspects.columns)
 
 
 def _hash(content: list[str]) -> Column:
