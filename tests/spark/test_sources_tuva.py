@@ -334,7 +334,7 @@ def test_missing_tables_and_columns_are_all_named_before_anything_is_read(raw: d
 
 
 def test_an_unknown_layout_is_named() -> None:
-    with pytest.raises(ProtocolError, match=r"source\.layout is 'sas'; known layouts are desynpuf, omop, tuva"):
+    with pytest.raises(ProtocolError, match=r"source\.layout is 'sas'; known layouts are desynpuf, omop, rif, tuva"):
         source_tables("sas")
     assert source_tables("tuva") == {
         "eligibility": True, "medical_claim": True, "pharmacy_claim": True, "program_roster": False,

@@ -21,7 +21,7 @@ SITE: dict[str, Any] = {"name": "here", "warehouse": "w/tables", "reports": "w/r
         ("warehose", "x", "…: unknown key; did you mean warehouse?"),
         ("warehouse", "", "…: must not be empty (found '')"),
         ("reports", ..., "…: is missing"),
-        ("source.layout", "sas", "…: must be 'tuva', 'desynpuf', 'omop' or 'mapping' (found 'sas')"),
+        ("source.layout", "sas", "…: must be 'tuva', 'desynpuf', 'omop', 'rif' or 'mapping' (found 'sas')"),
         (
             "source",
             {"layout": "mapping", "path": "p"},

@@ -36,7 +36,7 @@ class Source(Section):
     The layout `mapping` is what the document `mapping` says of the columns.
     """
 
-    layout: Literal["tuva", "desynpuf", "omop", "mapping"]
+    layout: Literal["tuva", "desynpuf", "omop", "rif", "mapping"]
     path: Text
     mapping: Text | None = None
 

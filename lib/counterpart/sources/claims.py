@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from counterpart.sources.accounts import KEPT, IngestContext, row_as_json, stack
+from counterpart.sources.fields import quoted
 from counterpart.sources.layout import LINE, Source
 from counterpart.sources.rules import claim_rules, first_broken
 from counterpart.sources.versions import VERSION_KEY, resolve_versions
@@ -132,7 +133,7 @@ def _type_source(claims: ClaimsTable, source: Source, raw: DataFrame, suspects: 
     row["member_key"] = member_key(row["person_id"])
     read = raw.join(suspects, row["member_key"] == F.col("suspect_key"), "left")
     typed = (column.alias(_TYPED + name) for name, column in row.items())
-    return read.select(*source.columns_read(raw), *typed, *suspects.columns)
+    return read.select(*map(quoted, source.columns_read(raw)), *typed, *suspects.columns)
 
 
 def _hash(content: list[str]) -> Column:

@@ -20,6 +20,7 @@ from counterpart.sources.eligibility import build_cover
 from counterpart.sources.layout import MEDICAL_FORM, PHARMACY_FORM, Layout, Source, check_columns, spell_columns
 from counterpart.sources.mapped import mapped_layout
 from counterpart.sources.omop import OMOP
+from counterpart.sources.rif import RIF
 from counterpart.sources.roster import label_enrolments, select_program
 from counterpart.sources.tuva import TUVA
 from counterpart.tables import MEDICAL, PHARMACY
@@ -27,7 +28,7 @@ from counterpart.tables import MEDICAL, PHARMACY
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-LAYOUTS: Mapping[str, Layout] = {layout.name: layout for layout in (TUVA, DESYNPUF, OMOP)}
+LAYOUTS: Mapping[str, Layout] = {layout.name: layout for layout in (TUVA, DESYNPUF, OMOP, RIF)}
 
 
 # Stands for a kind of table of which none is delivered: no rows.

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 _FLAGS = ("is_without_cover", "is_unknown", "has_unreadable_date")
-_FACTS = ("birth_date", "sex", "death_date", "state", "pharmacy_start_date", "pharmacy_end_date")
+_FACTS = (
+    *("birth_date", "sex", "death_date", "state", "pharmacy_start_date", "pharmacy_end_date"),
+    *("more_medical", "more_pharmacy"),
+)
 _SPAN = ("member_key", "start_date", "end_date")
 
 
@@ -107,7 +110,11 @@ def _build_enrollment(good: DataFrame, existing: DataFrame | None) -> DataFrame:
         F.col("pharmacy_start_date").alias("start_date"),
         F.col("pharmacy_end_date").alias("end_date"),
     )
-    spans = medical.unionAll(pharmacy).filter("start_date IS NOT NULL")
+    more = [
+        good.select("member_key", F.lit(benefit).alias("benefit"), F.inline(f"more_{benefit}"))
+        for benefit in ("medical", "pharmacy")
+    ]
+    spans = stack((medical, pharmacy, *more)).filter("start_date IS NOT NULL")
     if existing is not None:
         spans = spans.unionAll(existing.select(*columns))
     return conform(merge_spans(spans, ["member_key", "benefit"]), ENROLLMENT)

@@ -23,6 +23,8 @@ _COMPACT_DATE = r"^\d{8}$"
 _NAMED_MONTH = r"^\d{1,2}-[A-Za-z]{3}-\d{4}$"
 # The unit separator of ASCII: no code has it.
 _BETWEEN_CODES = "\x1f"
+_BLANK, _LETTER = r"[\s\u00a0]", r"[^\s\u00a0\x1f]"
+_MENDED = rf"[a-z.-]|{_BLANK}{_LETTER}|{_LETTER}{_BLANK}"
 
 
 def has_field(raw: DataFrame, name: str) -> bool:
@@ -142,6 +144,20 @@ def encode_list(system: str, codes: Sequence[Column]) -> Column:
     return present(F.transform(written, lambda one: encode_column(system, one)))
 
 
+def encode_diagnoses(versioned: Sequence[tuple[Column, Column]]) -> Column:
+    """(version, code) -> the codes that can be read, each once, in order: ICD-9 where the version is 9, else ICD-10.
+
+    A version is one character. ARRAY<BIGINT>.
+    """
+    written = F.split(F.concat_ws(_BETWEEN_CODES, *(F.concat(*pair) for pair in versioned)), _BETWEEN_CODES)
+
+    def encoded(one: Column) -> Column:
+        system = F.when(F.startswith(one, F.lit("9")), "icd9cm").otherwise("icd10cm")
+        return encode_column(system, F.substr(one, F.lit(2)))
+
+    return present(F.transform(written, encoded))
+
+
 def present(values: Column) -> Column:
     """The elements of an array that are not null, each once, in order."""
     # array_compact and filter run as lambdas, outside generated code.
@@ -149,8 +165,8 @@ def present(values: Column) -> Column:
 
 
 def needs_mending(codes: Sequence[Column]) -> Column:
-    """Is one of the codes written with a dot, a blank, a hyphen or in lower case?"""
-    return F.concat_ws(_BETWEEN_CODES, *codes).rlike(r"[a-z.\s\u00a0-]")
+    """Is one of the codes written with a dot, a blank, a hyphen or in lower case? A field of blanks is no code."""
+    return F.concat_ws(_BETWEEN_CODES, *codes).rlike(_MENDED)
 
 
 def sex(given: Column) -> Column:

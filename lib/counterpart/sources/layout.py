@@ -32,6 +32,8 @@ COVER_FORM = {
     "end_date": "date",
     "pharmacy_start_date": "date",
     "pharmacy_end_date": "date",
+    "more_medical": "array<struct<start_date:date,end_date:date>>",  # a row may tell of several spans: those after
+    "more_pharmacy": "array<struct<start_date:date,end_date:date>>",  # the first, by which its fate is judged
     "is_without_cover": "boolean",  # the row tells who somebody is, and covers no day
     "is_unknown": "boolean",  # the layout names its people in a table of their own, and this one is not there
     "has_unreadable_date": "boolean",

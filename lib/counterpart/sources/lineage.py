@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 Origin = tuple[str, str]
 """A source table and a column of it."""
 
-# What rows are judged by and what no study reads.
-_NOT_TOLD = ("has_unreadable_date", "is_mended", "is_unknown", "is_without_cover")
+# What rows are judged by and what no study reads; spans after a row's first are fed by what feeds the first.
+_NOT_TOLD = (
+    *("has_unreadable_date", "is_mended", "is_unknown", "is_without_cover"),
+    *("more_medical", "more_pharmacy"),
+)
 # Columns that nothing feeds have one of these values in every row.
 _SAY_NOTHING: tuple[Any, ...] = (None, False, "U", "other", [])
 
@@ -89,7 +92,7 @@ class _Plan:
     """The expressions of an analysed plan by what they define. `names` are the source tables by their alias in it."""
 
     defined: Mapping[int, Sequence[Node]]
-    """Expression id of an alias -> the expressions below it."""
+    """Expression id of an alias, or of what a generator makes -> the expressions below it."""
     named: Mapping[str, int]
     """Name of a column of the topmost projection -> its expression id."""
     names: Mapping[str, str]
@@ -102,6 +105,10 @@ class _Plan:
             for place, node in enumerate(expression):
                 if _kind(node) == "Alias":
                     defined[_id(node)] = expression[place + 1 : _end(expression, place)]
+        for node in nodes:
+            if _kind(node) == "Generate":
+                (generator,) = _expressions(node["generator"])
+                defined |= {_id(attribute): generator for attribute, *_ in node["generatorOutput"]}
         named = {one[0]["name"]: _id(one[0]) for one in nodes[0]["projectList"]}
         return cls(defined, named, names)
 

@@ -1,0 +1,308 @@
+"""CMS research identifiable files as the Chronic Conditions Warehouse lays them out (CCW, RIF): text files with `|`.
+
+- A row of a claims file is a line and repeats the header of its claim, the claim's diagnoses and payment included.
+- A facility is paid by claim: the payment stands on the claim's first line. Lines of other files have their own.
+- A row that is marked as deleted, voided or not the final action stands like a denial: it takes its line out.
+- Cover is told month by month, so a year may hold several spans of it. Medical cover is Part A and Part B together,
+  outside a Medicare Advantage plan, whose claims are not in these files; pharmacy cover is a contract of Part D.
+
+The admitting diagnosis is a suspicion and none of the claim's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from operator import and_, or_
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from counterpart.codes import encode_column, ndc_column
+from counterpart.sources import fields
+from counterpart.sources.layout import Layout, Source
+from counterpart.sources.months import spans_of_months
+from counterpart.sources.states import LETTERS_OR_NAMES, SSA
+from counterpart.sources.tuva import FIRST_ICD10_DAY, ROSTER
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    Row = dict[str, Column]
+
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEPT", "OCT", "NOV", "DEC")
+_BUYIN = tuple(f"MDCR_ENTLMT_BUYIN_{month}_IND" for month in range(1, 13))
+_HMO = tuple(f"HMO_{month}_IND" for month in range(1, 13))
+_PART_D = tuple(f"PTD_CNTRCT_{month}_ID" for month in _MONTHS)
+# Parts A and B both, without and with the state paying the premium (CCW, MDCR_ENTLMT_BUYIN_IND).
+_PARTS_A_AND_B = ("3", "C")
+# Not in a plan, or in one whose claims Medicare itself pays (CCW, HMO_IND). An empty field is not in one either.
+_OUTSIDE_PLANS = ("0", "4")
+# A contract begins with a letter; N, 0 and * say that there is none (CCW, PTD_CNTRCT_ID).
+_CONTRACT = r"^[A-MO-Z]"
+# 0 is a denial; D to Y and two digits are other kinds, most often that another insurer had to pay (CMS,
+# CARR_CLM_PMT_DNL_CD).
+_DENIED_CLAIM = r"^([0D-Y]|\d\d)$"
+# Allowed, reprocessed, secondary payer: every other indicator is a line that Medicare did not cover.
+_ALLOWED_LINE = ("A", "R", "S")
+# Every reason but P, "payment requested", is one why Medicare did not pay (CMS, CLM_MDCR_NON_PMT_RSN_CD).
+_PAYMENT_REQUESTED = "P"
+_VOID = "8"
+# A larger number is no year, and no date could be made of it.
+_LAST_YEAR = 9999
+_DELETED = "DELETE"
+
+
+def prepare(raw: Mapping[str, DataFrame]) -> dict[str, DataFrame]:
+    """Claims with what a line must know of its claim (first line, diagnoses of all lines); years with their spans."""
+    claims = {name: _add_claim(raw[name]) for name in (source.name for source in RIF.medical) if name in raw}
+    return {**raw, **claims, "beneficiary": _add_spans(raw["beneficiary"])}
+
+
+def _add_spans(years: DataFrame) -> DataFrame:
+    """Beneficiary's year -> the same with `cover_year` and its spans of cover, `medical_spans` and `pharmacy_spans`."""
+    is_deleted = _is_any(years, {"DML_IND": _DELETED})
+    has_parts = [fields.text(years, name).isin(*_PARTS_A_AND_B) for name in _BUYIN]
+    is_outside = [F.coalesce(fields.text(years, name).isin(*_OUTSIDE_PLANS), F.lit(True)) for name in _HMO]
+    months = {
+        "medical": [parts & outside for parts, outside in zip(has_parts, is_outside, strict=True)],
+        "pharmacy": [fields.text(years, name).rlike(_CONTRACT) for name in _PART_D],
+    }
+    year = fields.whole_number(years, "RFRNC_YR")
+    told = years.select(
+        "*",
+        F.when(year.between(1, _LAST_YEAR), year).alias("cover_year"),
+        *(F.when(~is_deleted, _as_characters(flags)).alias(f"{name}_months") for name, flags in months.items()),
+    )
+    spans = (spans_of_months(F.col("cover_year"), F.col(f"{name}_months")).alias(f"{name}_spans") for name in months)
+    # A generator of one row keeps these two columns computed: Spark would write the conditions of 24 months out
+    # wherever a rule or a filter reads a span, and plan for minutes.
+    return told.select("*", F.inline(F.array(F.struct(*spans))))
+
+
+def _as_characters(flags: Sequence[Column]) -> Column:
+    return F.concat(*(F.when(flag, "1").otherwise("0") for flag in flags))
+
+
+def _add_claim(lines: DataFrame) -> DataFrame:
+    """Line -> the same with `first_line` and `line_diagnoses` of its claim, and `icd_version`, in force on its day.
+
+    Versions of a claim are told apart by the day they were processed.
+    """
+    is_old = fields.date(lines, "CLM_FROM_DT") < F.lit(FIRST_ICD10_DAY).cast("date")
+    lines = lines.withColumn("icd_version", F.when(is_old, "9").otherwise("0"))
+    claim = {f"whole_{name}": fields.text(lines, name) for name in ("BENE_ID", "CLM_ID", "NCH_WKLY_PROC_DT")}
+    diagnoses = _encoded(lines, ["LINE_ICD_DGNS_CD"])
+    claims = lines.groupBy(*(column.alias(name) for name, column in claim.items())).agg(
+        F.min(_line_number(lines)).alias("first_line"),
+        F.array_sort(F.array_distinct(F.flatten(F.collect_set(diagnoses)))).alias("line_diagnoses"),
+    )
+    is_same = reduce(and_, (column.eqNullSafe(F.col(name)) for name, column in claim.items()))
+    return lines.join(claims, is_same, "left")
+
+
+def read_beneficiary(raw: DataFrame) -> Row:
+    """A beneficiary's year."""
+    year = F.col("cover_year")
+    state = fields.two_digits(fields.text(raw, "STATE_CODE"))
+    first, first_pharmacy = F.get("medical_spans", 0), F.get("pharmacy_spans", 0)
+    return {
+        "person_id": fields.text(raw, "BENE_ID"),
+        "birth_date": fields.date(raw, "BENE_BIRTH_DT"),
+        "sex": fields.sex(fields.text(raw, "BENE_SEX_IDENT_CD")),
+        "death_date": fields.date(raw, "DEATH_DT"),
+        "state": fields.residence(state, {**SSA, **LETTERS_OR_NAMES}),
+        "known_from": F.make_date(year, F.lit(1), F.lit(1)),
+        "start_date": first["start_date"],
+        "end_date": first["end_date"],
+        "pharmacy_start_date": first_pharmacy["start_date"],
+        "pharmacy_end_date": first_pharmacy["end_date"],
+        "more_medical": F.slice("medical_spans", 2, 12),
+        "more_pharmacy": F.slice("pharmacy_spans", 2, 12),
+        "is_without_cover": year.isNotNull() & first.isNull(),
+        "has_unreadable_date": fields.has_unreadable_date(raw, "BENE_BIRTH_DT", "DEATH_DT"),
+    }
+
+
+def read_professional(raw: DataFrame) -> Row:
+    """A line of a carrier claim."""
+    return _professional(raw, "professional")
+
+
+def read_equipment(raw: DataFrame) -> Row:
+    """A line of a claim for durable medical equipment."""
+    return _professional(raw, "dme")
+
+
+def _professional(raw: DataFrame, claim_type: str) -> Row:
+    dates = ("LINE_1ST_EXPNS_DT", "CLM_FROM_DT", "LINE_LAST_EXPNS_DT", "CLM_THRU_DT")
+    start = fields.first_date(raw, *dates[:2])
+    indicator = fields.text(raw, "LINE_PRCSG_IND_CD")
+    is_denied = fields.text(raw, "CARR_CLM_PMT_DNL_CD").rlike(_DENIED_CLAIM) | ~indicator.isin(*_ALLOWED_LINE)
+    return {
+        **_line(raw),
+        "claim_type": F.lit(claim_type),
+        "service_date": start,
+        "service_end_date": F.coalesce(fields.first_date(raw, *dates[2:]), start),
+        "place": fields.two_digits(fields.text(raw, "LINE_PLACE_OF_SRVC_CD")),
+        "specialty": F.upper(fields.text(raw, "PRVDR_SPCLTY")),
+        "allowed_cents": fields.cents(raw, "LINE_ALOWD_CHRG_AMT"),
+        "paid_cents": fields.cents(raw, "LINE_NCH_PMT_AMT"),
+        "is_denied": _is_out(raw) | F.coalesce(is_denied, F.lit(False)),
+        "has_unreadable_date": fields.has_unreadable_date(raw, *dates),
+    }
+
+
+def read_facility(raw: DataFrame) -> Row:
+    """A revenue line of a facility claim. A line's day outside its claim's days is mended to the claim's first."""
+    first_day, last_day = fields.date(raw, "CLM_FROM_DT"), fields.date(raw, "CLM_THRU_DT")
+    told = fields.date(raw, "REV_CNTR_DT")
+    is_inside = F.coalesce(told.between(first_day, last_day), F.lit(False))
+    payment = F.when(_line_number(raw) == F.col("first_line"), fields.cents(raw, "CLM_PMT_AMT")).otherwise(0)
+    line = _line(raw)
+    dates = ("CLM_FROM_DT", "CLM_THRU_DT", "REV_CNTR_DT")
+    bill_type = [fields.text(raw, name) for name in ("CLM_FAC_TYPE_CD", "CLM_SRVC_CLSFCTN_TYPE_CD", "CLM_FREQ_CD")]
+    reason = fields.text(raw, "CLM_MDCR_NON_PMT_RSN_CD")
+    return {
+        **line,
+        "claim_type": F.lit("institutional"),
+        "service_date": F.when(is_inside, told).otherwise(first_day),
+        "service_end_date": F.coalesce(last_day, first_day),
+        "revenue": encode_column("revenue", fields.code(raw, "REV_CNTR")),
+        "bill_type": F.concat(*bill_type),
+        "allowed_cents": payment,
+        "paid_cents": payment,
+        "is_denied": _is_out(raw) | F.coalesce(reason != _PAYMENT_REQUESTED, F.lit(False)),
+        "is_mended": line["is_mended"] | (told.isNotNull() & ~is_inside),
+        "has_unreadable_date": fields.has_unreadable_date(raw, *dates),
+    }
+
+
+def read_fill(raw: DataFrame) -> Row:
+    """A prescription drug event. Its cost is what plan and patient paid together."""
+    filled_on, product = fields.date(raw, "SRVC_DT"), fields.code(raw, "PROD_SRVC_ID")
+    cost = fields.cents(raw, "TOT_RX_CST_AMT")
+    return {
+        "person_id": fields.text(raw, "BENE_ID"),
+        "claim_id": fields.text(raw, "PDE_ID"),
+        "line_number": F.lit(1),
+        "service_date": filled_on,
+        "service_end_date": filled_on,
+        "ndc": ndc_column(product),
+        "days_supply": fields.whole_number(raw, "DAYS_SUPLY_NUM"),
+        "quantity": fields.quantity(raw, "QTY_DSPNSD_NUM"),
+        "allowed_cents": cost,
+        "paid_cents": cost - fields.cents(raw, "PTNT_PAY_AMT"),
+        "paid_on": fields.date(raw, "PD_DT"),
+        "is_denied": _is_out(raw) | _is_any(raw, {"ADJSTMT_DLTN_CD": "D"}),
+        "is_mended": fields.needs_mending([product]),
+        "has_unreadable_date": fields.has_unreadable_date(raw, "SRVC_DT"),
+    }
+
+
+def _line(raw: DataFrame) -> Row:
+    """What lines of all claims files have."""
+    listed = _diagnosis_columns(raw)
+    procedure = fields.code(raw, "HCPCS_CD")
+    modifiers = [F.upper(fields.text(raw, name)) for name in _MODIFIERS]
+    return {
+        "person_id": fields.text(raw, "BENE_ID"),
+        "claim_id": fields.text(raw, "CLM_ID"),
+        "line_number": _line_number(raw),
+        "procedure": encode_column("hcpcs", procedure),
+        "modifiers": fields.present(F.array(*modifiers)),
+        "diagnoses": fields.present(F.concat(_encoded(raw, listed), F.col("line_diagnoses"))),
+        "paid_on": fields.date(raw, "NCH_WKLY_PROC_DT"),
+        "is_mended": fields.needs_mending([procedure, *(fields.code(raw, name) for name in listed)]),
+    }
+
+
+def _diagnosis_columns(raw: DataFrame) -> list[str]:
+    listed = [*fields.numbered(raw, "ICD_DGNS_CD"), *fields.numbered(raw, "ICD_DGNS_E_CD")]
+    return ["PRNCPAL_DGNS_CD", *listed]
+
+
+def _encoded(raw: DataFrame, names: Sequence[str]) -> Column:
+    """Diagnoses, each of the version told beside it; where none is told, of the one in force on the claim's day."""
+    versions = (F.coalesce(fields.text(raw, name.replace("_CD", "_VRSN_CD")), F.col("icd_version")) for name in names)
+    codes = (fields.code(raw, name) for name in names)
+    return fields.encode_diagnoses(list(zip(versions, codes, strict=True)))
+
+
+def _line_number(raw: DataFrame) -> Column:
+    return F.coalesce(fields.whole_number(raw, "LINE_NUM"), fields.whole_number(raw, "CLM_LINE_NUM"))
+
+
+def _is_out(raw: DataFrame) -> Column:
+    """Is the row deleted, voided, or not the final action?"""
+    return _is_any(raw, {"DML_IND": _DELETED, "FINAL_ACTION": "N", "CLM_FREQ_CD": _VOID})
+
+
+def _is_any(raw: DataFrame, words: Mapping[str, str]) -> Column:
+    """Does one of the fields say its word?"""
+    said = (F.upper(fields.text(raw, name)) == word for name, word in words.items())
+    return reduce(or_, (F.coalesce(one, F.lit(False)) for one in said))
+
+
+_MODIFIERS = ("HCPCS_1ST_MDFR_CD", "HCPCS_2ND_MDFR_CD", "HCPCS_3RD_MDFR_CD", "HCPCS_4TH_MDFR_CD")
+_CLAIM = ("BENE_ID", "CLM_ID", "CLM_FROM_DT", "CLM_THRU_DT", "PRNCPAL_DGNS_CD", "HCPCS_CD")
+_MORE = ("DML_IND", "FINAL_ACTION", "NCH_WKLY_PROC_DT", "PRNCPAL_DGNS_VRSN_CD", *_MODIFIERS)
+
+
+def _professional_file(name: str, reading: Callable[[DataFrame], Row], may_be_absent: bool) -> Source:
+    return Source(
+        name,
+        reading,
+        required=(*_CLAIM, "LINE_NUM", "LINE_ALOWD_CHRG_AMT", "LINE_NCH_PMT_AMT", "LINE_PLACE_OF_SRVC_CD"),
+        optional=(
+            *_MORE,
+            *("LINE_1ST_EXPNS_DT", "LINE_LAST_EXPNS_DT", "LINE_ICD_DGNS_CD", "LINE_ICD_DGNS_VRSN_CD"),
+            *("PRVDR_SPCLTY", "LINE_PRCSG_IND_CD", "CARR_CLM_PMT_DNL_CD"),
+        ),
+        numbered=("ICD_DGNS_CD",),
+        may_be_absent=may_be_absent,
+    )
+
+
+def _facility_file(name: str, may_be_absent: bool = False) -> Source:
+    return Source(
+        name,
+        read_facility,
+        required=(*_CLAIM, "CLM_LINE_NUM", "CLM_PMT_AMT", "REV_CNTR", "CLM_FAC_TYPE_CD", "CLM_SRVC_CLSFCTN_TYPE_CD"),
+        optional=(*_MORE, "CLM_FREQ_CD", "REV_CNTR_DT", "CLM_MDCR_NON_PMT_RSN_CD"),
+        numbered=("ICD_DGNS_CD",),
+        may_be_absent=may_be_absent,
+    )
+
+
+RIF = Layout(
+    name="rif",
+    eligibility=(
+        Source(
+            "beneficiary",
+            read_beneficiary,
+            required=("BENE_ID", "RFRNC_YR", "BENE_BIRTH_DT", "BENE_SEX_IDENT_CD", "STATE_CODE", *_BUYIN),
+            optional=("DML_IND", "DEATH_DT", *_HMO, *_PART_D),
+        ),
+    ),
+    medical=(
+        _professional_file("carrier", read_professional, may_be_absent=False),
+        _professional_file("dme", read_equipment, may_be_absent=True),
+        _facility_file("outpatient"),
+        _facility_file("inpatient"),
+        _facility_file("snf", may_be_absent=True),
+        _facility_file("hha", may_be_absent=True),
+        _facility_file("hospice", may_be_absent=True),
+    ),
+    pharmacy=(
+        Source(
+            "pde",
+            read_fill,
+            required=("BENE_ID", "PDE_ID", "SRVC_DT", "PROD_SRVC_ID", "QTY_DSPNSD_NUM", "DAYS_SUPLY_NUM"),
+            optional=("PTNT_PAY_AMT", "TOT_RX_CST_AMT", "PD_DT", "DML_IND", "FINAL_ACTION", "ADJSTMT_DLTN_CD"),
+        ),
+    ),
+    roster=ROSTER,
+    prepare=prepare,
+    separator="|",
+)
