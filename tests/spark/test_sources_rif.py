@@ -185,7 +185,7 @@ USUAL = {
 
 @pytest.fixture(scope="module")
 def raw(frame: Frame) -> dict[str, DataFrame]:
-    """The tables above under CMS's names, with one of capitals and one of small letters; no inpatient claims."""
+    """The tables above under CMS's names, two of them in small letters; no inpatient claims."""
 
     def table(text: str, usual: dict[str, str]) -> DataFrame:
         columns = [cell.strip() for cell in text.split("\n", 1)[0].split("|")]
@@ -205,7 +205,7 @@ def raw(frame: Frame) -> dict[str, DataFrame]:
     return {
         "beneficiary": table(BENEFICIARIES, {}),
         "carrier": carrier.toDF(*(name.lower() for name in carrier.columns)),
-        "outpatient": outpatient,
+        "outpatient": outpatient.toDF(*(name.lower() for name in outpatient.columns)),
         "inpatient": outpatient.limit(0),
         "pde": table(FILLS, USUAL["pde"]),
     }

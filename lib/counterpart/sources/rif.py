@@ -74,10 +74,12 @@ def _add_spans(years: DataFrame) -> DataFrame:
         F.when(year.between(1, _LAST_YEAR), year).alias("cover_year"),
         *(F.when(~is_deleted, _as_characters(flags)).alias(f"{name}_months") for name, flags in months.items()),
     )
-    spans = (spans_of_months(F.col("cover_year"), F.col(f"{name}_months")).alias(f"{name}_spans") for name in months)
-    # A generator of one row keeps these two columns computed: Spark would write the conditions of 24 months out
-    # wherever a rule or a filter reads a span, and plan for minutes.
-    return told.select("*", F.inline(F.array(F.struct(*spans))))
+    for name in months:
+        # A generator of one row keeps the spans computed: Spark would write the conditions of all months out wherever
+        # a rule or a filter reads a span, and plan for minutes.
+        spans = spans_of_months(F.col("cover_year"), F.col(f"{name}_months"))
+        told = told.withColumn(f"{name}_spans", F.explode(F.array(spans)))
+    return told
 
 
 def _as_characters(flags: Sequence[Column]) -> Column:
@@ -246,7 +248,9 @@ def _is_any(raw: DataFrame, words: Mapping[str, str]) -> Column:
 
 _MODIFIERS = ("HCPCS_1ST_MDFR_CD", "HCPCS_2ND_MDFR_CD", "HCPCS_3RD_MDFR_CD", "HCPCS_4TH_MDFR_CD")
 _CLAIM = ("BENE_ID", "CLM_ID", "CLM_FROM_DT", "CLM_THRU_DT", "PRNCPAL_DGNS_CD", "HCPCS_CD")
-_MORE = ("DML_IND", "FINAL_ACTION", "NCH_WKLY_PROC_DT", "PRNCPAL_DGNS_VRSN_CD", *_MODIFIERS)
+_VERSIONS = ("PRNCPAL_DGNS_VRSN_CD", *(f"ICD_DGNS_VRSN_CD{place}" for place in range(1, 26)))
+_CAUSES = tuple(f"ICD_DGNS_E_{kind}CD{place}" for kind in ("", "VRSN_") for place in range(1, 13))
+_MORE = ("DML_IND", "FINAL_ACTION", "NCH_WKLY_PROC_DT", *_MODIFIERS, *_VERSIONS, *_CAUSES)
 
 
 def _professional_file(name: str, reading: Callable[[DataFrame], Row], may_be_absent: bool) -> Source:
