@@ -21,7 +21,7 @@ from tests.studies import changed, small_study
 from counterpart.codes import CodeLibrary, decode
 from counterpart.deliveries import read_delivery
 from counterpart.disclosure import release_explanation
-from counterpart.protocol import Site, SourceMapping, TextFiles
+from counterpart.protocol import RowRules, Site, SourceMapping, TextFiles
 from counterpart.protocol.mapped_fields import AmountField, ClaimFlag, DateField, FlagField, NumberField, TextField
 from counterpart.sources import LAYOUTS, IngestContext, Layout, build_claims
 from counterpart.sources.formats import format_of
@@ -265,9 +265,9 @@ def test_files_that_each_are_written_in_their_own_way(spark: SparkSession, tmp_p
 
 def test_another_mapping_makes_another_delivery_of_the_same_files() -> None:
     other = mapped(("medical.lines.place", "pos"))
-    keys = {delivery_key("files", layout) for layout in (mapped(), other, LAYOUTS["tuva"])}
+    keys = {delivery_key("files", layout, RowRules()) for layout in (mapped(), other, LAYOUTS["tuva"])}
     assert len(keys) == 3
-    assert delivery_key("files", mapped()) in keys
+    assert delivery_key("files", mapped(), RowRules()) in keys
 
 
 # --- ingest --explain -------------------------------------------------------------------------------------------------

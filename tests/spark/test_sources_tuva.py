@@ -337,5 +337,5 @@ def test_an_unknown_layout_is_named() -> None:
     with pytest.raises(ProtocolError, match=r"source\.layout is 'sas'; known layouts are desynpuf, omop, rif, tuva"):
         source_tables("sas")
     assert source_tables("tuva") == {
-        "eligibility": True, "medical_claim": True, "pharmacy_claim": True, "program_roster": False,
+        "eligibility": True, "medical_claim": True, "pharmacy_claim": True, "program_roster": False, "crosswalk": False,
     }  # fmt: skip

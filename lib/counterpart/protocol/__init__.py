@@ -4,7 +4,7 @@ from counterpart.protocol.document import content_hash, load_mapping, load_site,
 from counterpart.protocol.mapping import SourceMapping, TextFiles
 from counterpart.protocol.matching import Matching, StudyMatching
 from counterpart.protocol.references import code_set_folders
-from counterpart.protocol.site import Site, Source, SparkSettings
+from counterpart.protocol.site import RowRules, Site, Source, SparkSettings
 from counterpart.protocol.study import (
     ALL_CLAIMS,
     Age,
@@ -44,6 +44,7 @@ __all__ = [
     "Outcome",
     "Outcomes",
     "RosterIndex",
+    "RowRules",
     "Scoring",
     "Site",
     "Source",

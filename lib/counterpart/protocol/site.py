@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from counterpart.errors import EnvironmentProblem
-from counterpart.protocol.section import Problem, Real, Section, Text, Whole
+from counterpart.protocol.section import Day, Problem, Real, Section, Text, Whole
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
@@ -48,6 +49,19 @@ class Source(Section):
             yield ("mapping",), f"is not read: the layout is {self.layout}; write layout: mapping"
 
 
+class RowRules(Section):
+    """What becomes of rows that say something impossible, where a site may be stricter or looser than the default.
+
+    `keep` takes a row as it is, `mend` leaves out what cannot be, `quarantine` rejects the row.
+    """
+
+    earliest_service: Day = Field(default=date(1900, 1, 1), description="a day such as 2015-01-01")
+    after_death: Literal["keep", "quarantine"] = "quarantine"
+    after_death_days: Whole = Field(default=30, ge=0, description="days, such as 30")
+    negative_quantity: Literal["mend", "quarantine"] = "mend"
+    unknown_sex: Literal["keep", "quarantine"] = "keep"
+
+
 class SparkSettings(Section):
     """How a session is built where there is none yet; on a platform that brings its own, nothing here applies."""
 
@@ -64,7 +78,8 @@ class Site(Section):
 
     `warehouse` is the folder (or object-store address) of the Delta tables, `reports` a folder for reports, `mlflow`
     a tracking address (default: a SQLite file in the warehouse's parent folder). `max_quarantined` is the share of a
-    source table's rows above which ingest stops. `target_lines_per_file` decides the number of member buckets.
+    source table's rows above which ingest stops; `rules` say which rows are rejected. `target_lines_per_file` decides
+    the number of member buckets.
     """
 
     name: Text
@@ -74,6 +89,7 @@ class Site(Section):
     mlflow_experiment: Text | None = None
     source: Source | None = None
     max_quarantined: Real = Field(default=0.05, ge=0, le=1, description="a share of the rows, such as 0.05")
+    rules: RowRules = RowRules()
     target_lines_per_file: Whole = Field(default=8_000_000, ge=1_000)
     spark: SparkSettings = SparkSettings()
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from counterpart.protocol import RowRules
 from counterpart.sources.fields import quoted
 from counterpart.tables import INTAKE, QUARANTINE, conform
 
@@ -41,7 +42,8 @@ class IngestContext:
     """What a delivery meets.
 
     `delivery` names it; no service lies after `received_on`; `existing` are the declared tables before it, by name;
-    `stage(name, frame)` writes a frame that is read more than once and returns it read back.
+    `stage(name, frame)` writes a frame that is read more than once and returns it read back; `rules` are the site's own
+    among the row rules; `aliases` (`alias_key`, `known_as`) are the ids by which the crosswalk knows others.
     """
 
     delivery: str
@@ -49,6 +51,8 @@ class IngestContext:
     member_buckets: int = 1
     existing: Mapping[str, DataFrame] = field(default_factory=dict)
     stage: Stage = _as_it_is
+    rules: RowRules = field(default_factory=RowRules)
+    aliases: DataFrame | None = None
 
 
 def fate(*cases: tuple[Column, str, str | Column]) -> list[Column]:

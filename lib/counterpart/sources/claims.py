@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from counterpart.sources.accounts import KEPT, IngestContext, row_as_json, stack
-from counterpart.sources.fields import quoted
+from counterpart.sources.fields import member_key, quoted
 from counterpart.sources.layout import LINE, Source
-from counterpart.sources.rules import claim_rules, first_broken
+from counterpart.sources.rules import Person, claim_rules, first_broken, leave_out_negative_quantities
 from counterpart.sources.versions import VERSION_KEY, resolve_versions
 from counterpart.tables import Table, conform
 
@@ -61,7 +61,7 @@ class FinalLines:
 def build_final_lines(claims: ClaimsTable, raw: Raw, members: DataFrame, context: IngestContext) -> FinalLines:
     """Raw claims -> final lines, and the fate of every row."""
     name = claims.table.name
-    suspects = context.stage(f"{name}_suspects", _find_suspects(claims, raw, members))
+    suspects = context.stage(f"{name}_suspects", _find_suspects(claims, raw, members, context))
     drafts = context.stage(f"{name}_drafts", _draft(claims, raw, suspects, context))
     existing = context.existing.get(name)
     versions = None if existing is None else _versions_of(existing, claims)
@@ -75,29 +75,43 @@ def build_final_lines(claims: ClaimsTable, raw: Raw, members: DataFrame, context
     return FinalLines(resolved.rows, added, retired)
 
 
-def member_key(person_id: Column) -> Column:
-    """BIGINT key of a member, null without a person id."""
-    return F.when(person_id.isNotNull(), F.xxhash64(person_id))
+def _find_suspects(claims: ClaimsTable, raw: Raw, members: DataFrame, context: IngestContext) -> DataFrame:
+    """Ids whose claims need a look -> what is known of their members.
 
-
-def _find_suspects(claims: ClaimsTable, raw: Raw, members: DataFrame) -> DataFrame:
-    """Members whose claims need a look: unknown ones, and those with a claim before birth. Member -> `birth_date`."""
+    Those of nobody we know, those with claims before birth or long after death, and those that the crosswalk renames.
+    """
     narrow = []
     for source in claims.sources:
         row = source.rows(raw[source.name], claims.form)
         narrow.append(
-            raw[source.name].select(member_key(row["person_id"]).alias("member_key"), row["service_date"].alias("day"))
+            raw[source.name].select(member_key(row["person_id"]).alias("given_key"), row["service_date"].alias("day"))
         )
-    first_days = (
-        stack(narrow).filter(F.col("member_key").isNotNull()).groupBy("member_key").agg(F.min("day").alias("day"))
+    ids = (
+        stack(narrow)
+        .filter(F.col("given_key").isNotNull())
+        .groupBy("given_key")
+        .agg(F.min("day").alias("first_day"), F.max("day").alias("last_day"))
     )
-    known = members.select("member_key", "birth_date", F.lit(True).alias("is_known"))
+    if context.aliases is None:
+        ids = ids.withColumn("member_key", F.col("given_key"))
+    else:
+        ids = ids.join(context.aliases, F.col("given_key") == F.col("alias_key"), "left")
+        ids = ids.withColumn("member_key", F.coalesce(member_key(F.col("known_as")), "given_key"))
+    known = members.select("member_key", "birth_date", "death_date", F.lit(True).alias("is_known"))
+    is_suspect = (
+        F.col("is_known").isNull()
+        | (F.col("first_day") < F.col("birth_date"))
+        | (F.col("last_day") > F.date_add("death_date", context.rules.after_death_days))
+        | (F.col("given_key") != F.col("member_key"))
+    )
     return (
-        first_days.join(known, "member_key", "left")
-        .filter(F.col("is_known").isNull() | (F.col("day") < F.col("birth_date")))
+        ids.join(known, "member_key", "left")
+        .filter(is_suspect)
         .select(
+            F.col("given_key").alias("suspect_given_key"),
             F.col("member_key").alias("suspect_key"),
             F.col("birth_date").alias("suspect_birth_date"),
+            F.col("death_date").alias("suspect_death_date"),
             F.col("is_known").isNull().alias("suspect_is_unknown"),
         )
     )
@@ -114,8 +128,10 @@ def _draft_source(
     # In two steps: rules name a date many times, and in one step Spark would read its text each time.
     typed = _type_source(claims, source, raw, suspects)
     row = {name: F.col(_TYPED + name) for name in ("member_key", *claims.form)}
-    rules = claim_rules(row, context.received_on, F.col("suspect_birth_date"), F.col("suspect_is_unknown"))
-    judged = typed.withColumn("rejected_by", first_broken(rules))
+    person = Person(F.col("suspect_birth_date"), F.col("suspect_death_date"), F.col("suspect_is_unknown"))
+    judged = typed.withColumn("rejected_by", first_broken(claim_rules(row, context.received_on, person, context.rules)))
+    if context.rules.negative_quantity == "mend":
+        row = leave_out_negative_quantities(row)
     may_be_quarantined = F.col("rejected_by").isNotNull() | row["is_denied"] | row["is_reversal"]
     drafts = judged.select(
         F.lit(source.name).alias("source"),
@@ -130,8 +146,9 @@ def _type_source(claims: ClaimsTable, source: Source, raw: DataFrame, suspects: 
     """Source row -> the columns read, those of the form under names of their own, and what the suspects say of it."""
     row = source.rows(raw, claims.form)
     row |= {flag: F.coalesce(row[flag], F.lit(False)) for flag in _FLAGS}
-    row["member_key"] = member_key(row["person_id"])
-    read = raw.join(suspects, row["member_key"] == F.col("suspect_key"), "left")
+    given = member_key(row["person_id"])
+    row["member_key"] = F.coalesce(F.col("suspect_key"), given)
+    read = raw.join(suspects, given == F.col("suspect_given_key"), "left")
     typed = (column.alias(_TYPED + name) for name, column in row.items())
     return read.select(*map(quoted, source.columns_read(raw)), *typed, *suspects.columns)
 

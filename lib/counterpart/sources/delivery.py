@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,15 +15,24 @@ from counterpart.protocol import load_mapping
 from counterpart.sources.accounts import IngestContext, label_lookup, select_quarantined, summarise_fates
 from counterpart.sources.ancestors import label_ancestors, select_ancestors
 from counterpart.sources.claims import ClaimsTable, build_final_lines
+from counterpart.sources.crosswalk import label_crosswalk, select_aliases
 from counterpart.sources.desynpuf import DESYNPUF
 from counterpart.sources.eligibility import build_cover
-from counterpart.sources.layout import MEDICAL_FORM, PHARMACY_FORM, Layout, Source, check_columns, spell_columns
+from counterpart.sources.layout import (
+    CROSSWALK,
+    MEDICAL_FORM,
+    PHARMACY_FORM,
+    Layout,
+    Source,
+    check_columns,
+    spell_columns,
+)
 from counterpart.sources.mapped import mapped_layout
 from counterpart.sources.omop import OMOP
 from counterpart.sources.rif import RIF
 from counterpart.sources.roster import label_enrolments, select_program
 from counterpart.sources.tuva import TUVA
-from counterpart.tables import MEDICAL, PHARMACY
+from counterpart.tables import MEDICAL, MEMBERS, PHARMACY
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -78,6 +87,10 @@ def build_claims(named: str | Layout, raw: Mapping[str, DataFrame], context: Ing
     raw = spell_columns(layout, raw)
     check_columns(layout, raw)
     raw = {**layout.prepare(raw), NOTHING.name: _no_rows(raw)}
+    labelled = []
+    if CROSSWALK.name in raw:
+        labelled = [label_crosswalk(raw[CROSSWALK.name], context)]
+        context = replace(context, aliases=select_aliases(labelled[0], context.existing.get(MEMBERS.name)))
     cover = build_cover(layout.eligibility, raw, context)
     medical_sources, pharmacy_sources, rosters = (
         tuple(source for source in sources if source.name in raw) or (NOTHING,)
@@ -88,7 +101,7 @@ def build_claims(named: str | Layout, raw: Mapping[str, DataFrame], context: Ing
     medical = build_final_lines(medical_table, raw, cover.members, context)
     pharmacy = build_final_lines(pharmacy_table, raw, cover.members, context)
     enrolments = label_enrolments(rosters, raw, context)
-    labelled = [cover.rows, medical.rows, pharmacy.rows, enrolments.filter("is_new = 1")]
+    labelled += [cover.rows, medical.rows, pharmacy.rows, enrolments.filter("is_new = 1")]
     labelled += [label_lookup(lookup.name, raw[lookup.name]) for lookup in layout.lookups if lookup.name in raw]
     ancestors = None
     if layout.ancestors is not None and layout.ancestors.name in raw:

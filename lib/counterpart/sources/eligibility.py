@@ -12,7 +12,8 @@ from pyspark.sql import Window as W
 from pyspark.sql import functions as F
 
 from counterpart.sources.accounts import AS_SENT, KEPT, MERGED, QUARANTINED, IngestContext, fate, row_as_json, stack
-from counterpart.sources.claims import member_key
+from counterpart.sources.crosswalk import add_known_as
+from counterpart.sources.fields import member_key
 from counterpart.sources.layout import COVER_FORM, Source
 from counterpart.sources.rules import cover_rules, first_broken
 from counterpart.spans import label_runs, merge_spans
@@ -41,19 +42,20 @@ class Cover:
 def build_cover(sources: Sequence[Source], raw: Mapping[str, DataFrame], context: IngestContext) -> Cover:
     """Raw eligibility -> members and enrollment, and the fate of every row."""
     existing = context.existing.get("enrollment")
-    drafts = stack(_draft(source, raw[source.name]) for source in sources if source.name in raw)
+    drafts = stack(_draft(source, raw[source.name], context) for source in sources if source.name in raw)
     rows = context.stage("eligibility", _label(drafts, existing))
     good = rows.filter(F.col("fate") != QUARANTINED)
     members = context.stage("members", build_members(good, context.existing.get("members")))
     return Cover(rows, members, _build_enrollment(good, existing))
 
 
-def _draft(source: Source, raw: DataFrame) -> DataFrame:
+def _draft(source: Source, raw: DataFrame, context: IngestContext) -> DataFrame:
     """Source row -> source row, typed, with `rejected_by`."""
     row = source.rows(raw, COVER_FORM)
     row |= {flag: F.coalesce(row[flag], F.lit(False)) for flag in _FLAGS}
-    rejected_by = first_broken(cover_rules(row))
-    return raw.select(
+    rejected_by = first_broken(cover_rules(row, context.received_on, context.rules))
+    named, row["person_id"] = add_known_as(raw, row["person_id"], context.aliases)
+    return named.select(
         F.lit(source.name).alias("source"),
         member_key(row["person_id"]).alias("member_key"),
         *(column.alias(name) for name, column in row.items()),

@@ -99,6 +99,11 @@ def identifier(raw: DataFrame, name: str) -> Column:
     return text_or_number(raw, name).try_cast("decimal(38,0)").try_cast("bigint")
 
 
+def member_key(person_id: Column) -> Column:
+    """BIGINT key of a member, null without a person id."""
+    return F.when(person_id.isNotNull(), F.xxhash64(person_id))
+
+
 def quantity(raw: DataFrame, name: str) -> Column:
     """DECIMAL(12,3), half up."""
     return text_or_number(raw, name).try_cast("decimal(12,3)")

@@ -138,6 +138,10 @@ class Lookup:
     may_be_absent: bool = True
 
 
+CROSSWALK = Lookup("crosswalk", ("person_id", "same_as"))
+"""Beside the tables of any layout: this person is the same as that one."""
+
+
 def _as_they_are(raw: Mapping[str, DataFrame]) -> Mapping[str, DataFrame]:
     return raw
 
@@ -169,7 +173,7 @@ class Layout:
     def sources(self) -> tuple[Source | Lookup, ...]:
         """All tables."""
         ancestors = () if self.ancestors is None else (self.ancestors,)
-        return (*self.eligibility, *self.medical, *self.pharmacy, *self.roster, *self.lookups, *ancestors)
+        return (*self.eligibility, *self.medical, *self.pharmacy, *self.roster, *self.lookups, *ancestors, CROSSWALK)
 
 
 def columns_needed(source: Source | Lookup) -> list[str]:

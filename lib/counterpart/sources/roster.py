@@ -9,7 +9,8 @@ from pyspark.sql import Window as W
 from pyspark.sql import functions as F
 
 from counterpart.sources.accounts import AS_SENT, KEPT, MERGED, QUARANTINED, IngestContext, fate, row_as_json, stack
-from counterpart.sources.claims import member_key
+from counterpart.sources.crosswalk import add_known_as
+from counterpart.sources.fields import member_key
 from counterpart.sources.layout import ROSTER_FORM, Source
 from counterpart.sources.rules import first_broken, roster_rules
 from counterpart.tables import PROGRAM, conform
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def label_enrolments(sources: Sequence[Source], raw: Mapping[str, DataFrame], context: IngestContext) -> DataFrame:
     """Roster row -> the same with `fate`, `rule` and `is_new`, and what the table holds already (`is_new` 0)."""
-    drafts = stack(_draft(source, raw[source.name]) for source in sources)
+    drafts = stack(_draft(source, raw[source.name], context) for source in sources)
     rejected = drafts.filter("rejected_by IS NOT NULL").select(
         "*", *fate((F.lit(True), QUARANTINED, F.col("rejected_by")))
     )
@@ -31,14 +32,15 @@ def label_enrolments(sources: Sequence[Source], raw: Mapping[str, DataFrame], co
     return context.stage("roster", rejected.unionByName(_label_first(good)))
 
 
-def _draft(source: Source, raw: DataFrame) -> DataFrame:
+def _draft(source: Source, raw: DataFrame, context: IngestContext) -> DataFrame:
     """Source row -> source row, typed, with `rejected_by`."""
     row = source.rows(raw, ROSTER_FORM)
     row["has_unreadable_date"] = F.coalesce(row["has_unreadable_date"], F.lit(False))
     rejected_by = first_broken(roster_rules(row))
-    return raw.select(
+    named, person_id = add_known_as(raw, row["person_id"], context.aliases)
+    return named.select(
         F.lit(source.name).alias("source"),
-        member_key(row["person_id"]).alias("member_key"),
+        member_key(person_id).alias("member_key"),
         *(row[name].alias(name) for name in ("program", "enrolled_on", "left_on")),
         rejected_by.alias("rejected_by"),
         row_as_json(source.columns_read(raw), rejected_by.isNotNull()).alias("row_json"),

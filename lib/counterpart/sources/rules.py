@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
+
+    from counterpart.protocol import RowRules
 
 EARLIEST_DATE = date(1900, 1, 1)
 
@@ -19,38 +24,67 @@ def first_broken(rules: Mapping[str, Column]) -> Column:
     return F.coalesce(*(F.when(is_broken, F.lit(name)) for name, is_broken in rules.items()))
 
 
-def claim_rules(
-    row: Mapping[str, Column], received_on: date, birth_date: Column, is_unknown: Column
-) -> dict[str, Column]:
+@dataclass(frozen=True)
+class Person:
+    """What is known of the member of a row where it matters; null, or false, where nothing is wrong."""
+
+    birth_date: Column
+    death_date: Column
+    is_unknown: Column
+
+
+def claim_rules(row: Mapping[str, Column], received_on: date, person: Person, site: RowRules) -> dict[str, Column]:
     """The rules of a claim row. A service may not begin before birth or end after the day the delivery was received."""
     start, end = row["service_date"], row["service_end_date"]
     is_keyless = row["person_id"].isNull() | row["claim_id"].isNull() | row["line_number"].isNull()
-    return {
+    rules = {
         "null_key": is_keyless | (start.isNull() & ~row["has_unreadable_date"]),
         "impossible_date": row["has_unreadable_date"]
-        | (start < F.lit(EARLIEST_DATE))
+        | (start < F.lit(site.earliest_service))
         | (start > F.lit(received_on))
         | (end > F.lit(received_on))
         | (end < start)
-        | (start < birth_date),
-        "unknown_member": is_unknown,
+        | (start < person.birth_date),
+        "unknown_member": person.is_unknown,
     }
+    if site.after_death == "quarantine":
+        rules["after_death"] = start > F.date_add(person.death_date, site.after_death_days)
+    if site.negative_quantity == "quarantine":
+        rules["negative_quantity"] = has_negative_quantity(row)
+    return rules
 
 
-def cover_rules(row: Mapping[str, Column]) -> dict[str, Column]:
-    """The rules of an eligibility row. Cover may begin or end in the future: insurers enrol ahead.
+def has_negative_quantity(row: Mapping[str, Column]) -> Column:
+    """Does a fill say that less than nothing was dispensed? A reversal says so of what it takes back."""
+    negative = [F.coalesce(row[name] < 0, F.lit(False)) for name in ("quantity", "days_supply") if name in row]
+    return reduce(or_, negative, F.lit(False)) & ~row["is_reversal"]
+
+
+def leave_out_negative_quantities(row: Mapping[str, Column]) -> dict[str, Column]:
+    """The row without quantity and days' supply where one of them is negative, which counts as mended."""
+    is_negative = has_negative_quantity(row)
+    mended = {name: F.when(~is_negative, row[name]) for name in ("quantity", "days_supply") if name in row}
+    return {**row, **mended, "is_mended": row["is_mended"] | is_negative}
+
+
+def cover_rules(row: Mapping[str, Column], received_on: date, site: RowRules) -> dict[str, Column]:
+    """The rules of an eligibility row. Cover may begin or end in the future: insurers enrol ahead. Births may not.
 
     A row without medical cover is judged by its pharmacy cover.
     """
     start = F.coalesce(row["start_date"], row["pharmacy_start_date"])
     end = F.coalesce(row["end_date"], row["pharmacy_end_date"])
-    return {
+    rules = {
         "null_key": row["person_id"].isNull()
         | (row["start_date"].isNull() & ~row["is_without_cover"] & ~row["has_unreadable_date"]),
         "impossible_date": row["has_unreadable_date"] | (start < F.lit(EARLIEST_DATE)) | (row["birth_date"] > end),
         "reversed_span": (start > end) | (row["pharmacy_start_date"] > row["pharmacy_end_date"]),
         "unknown_member": row["is_unknown"],
+        "future_birth": row["birth_date"] > F.lit(received_on),
     }
+    if site.unknown_sex == "quarantine":
+        rules["unknown_sex"] = row["sex"] == "U"
+    return rules
 
 
 def roster_rules(row: Mapping[str, Column]) -> dict[str, Column]:

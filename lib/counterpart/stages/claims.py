@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from counterpart.errors import DataError, ProtocolError
-from counterpart.protocol import Site, content_hash
+from counterpart.protocol import RowRules, Site, content_hash
 from counterpart.sources import ClaimsDelivery, IngestContext, Layout, build_claims, layout_of, source_tables
 from counterpart.stages.context import Progress, code_version
 from counterpart.store import Delivery, StageResult, Store
@@ -47,7 +47,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
         )
     layout = layout_of(source)
     delivered = store.read_delivery(source.path, source_tables(layout), layout.separator, layout.files)
-    delivery = delivery_key(delivered.fingerprint, layout)
+    delivery = delivery_key(delivered.fingerprint, layout, site.rules)
     if delivery in store.finished([delivery]):
         progress.note(f"ingest: reused, this delivery is in the tables already (key {delivery})")
         return IngestReport(delivery, True, _read_intake(store, delivery))
@@ -59,6 +59,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
             member_buckets=_member_buckets(store, site, n_rows),
             existing={table.name: store.read(table) for table in _CLAIMS if store.exists(table)},
             stage=stage,
+            rules=site.rules,
         )
         claims = build_claims(layout, delivered.tables, context)
         intake = _account(store, claims, delivery, site, n_rows)
@@ -67,9 +68,10 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
     return IngestReport(delivery, False, intake)
 
 
-def delivery_key(fingerprint: str, layout: Layout) -> str:
-    """What a delivery is known by: its files, and what reads them; another mapping makes another delivery of them."""
+def delivery_key(fingerprint: str, layout: Layout, rules: RowRules) -> str:
+    """What a delivery is known by: its files, and what reads and judges them. Another mapping makes another one."""
     read_by = {"layout": layout.name, "mapping": layout.content, "code": code_version(_ROOMS)}
+    read_by["rules"] = content_hash(rules)
     return content_hash({"files": fingerprint, **read_by})
 
 
