@@ -104,11 +104,15 @@ def store(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Stor
 
 @pytest.fixture(scope="module")
 def report(store: Store, public_claims: Path, tmp_path_factory: pytest.TempPathFactory) -> IngestReport:
-    """Everything ingested once. The odd person's three denials are more than 5 % of small tables."""
+    """Everything ingested once. The odd person's three denials are more than 5 % of small tables.
+
+    That person died the day he was born: the rule for services after death would take all his rows.
+    """
     folder = tmp_path_factory.mktemp("claims")
     lay_together(public_claims / "rif_synthea", folder)
     source = {"layout": "rif", "path": str(folder)}
-    document = {"name": "s", "warehouse": store.warehouse, "reports": "r", "source": source, "max_quarantined": 0.1}
+    limits = {"max_quarantined": 0.1, "rules": {"after_death": "keep"}}
+    document = {"name": "s", "warehouse": store.warehouse, "reports": "r", "source": source, **limits}
     return ingest(store, Site.model_validate(document), Silent(), date(2022, 12, 31))
 
 

@@ -40,7 +40,7 @@ def test_what_is_shipped_loads(root: Path) -> None:
     sites = {path.stem: load_site(path) for path in (root / "conf/sites").glob("*.yaml")}
     assert {name: study.name for name, study in studies.items()} == {name: name for name in studies}
     assert set(studies) == {"msk_imaging", "chiropractic_imaging", "nsaid_gi_bleed"}
-    assert set(sites) == {"local", "synpuf", "gibleed"}
+    assert set(sites) == {"local", "synpuf", "gibleed", "rif"}
     msk = studies["msk_imaging"]
     assert msk.cohort.treated.index == RosterIndex(program="digital_msk")
     assert msk.cohort.comparator.index == ClaimsIndex(event="pt_visit", take="each")
