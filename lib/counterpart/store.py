@@ -201,15 +201,15 @@ class Store:
 
     def _merge_lines(self, table: Table, added: DataFrame, retired: DataFrame) -> None:
         key = list(table.key)
-        gone = retired.select(*key, F.col("service_month").alias("old_month"))
+        gone = retired.select(*key, F.col("service_period").alias("old_period"))
         changes = conform(added, table).join(gone, key, "full")
-        months = [row[0] for row in gone.select("old_month").distinct().orderBy("old_month").collect()]
+        periods = [row[0] for row in gone.select("old_period").distinct().orderBy("old_period").collect()]
         same_line = " AND ".join(f"line.{column} = change.{column}" for column in key)
-        in_months = f"line.service_month IN ({', '.join(map(str, months))})"
+        in_periods = f"line.service_period IN ({', '.join(map(str, periods))})"
         merge = (
             DeltaTable.forPath(self.spark, self.path(table))
             .alias("line")
-            .merge(changes.alias("change"), f"{in_months} AND {same_line} AND change.old_month = line.service_month")
+            .merge(changes.alias("change"), f"{in_periods} AND {same_line} AND change.old_period = line.service_period")
         )
         values: dict[str, str | Column] = {column: f"change.{column}" for column in table.columns}
         ready = (
@@ -300,7 +300,7 @@ def _result_of(row: Any) -> StageResult:
 
 
 def _laid_out(lines: DataFrame, table: Table) -> DataFrame:
-    """One file per month and bucket, sorted so that a member's lines of a month lie together, in time."""
+    """One file per period and bucket, sorted so that a member's lines of a period lie together, in time."""
     day = "service_date" if "service_date" in table.columns else "dispensing_date"
     order = (*table.partitioned_by, "member_key", day, "claim_id", "line_number")
     return lines.repartition(*table.partitioned_by).sortWithinPartitions(*order)

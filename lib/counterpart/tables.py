@@ -46,7 +46,7 @@ class Table:
         return ", ".join(f"`{name}` {kind}" for name, kind in self.columns.items())
 
 
-_LINE_LAYOUT = ("service_month", "member_bucket")
+_LINE_LAYOUT = ("service_period", "member_bucket")
 
 MEMBERS = Table(
     name="members",
@@ -98,6 +98,7 @@ MEDICAL = Table(
         "paid_cents": "bigint",
         "version_hash": "bigint",
         "service_month": "int",
+        "service_period": "int",
         "member_bucket": "int",
     },
     partitioned_by=_LINE_LAYOUT,
@@ -121,6 +122,7 @@ PHARMACY = Table(
         "paid_cents": "bigint",
         "version_hash": "bigint",
         "service_month": "int",
+        "service_period": "int",
         "member_bucket": "int",
     },
     partitioned_by=_LINE_LAYOUT,

@@ -132,7 +132,7 @@ def raw(frame: Frame) -> dict[str, DataFrame]:
 
 
 def build(raw: dict[str, DataFrame]) -> ClaimsDelivery:
-    context = IngestContext("cdm", date(2020, 1, 31), 1, {}, lambda _, rows: rows.localCheckpoint())
+    context = IngestContext("cdm", date(2020, 1, 31), stage=lambda _, rows: rows.localCheckpoint())
     made = build_claims("omop", raw, context)
     return replace(made, **{name: getattr(made, name).localCheckpoint() for name in ("medical", "pharmacy")})
 

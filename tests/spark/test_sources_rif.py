@@ -213,7 +213,7 @@ def raw(frame: Frame) -> dict[str, DataFrame]:
 
 @pytest.fixture(scope="module")
 def delivery(raw: dict[str, DataFrame]) -> ClaimsDelivery:
-    context = IngestContext("ccw", date(2020, 12, 31), 1, {}, lambda _, rows: rows.localCheckpoint())
+    context = IngestContext("ccw", date(2020, 12, 31), stage=lambda _, rows: rows.localCheckpoint())
     made = build_claims("rif", raw, context)
     return replace(made, **{name: getattr(made, name).localCheckpoint() for name in ("medical", "pharmacy")})
 

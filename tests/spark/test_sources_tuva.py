@@ -19,6 +19,7 @@ from counterpart.deliveries import read_delivery
 from counterpart.errors import ContractError, ProtocolError
 from counterpart.sources import ClaimsDelivery, IngestContext, Layout, build_claims, source_tables
 from counterpart.sources.mapped import mapped_layout
+from counterpart.sources.placement import Placement
 from counterpart.tables import CLAIMS_TABLES, INTAKE
 
 pytestmark = pytest.mark.spark
@@ -64,7 +65,9 @@ def build(
     layout: str | Layout = "tuva",
 ):
     """The delivery; what tests read several times is computed once."""
-    context = IngestContext(delivery, RECEIVED_ON, 4, existing or {}, lambda _, rows: rows.localCheckpoint())
+    context = IngestContext(
+        delivery, RECEIVED_ON, Placement(4, by_year=True), existing or {}, lambda _, rows: rows.localCheckpoint()
+    )
     made = build_claims(layout, raw, context)
     held = ("enrollment", "medical", "pharmacy", "intake")
     return replace(made, **{name: getattr(made, name).localCheckpoint() for name in held})
@@ -157,7 +160,7 @@ def test_final_lines(first: ClaimsDelivery, frame: Frame) -> None:
         "last day": usual,
     }
     assert {(row.claim_type, row.place) for row in rows} == {("professional", "02")}
-    assert {row.claim_id: row.service_month for row in rows}["ICD-9"] == 201509
+    assert {row.claim_id: (row.service_month, row.service_period) for row in rows}["ICD-9"] == (201509, 201500)
     assert all(row.member_bucket in range(4) for row in rows)
 
 

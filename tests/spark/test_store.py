@@ -123,7 +123,9 @@ FILLS = "member_key bigint, claim_id string, dispensing_date date, paid_cents bi
 def fills(frame: Frame, text: str) -> DataFrame:
     rows = frame(text, FILLS).withColumns({"line_number": F.lit(1), "allowed_cents": F.col("paid_cents")})
     month = F.year("dispensing_date") * 100 + F.month("dispensing_date")
-    rows = rows.withColumns({"service_month": month, "member_bucket": (F.col("member_key") % 2).cast("int")})
+    rows = rows.withColumns(
+        {"service_month": month, "service_period": month, "member_bucket": (F.col("member_key") % 2).cast("int")}
+    )
     missing = {name: kind for name, kind in PHARMACY.columns.items() if name not in rows.columns}
     return rows.withColumns({name: F.lit(None).cast(kind) for name, kind in missing.items()}).select(*PHARMACY.columns)
 
@@ -168,7 +170,7 @@ def test_files_are_by_month_and_bucket_sorted_by_member_and_day(
         None,
         {},
     )
-    parts = sorted(Path(store.path(PHARMACY)).glob("service_month=*/member_bucket=*/*.parquet"))
+    parts = sorted(Path(store.path(PHARMACY)).glob("service_period=*/member_bucket=*/*.parquet"))
     assert len(parts) == len({part.parent for part in parts}) == 4
     for part in parts:
         rows = [tuple(row) for row in spark.read.parquet(str(part)).select("member_key", "dispensing_date").collect()]

@@ -33,4 +33,4 @@ def test_index_people_are_broadcast_beyond_sparks_own_limit(spark, installation,
     assert all(expected in line for line in joins)
     assert "CartesianProduct" not in text
     assert "BroadcastNestedLoopJoin" not in text
-    assert "PartitionFilters: [isnotnull(service_month" in text
+    assert "PartitionFilters: [((service_period" in text

@@ -83,7 +83,7 @@ DOORS: dict[tuple[str, str], str] = {
     ("stages.publish", "_intake"): "sources x fates x rules",
     ("store", "version"): "one row",
     ("store", "properties"): "one row",
-    ("store", "_merge_lines"): "the service months that a delivery corrects",
+    ("store", "_merge_lines"): "the months or years that a delivery corrects",
     ("store", "finished"): "a row per finished stage run",
     ("store", "hold_to_keys"): "one name",
     ("store", "_computed"): "the rows of a bounded table",

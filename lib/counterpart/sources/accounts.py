@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 
 from counterpart.protocol import RowRules
 from counterpart.sources.fields import quoted
+from counterpart.sources.placement import Placement
 from counterpart.tables import INTAKE, QUARANTINE, conform
 
 if TYPE_CHECKING:
@@ -41,14 +42,15 @@ def _as_it_is(_name: str, frame: DataFrame) -> DataFrame:
 class IngestContext:
     """What a delivery meets.
 
-    `delivery` names it; no service lies after `received_on`; `existing` are the declared tables before it, by name;
-    `stage(name, frame)` writes a frame that is read more than once and returns it read back; `rules` are the site's own
-    among the row rules; `aliases` (`alias_key`, `known_as`) are the ids by which the crosswalk knows others.
+    `delivery` names it; no service lies after `received_on`; `placement` is where lines go; `existing` are the
+    declared tables before it, by name; `stage(name, frame)` writes a frame that is read more than once and returns it
+    read back; `rules` are the site's own among the row rules; `aliases` (`alias_key`, `known_as`) are the ids by which
+    the crosswalk knows others.
     """
 
     delivery: str
     received_on: date
-    member_buckets: int = 1
+    placement: Placement = field(default_factory=Placement)
     existing: Mapping[str, DataFrame] = field(default_factory=dict)
     stage: Stage = _as_it_is
     rules: RowRules = field(default_factory=RowRules)

@@ -22,13 +22,15 @@ from counterpart.tables import Table, conform
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+    from counterpart.sources.placement import Placement
+
     Raw = Mapping[str, DataFrame]
 
 _FLAGS = ("is_denied", "is_reversal", "is_mended", "has_unreadable_date")
 # Keeps a typed column apart from a source's own of the same name.
 _TYPED = "typed_"
 # Added by `add_place`, or not content at all.
-_NOT_CONTENT = ("version_hash", "service_month", "member_bucket", "claim_key", "member_key")
+_NOT_CONTENT = ("version_hash", "service_month", "service_period", "member_bucket", "claim_key", "member_key")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def build_final_lines(claims: ClaimsTable, raw: Raw, members: DataFrame, context
     versions = None if existing is None else _versions_of(existing, claims)
     resolved = resolve_versions(drafts, versions, context.stage, name)
     kept = resolved.rows.filter(F.col("fate") == KEPT)
-    added = conform(_lines(kept, claims).withColumns(_place(claims.day, context.member_buckets)), claims.table)
+    added = conform(_lines(kept, claims).withColumns(_place(claims.day, context.placement)), claims.table)
     retired = None
     if existing is not None and resolved.retired is not None:
         key = [column for column in VERSION_KEY if not (claims.has_claim_rows and column == "line_number")]
@@ -176,12 +178,7 @@ def _lines(kept: DataFrame, claims: ClaimsTable) -> DataFrame:
     return kept.select(*shared, F.inline("lines"))
 
 
-def _place(day: str, member_buckets: int) -> dict[str, Column]:
+def _place(day: str, placement: Placement) -> dict[str, Column]:
     """Columns that say where in the table a line lies."""
     on = F.col("service_date")
-    return {
-        "claim_key": F.xxhash64("claim_id"),
-        "service_month": F.year(on) * 100 + F.month(on),
-        "member_bucket": F.pmod(F.xxhash64("member_key"), F.lit(member_buckets)).cast("int"),
-        day: on,
-    }
+    return {"claim_key": F.xxhash64("claim_id"), **placement.columns(on), day: on}

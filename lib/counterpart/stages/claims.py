@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
@@ -13,6 +12,7 @@ from pyspark.sql import functions as F
 from counterpart.errors import DataError, ProtocolError
 from counterpart.protocol import RowRules, Site, content_hash
 from counterpart.sources import ClaimsDelivery, IngestContext, Layout, build_claims, layout_of, source_tables
+from counterpart.sources.placement import Placement
 from counterpart.stages.context import Progress, code_version
 from counterpart.store import Delivery, StageResult, Store
 from counterpart.tables import CONCEPT_ANCESTORS, ENROLLMENT, INTAKE, MEDICAL, MEMBERS, PHARMACY, PROGRAM, QUARANTINE
@@ -20,9 +20,7 @@ from counterpart.tables import CONCEPT_ANCESTORS, ENROLLMENT, INTAKE, MEDICAL, M
 if TYPE_CHECKING:
     import pandas as pd
 
-BUCKETS_PROPERTY = "counterpart.member_buckets"
 _ROOMS = ("sources", "stages/claims.py")
-_MONTHS_ASSUMED = 60
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
         context = IngestContext(
             delivery=delivery,
             received_on=received_on,
-            member_buckets=_member_buckets(store, site, n_rows),
+            placement=_placement(store, site, n_rows),
             existing={table.name: store.read(table) for table in _CLAIMS if store.exists(table)},
             stage=stage,
             rules=site.rules,
@@ -78,11 +76,11 @@ def delivery_key(fingerprint: str, layout: Layout, rules: RowRules) -> str:
 _CLAIMS = (MEMBERS, ENROLLMENT, MEDICAL, PHARMACY, PROGRAM)
 
 
-def _member_buckets(store: Store, site: Site, n_rows: Mapping[str, int]) -> int:
-    """Buckets of a month: a property of the table, chosen once for files of about `target_lines_per_file` lines."""
+def _placement(store: Store, site: Site, n_rows: Mapping[str, int]) -> Placement:
+    """That of the tables, or one for the rows of a first delivery."""
     if store.exists(MEDICAL):
-        return int(store.properties(MEDICAL).get(BUCKETS_PROPERTY, 1))
-    return max(1, math.ceil(max(n_rows.values(), default=0) / _MONTHS_ASSUMED / site.target_lines_per_file))
+        return Placement.read(store.properties(MEDICAL))
+    return Placement.choose(max(n_rows.values(), default=0), site.target_lines_per_file)
 
 
 def _account(
@@ -139,7 +137,7 @@ def _write_claims(store: Store, claims: ClaimsDelivery, context: IngestContext) 
     ):
         if rows is not None and not (store.exists(table) and store.holds_the_same(table, rows)):
             store.replace(table, rows)
-    properties = {BUCKETS_PROPERTY: str(context.member_buckets)}
+    properties = context.placement.as_properties()
     store.change_lines(MEDICAL, claims.medical, claims.medical_retired, properties, context.delivery)
     store.change_lines(PHARMACY, claims.pharmacy, claims.pharmacy_retired, properties, context.delivery)
 

@@ -18,6 +18,7 @@ from counterpart.events import EventPlan, build_member_days, plan_events
 from counterpart.matching.study import match_cohort
 from counterpart.protocol import Study, content_hash
 from counterpart.scores.document import model_to_document
+from counterpart.sources.placement import is_in_periods
 from counterpart.stages.context import Context, kept
 from counterpart.tables import (
     ATTRITION,
@@ -83,7 +84,7 @@ def run_cohort(context: Context) -> Metrics:
     members, enrollment, program = (_claims(context, table) for table in (MEMBERS, ENROLLMENT, PROGRAM))
     first, last = cohorts.index_scan(study)
     found = build_member_days(
-        _months(context, MEDICAL, first, last), _months(context, PHARMACY, first, last), plan, None
+        _periods(context, MEDICAL, first, last), _periods(context, PHARMACY, first, last), plan, None
     )
     with (
         kept(found.filter(F.col("event_date").between(F.lit(first), F.lit(last)))) as index_days,
@@ -267,10 +268,9 @@ def _claims(context: Context, table: Table) -> DataFrame:
     return context.store.read(table, context.versions[table.name])
 
 
-def _months(context: Context, table: Table, first: date, last: date) -> DataFrame:
-    """The months of a claims table that hold the dates: whole months, so that only their files are opened."""
-    months = F.col("service_month").between(first.year * 100 + first.month, last.year * 100 + last.month)
-    return _claims(context, table).filter(months)
+def _periods(context: Context, table: Table, first: date, last: date) -> DataFrame:
+    """The partitions of a claims table that hold the dates, and no others, so that only their files are opened."""
+    return _claims(context, table).filter(is_in_periods(first, last))
 
 
 def _member_days(context: Context, units: DataFrame, plan: EventPlan, reach: tuple[int, int]) -> DataFrame:
@@ -285,7 +285,7 @@ def _member_days(context: Context, units: DataFrame, plan: EventPlan, reach: tup
     study = context.study
     start = max(study.data.start, study.cohort.index_start + timedelta(days=first))
     end = min(study.data.end, study.cohort.index_end + timedelta(days=last))
-    medical, pharmacy = (_months(context, table, start, end) for table in (MEDICAL, PHARMACY))
+    medical, pharmacy = (_periods(context, table, start, end) for table in (MEDICAL, PHARMACY))
     return build_member_days(medical, pharmacy, plan, people)
 
 
