@@ -16,8 +16,19 @@ from counterpart.ledger import Ledger, public_address
 from counterpart.progress import TerminalProgress, say
 from counterpart.protocol import Site, Study, code_set_folders, content_hash, load_site, load_study
 from counterpart.report import summarise
+from counterpart.report.quality.summary import summarise_quality
 from counterpart.session import build_session
-from counterpart.stages import STAGES, Context, Published, explain_source, ingest, prepare, publish, run_stages
+from counterpart.stages import (
+    STAGES,
+    Context,
+    Published,
+    explain_source,
+    ingest,
+    prepare,
+    profile_site,
+    publish,
+    run_stages,
+)
 from counterpart.store import Store
 
 if TYPE_CHECKING:
@@ -64,6 +75,13 @@ class Application:
         for line in released.pop("lines"):
             say(line)
         return {"explanation": released}
+
+    def profile(self) -> dict[str, Any]:
+        """Write the data-quality page of the claims tables; print what stands out."""
+        profile = profile_site(self.store, self.site, self.progress)
+        say(summarise_quality(profile.document))
+        say(f"Profile: {profile.page}")
+        return {"profile": profile.document, "paths": {"page": str(profile.page), "results": str(profile.results)}}
 
     def run_stages(self, names: Sequence[str]) -> dict[str, Any]:
         """Run single stages of the study, each after those it needs."""

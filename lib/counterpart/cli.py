@@ -147,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="write nothing: say which source column feeds which of ours, and with --study what the study misses",
     )
+    _study_command(commands, "profile", "a data-quality page of the site's claims tables", _profile, needs_study=False)
     for name in STAGE_NAMES:
         _study_command(commands, name, f"the stage {name} of a study", _one_stage)
     _study_command(commands, "report", "release the results of a study and write its report", _report)
@@ -165,7 +166,9 @@ def _study_command(
         command.add_argument("--study", type=Path, required=True, help="the study document (YAML)")
     else:
         command.add_argument(
-            "--study", type=Path, help="read with --explain only; accepted so that all jobs take the same arguments"
+            "--study",
+            type=Path,
+            help="read by ingest --explain only; accepted so that all jobs take the same arguments",
         )
     command.add_argument("--site", type=Path, required=True, help="the site document (YAML)")
     command.add_argument("--json", type=Path, metavar="FILE", help="write what a scheduler needs")
@@ -306,6 +309,11 @@ def _ingest(chosen: argparse.Namespace) -> dict[str, Any]:
             return application.explain_source()
     with _open(chosen.site, None) as application:
         return application.ingest(chosen.received_on)
+
+
+def _profile(chosen: argparse.Namespace) -> dict[str, Any]:
+    with _open(chosen.site, None) as application:
+        return application.profile()
 
 
 def _one_stage(chosen: argparse.Namespace) -> dict[str, Any]:

@@ -5,8 +5,17 @@ suppression policy), nor with numbers from which such a count follows by adding 
 """
 
 from counterpart.disclosure.explanation import release_explanation
+from counterpart.disclosure.quality import SiteTallies, release_quality
 from counterpart.disclosure.release import release, release_intake
 from counterpart.disclosure.results import StudyResults
 from counterpart.disclosure.text import safe_text
 
-__all__ = ["StudyResults", "release", "release_explanation", "release_intake", "safe_text"]
+__all__ = [
+    "SiteTallies",
+    "StudyResults",
+    "release",
+    "release_explanation",
+    "release_intake",
+    "release_quality",
+    "safe_text",
+]

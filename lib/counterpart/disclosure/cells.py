@@ -1,16 +1,20 @@
-"""The three ways to show counts without showing a small one: leave states out of a chain, round, or hide a sum."""
+"""The ways to show counts without showing a small one: leave states out of a chain, round, pool, or hide a sum."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise, product
+from typing import TypeVar
 
 from counterpart.tables import SMALLEST_SHOWN
 
 # Sums of more than this many shown counts are not searched for small differences: an exact decomposition of an outcome
 # (all imaging = X-ray + CT + MRI + other) has five.
 _MAX_TERMS = 5
+_LARGEST_HIDDEN = SMALLEST_SHOWN - 1
+
+Name = TypeVar("Name")
 
 
 def may_show(count: int) -> bool:
@@ -35,6 +39,16 @@ def rounded(count: int) -> int:
 def shown_rounded(count: int) -> int | None:
     """The count rounded if it may leave, else None."""
     return rounded(count) if may_show(count) else None
+
+
+def share(part: int, whole: int) -> float | None:
+    """The part in whole percents, of counts rounded to multiples of 11; None where it or the rest is small."""
+    if not whole or None in (shown(part), shown(whole - part)):
+        return None
+    if part in (0, whole):
+        return part / whole
+    # Neither none nor all, whatever the rounding says.
+    return min(max(round(rounded(part) / rounded(whole), 2), 0.01), 0.99)
 
 
 def choose_states(states: Sequence[tuple[int, ...]], weights: Sequence[int]) -> list[int]:
@@ -104,6 +118,39 @@ def pool_small(counts: Mapping[str, int]) -> list[tuple[tuple[str, ...], int | N
 def _tells_a_part(pool: Sequence[int]) -> bool:
     """Is the sum of the pool small, or does it leave one way only to fill parts that have from 1 to 10 each?"""
     return not may_show(sum(pool)) or set(pool) in ({1}, {SMALLEST_SHOWN - 1})
+
+
+def rounded_parts(
+    parts: Mapping[Name, int], withheld: Collection[Name] = ()
+) -> tuple[int | None, dict[Name, int | None]]:
+    """Disjoint parts -> their sum and they themselves, rounded to multiples of 11; parts of 1 to 10 are None.
+
+    So are those of `withheld`, which are small in another count.
+
+    The sum is withheld too where, with the parts that are shown, it would say more of a withheld part than that it is
+    one of 1 to 10: five withheld parts beside a sum of 55 might be tens. Nothing else is derived from rounded numbers,
+    for each may be off by five.
+    """
+    told = {name: None if name in withheld else shown_rounded(count) for name, count in parts.items()}
+    hidden = sum(count is None for count in told.values())
+    total = shown_rounded(sum(parts.values()))
+    if total is None or not hidden:
+        return total, told
+    known = [_range_of(count) for count in told.values() if count is not None]
+    lowest, highest = _range_of(total)
+    least = lowest - sum(high for _, high in known)
+    most = highest - sum(low for low, _ in known)
+    # Any of them may be 1 while the others are at most ten each, and 10 while the others are at least one each.
+    says_nothing = least <= 1 + _LARGEST_HIDDEN * (hidden - 1) and most >= _LARGEST_HIDDEN + hidden - 1
+    return (total if says_nothing else None), told
+
+
+def _range_of(multiple: int) -> tuple[int, int]:
+    """The counts that are shown as this multiple of 11."""
+    if not multiple:
+        return 0, 0
+    half = SMALLEST_SHOWN // 2
+    return max(multiple - half, SMALLEST_SHOWN), multiple + half
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from counterpart.disclosure.cells import may_show, rounded, shown
+from counterpart.disclosure.cells import may_show, share
 from counterpart.disclosure.text import HIDDEN, is_label
 
 # A file without a heading has somebody's row where names should be.
@@ -81,20 +81,10 @@ def _column(column: SourceColumn) -> dict[str, Any]:
     return {
         "name": column.name if is_name or column.is_read else HIDDEN,
         "formats": [_short(written) for written, n_rows in column.formats if n_rows and may_show(n_rows)],
-        "share_empty": _share(column.n_empty, column.n_rows),
+        "share_empty": share(column.n_empty, column.n_rows),
         "feeds": list(column.feeds),
         "read": column.is_read,
     }
-
-
-def _share(part: int, whole: int) -> float | None:
-    """The part in whole percents, of counts rounded to multiples of 11; None where it or the rest is small."""
-    if not whole or None in (shown(part), shown(whole - part)):
-        return None
-    if part in (0, whole):
-        return part / whole
-    # Neither none nor all, whatever the rounding says.
-    return min(max(round(rounded(part) / rounded(whole), 2), 0.01), 0.99)
 
 
 def _short(written: str) -> str:

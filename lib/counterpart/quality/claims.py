@@ -26,9 +26,7 @@ def tally_claims(members: DataFrame, enrollment: DataFrame, medical: DataFrame, 
     return reduce(DataFrame.unionByName, _tallies(members, enrollment, medical, pharmacy))
 
 
-def _tallies(
-    members: DataFrame, enrollment: DataFrame, medical: DataFrame, pharmacy: DataFrame
-) -> Iterator[DataFrame]:
+def _tallies(members: DataFrame, enrollment: DataFrame, medical: DataFrame, pharmacy: DataFrame) -> Iterator[DataFrame]:
     yield tally_members(members)
     yield tally_cover(enrollment)
     yield tally_people(medical, pharmacy, members, enrollment)

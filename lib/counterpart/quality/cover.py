@@ -58,16 +58,19 @@ def tally_cover(enrollment: DataFrame) -> DataFrame:
 
 
 def tally_members(members: DataFrame) -> DataFrame:
-    """Member -> tallies `lines` and `missing`, without a month."""
+    """Member -> tallies `lines`, `missing` and `deaths` (known ones), without a month."""
     missing = {
         "birth_date": F.col("birth_date").isNull(),
         "sex": ~F.col("sex").isin("M", "F") | F.col("sex").isNull(),
         "state": F.coalesce(F.size("residences"), F.lit(0)) <= 0,
-        "death_date": F.col("death_date").isNull(),
     }
-    counts = members.agg(F.count("*").alias("n_rows"), *(F.count_if(one).alias(name) for name, one in missing.items()))
-    named = {("missing", name): name for name in missing}
-    return tallies_of(counts, "members", named={("lines", ""): "n_rows", **named})
+    counts = members.agg(
+        F.count("*").alias("n_rows"),
+        F.count("death_date").alias("n_deaths"),
+        *(F.count_if(is_missing).alias(name) for name, is_missing in missing.items()),
+    )
+    named = {("missing", name): name for name in missing} | {("lines", ""): "n_rows", ("deaths", ""): "n_deaths"}
+    return tallies_of(counts, "members", named=named)
 
 
 def _found(topic: str, at: Column) -> Column:

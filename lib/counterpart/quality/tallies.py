@@ -21,7 +21,7 @@ def month_of(day: Column) -> Column:
 def tallies_of(
     counts: DataFrame, part: str | Column, at: Column | None = None, *, named: Mapping[tuple[str, str], str]
 ) -> DataFrame:
-    """A row of counts -> a tally for each of its columns that is not zero; `named` maps (topic, name) to the column."""
+    """A row of counts -> a tally for each of its columns, zeros too; `named` maps (topic, name) to the column."""
     cells = F.array(
         *(
             F.struct(F.lit(topic).alias("topic"), F.lit(name).alias("name"), F.col(column).cast("bigint").alias("n"))
@@ -34,4 +34,4 @@ def tallies_of(
         (F.lit(0) if at is None else at).cast("bigint").alias("at"),
         F.inline(cells),
     )
-    return conform(placed.filter("n > 0"), TALLIES)
+    return conform(placed, TALLIES)

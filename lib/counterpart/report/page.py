@@ -46,7 +46,13 @@ SECTIONS = (
 
 def render_report(document: Mapping[str, Any], path: Path) -> Path:
     """Write a released document as a self-contained page: no script, no request to anywhere. Gives the path back."""
-    path.write_text(_environment().get_template("page.html.j2").render(_view(document)), encoding="utf-8")
+    return write_page("page.html.j2", _view(document), path)
+
+
+def write_page(template: str, view: Mapping[str, Any], path: Path) -> Path:
+    """Write a page of that template, with the style sheet inside it. Gives the path back."""
+    style = Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8"))
+    path.write_text(_environment().get_template(template).render(view, style=style), encoding="utf-8")
     return path
 
 
@@ -66,9 +72,7 @@ def _environment() -> Environment:
 def _view(document: Mapping[str, Any]) -> dict[str, Any]:
     """Everything the template shows, in words and formatted numbers."""
     protocol = document["protocol"]
-    style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
     return {
-        "style": Markup(style),
         "sections": SECTIONS,
         "heading": dict(SECTIONS),
         "protocol": protocol,

@@ -3,6 +3,7 @@
 from counterpart.stages.claims import IngestReport, ingest
 from counterpart.stages.context import Context
 from counterpart.stages.explain import explain_source
+from counterpart.stages.profile import Profile, profile_site
 from counterpart.stages.publish import Published, publish
 from counterpart.stages.run import StageRun, prepare, run_stages
 from counterpart.stages.study import STAGES
@@ -11,11 +12,13 @@ __all__ = [
     "STAGES",
     "Context",
     "IngestReport",
+    "Profile",
     "Published",
     "StageRun",
     "explain_source",
     "ingest",
     "prepare",
+    "profile_site",
     "publish",
     "run_stages",
 ]

@@ -19,11 +19,12 @@ from counterpart.report.plots.overlap import draw_overlap
 from counterpart.report.plots.weeks import draw_weeks
 from counterpart.report.plots.windows import draw_windows
 
-__all__ = ["PLOTS", "draw_plots", "draw_svgs", "save_plots"]
+__all__ = ["PLOTS", "Plots", "draw_plots", "draw_svgs", "save_plots"]
 
 Draw = Callable[[Mapping[str, Any], Sheet], Figure]
+Plots = Mapping[str, tuple[Draw, str]]
 
-PLOTS: Mapping[str, tuple[Draw, str]] = {
+PLOTS: Plots = {
     "design": (draw_windows, "Diagram of the study's windows around the index date; the text above lists them."),
     "score_overlap": (
         draw_overlap,
@@ -50,10 +51,10 @@ PLOTS: Mapping[str, tuple[Draw, str]] = {
 """How each plot is drawn, and what a screen reader says of it."""
 
 
-def draw_plots(document: Mapping[str, Any], sheet: Sheet = WIDE) -> dict[str, Figure]:
+def draw_plots(document: Mapping[str, Any], sheet: Sheet = WIDE, plots: Plots = PLOTS) -> dict[str, Figure]:
     """Released document -> figures by name, in light colours."""
     with _quiet(sheet):
-        return {name: draw(document, sheet) for name, (draw, _) in PLOTS.items()}
+        return {name: draw(document, sheet) for name, (draw, _) in plots.items()}
 
 
 def save_plots(document: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -70,13 +71,13 @@ def save_plots(document: Mapping[str, Any], folder: Path) -> list[Path]:
     return saved
 
 
-def draw_svgs(document: Mapping[str, Any]) -> dict[str, Markup]:
+def draw_svgs(document: Mapping[str, Any], plots: Plots = PLOTS) -> dict[str, Markup]:
     """Every plot as SVG for the page, in a wide and a narrow version of which the style sheet shows one."""
     drawn: dict[str, Markup] = {}
     for kind, sheet in (("wide", WIDE), ("narrow", NARROW)):
-        for name, figure in draw_plots(document, sheet).items():
+        for name, figure in draw_plots(document, sheet, plots).items():
             with _quiet(sheet):
-                svg = to_svg(figure, f"{name.replace('_', '-')}-{kind}", PLOTS[name][1], sheet)
+                svg = to_svg(figure, f"{name.replace('_', '-')}-{kind}", plots[name][1], sheet)
             drawn[name] = drawn.get(name, Markup()) + Markup('<div class="{}">{}</div>').format(kind, svg)
     return drawn
 

@@ -1,0 +1,13 @@
+"""Claims tables -> a data-quality page.
+
+spark-submit jobs/profile_site.py --site conf/sites/Y.yaml
+
+Not named profile.py: a script's folder comes first in the search for modules, and Python has a module of that name.
+"""
+
+import sys
+
+from counterpart.cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main(["profile", *sys.argv[1:]]))
