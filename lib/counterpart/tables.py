@@ -164,16 +164,9 @@ INTAKE = Table(
 
 TALLIES = Table(
     name="tallies",
-    grain="topic, table, name, detail and place: a count of what `counterpart profile` asks for, never stored",
+    grain="topic, table, name, detail and place: a count for the profile of a site, never stored",
     key=("topic", "part", "name", "detail", "at"),
-    columns={
-        "topic": "string",
-        "part": "string",
-        "name": "string",
-        "detail": "string",
-        "at": "bigint",
-        "n": "bigint",
-    },
+    columns={"topic": "string", "part": "string", "name": "string", "detail": "string", "at": "bigint", "n": "bigint"},
     is_result=False,
     small_cells=("n",),
 )

@@ -23,6 +23,7 @@ from counterpart.errors import StudyError
 COMMANDS = (
     "run",
     "ingest",
+    "profile",
     "cohort",
     "covariates",
     "score",
@@ -333,14 +334,16 @@ def test_each_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_each_job_runs_its_own_command(root: Path) -> None:
     """A job is a few lines that hand its arguments to one command."""
     jobs = {path.stem: path for path in (root / "jobs").glob("*.py")}
-    assert set(jobs) == {*cli.STAGE_NAMES, "ingest", "report", "run_study"}
+    commands = {"run_study": "run", "profile_site": "profile"}
+    assert set(jobs) == {*cli.STAGE_NAMES, "ingest", "report", *commands}
     for name, path in jobs.items():
         calls = [
             ast.unparse(node)
             for node in ast.walk(ast.parse(path.read_text()))
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "main"
         ]
-        assert calls == [f"main(['{'run' if name == 'run_study' else name}', *sys.argv[1:]])"]
+        assert calls == [f"main(['{commands.get(name, name)}', *sys.argv[1:]])"]
+        assert name not in sys.stdlib_module_names  # a script's folder comes first where modules are looked for
         assert f"spark-submit jobs/{name}.py" in path.read_text()
 
 

@@ -33,6 +33,7 @@ RANKS = {
     "events": 3,
     # the stages: pure functions of tables
     "sources": 4,
+    "quality": 4,
     "deliveries": 4,
     "cohort": 4,
     "covariates": 4,
@@ -74,6 +75,9 @@ DOORS: dict[tuple[str, str], str] = {
     ("stages.claims", "ingest"): "a count per source table",
     ("stages.claims", "_account"): "sources x fates x rules of one delivery",
     ("stages.claims", "_read_intake"): "sources x fates x rules of one delivery",
+    ("stages.profile", "profile_site"): "months x columns, code systems and rules; some 90 amounts a power of ten",
+    ("stages.profile", "_tally_lags"): "source tables x 733 days",
+    ("stages.profile", "_read_intake"): "deliveries x sources x fates x rules",
     ("stages.context", "kept"): "a count",
     ("stages.study", "_count_arms"): "a row per arm",
     ("stages.study", "_member_days"): "a count",

@@ -12,7 +12,6 @@ from counterpart.tables import SMALLEST_SHOWN
 # Sums of more than this many shown counts are not searched for small differences: an exact decomposition of an outcome
 # (all imaging = X-ray + CT + MRI + other) has five.
 _MAX_TERMS = 5
-_LARGEST_HIDDEN = SMALLEST_SHOWN - 1
 
 Name = TypeVar("Name")
 
@@ -125,32 +124,14 @@ def rounded_parts(
 ) -> tuple[int | None, dict[Name, int | None]]:
     """Disjoint parts -> their sum and they themselves, rounded to multiples of 11; parts of 1 to 10 are None.
 
-    So are those of `withheld`, which are small in another count.
-
-    The sum is withheld too where, with the parts that are shown, it would say more of a withheld part than that it is
-    one of 1 to 10: five withheld parts beside a sum of 55 might be tens. Nothing else is derived from rounded numbers,
-    for each may be off by five.
+    So are those of `withheld`, which are small in another count. The sum is that of the parts as they are shown: it
+    tells nothing that they do not, and is None where none can be shown. Rounded on its own it would say more: five
+    withheld parts beside a sum of 55 might be tens.
     """
     told = {name: None if name in withheld else shown_rounded(count) for name, count in parts.items()}
-    hidden = sum(count is None for count in told.values())
-    total = shown_rounded(sum(parts.values()))
-    if total is None or not hidden:
-        return total, told
-    known = [_range_of(count) for count in told.values() if count is not None]
-    lowest, highest = _range_of(total)
-    least = lowest - sum(high for _, high in known)
-    most = highest - sum(low for low, _ in known)
-    # Any of them may be 1 while the others are at most ten each, and 10 while the others are at least one each.
-    says_nothing = least <= 1 + _LARGEST_HIDDEN * (hidden - 1) and most >= _LARGEST_HIDDEN + hidden - 1
-    return (total if says_nothing else None), told
-
-
-def _range_of(multiple: int) -> tuple[int, int]:
-    """The counts that are shown as this multiple of 11."""
-    if not multiple:
-        return 0, 0
-    half = SMALLEST_SHOWN // 2
-    return max(multiple - half, SMALLEST_SHOWN), multiple + half
+    known = [count for count in told.values() if count is not None]
+    is_nothing_known = bool(told) and not any(known) and len(known) < len(told)
+    return (None if is_nothing_known else sum(known)), told
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from counterpart.disclosure.cells import share, shown_rounded
@@ -67,19 +67,15 @@ def _share_between(counts: Mapping[int, int], first: int, last: int | None) -> f
     return share(inside, sum(counts.values()))
 
 
-def _quantiles(counts: Mapping[int, int], asked: tuple[float, ...]) -> dict[str, int | None]:
-    """The smallest value that so many lines do not exceed; None of too few lines."""
+def _quantiles(counts: Mapping[int, int], asked: Sequence[float]) -> list[dict[str, Any]]:
+    """{share, value}: the smallest value that so large a share of lines does not exceed; None of too few lines."""
     total = sum(counts.values())
-    found: dict[str, int | None] = {_name(q): None for q in asked}
     if total < FEWEST_FOR_QUANTILES:
-        return found
-    waiting, so_far = list(asked), 0
+        return [{"share": wanted, "value": None} for wanted in asked]
+    found: list[dict[str, Any]] = []
+    waiting, so_far = sorted(asked), 0
     for value in sorted(counts):
         so_far += counts[value]
         while waiting and so_far >= waiting[0] * total:
-            found[_name(waiting.pop(0))] = value
+            found.append({"share": waiting.pop(0), "value": value})
     return found
-
-
-def _name(quantile: float) -> str:
-    return f"p{100 * quantile:g}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -10,8 +10,10 @@ import pandas as pd
 from counterpart.disclosure.cells import rounded_parts, share, shown_rounded
 from counterpart.disclosure.quality.distributions import release_amounts, release_lag
 from counterpart.disclosure.quality.tallied import LINE_TABLES, SiteTallies
+from counterpart.tables import MEDICAL, MEMBERS, PHARMACY
 
 BENEFITS = ("medical", "pharmacy")
+_CONTRACTS = {"medical": MEDICAL, "pharmacy": PHARMACY, "members": MEMBERS}
 _CLASSES_OF_SPANS = range(1, 6)
 
 
@@ -87,7 +89,7 @@ def _columns(tallied: SiteTallies, part: str) -> Iterator[dict[str, Any]]:
     """What is missing or invalid of each column, all and by month: of all lines, and of those that have something."""
     lines = tallied.of("lines", part)
     asked = {topic: [name for name, _ in tallied.names(topic, part)] for topic in ("missing", "invalid")}
-    for name in dict.fromkeys([*asked["missing"], *asked["invalid"]]):
+    for name in sorted({*asked["missing"], *asked["invalid"]}, key=_place_of(part)):
         missing, invalid = tallied.of("missing", part, name), tallied.of("invalid", part, name)
         n_lines, n_missing = sum(lines.values()), sum(missing.values())
         yield {
@@ -103,7 +105,8 @@ def _columns(tallied: SiteTallies, part: str) -> Iterator[dict[str, Any]]:
 
 def _codes(tallied: SiteTallies, part: str) -> Iterator[dict[str, Any]]:
     """Codes by column and system, all and by month, and the share that is written like no code of the system."""
-    for name, system in tallied.names("codes", part):
+    in_order = _place_of(part)
+    for name, system in sorted(tallied.names("codes", part), key=lambda code: (in_order(code[0]), code[1])):
         codes = tallied.of("codes", part, name, system)
         strange = tallied.of("unrecognised", part, name, system)
         small = set(tallied.small_months(part))
@@ -124,6 +127,12 @@ def _codes(tallied: SiteTallies, part: str) -> Iterator[dict[str, Any]]:
                 for month in tallied.months
             ],
         }
+
+
+def _place_of(part: str) -> Callable[[str], tuple[int, str]]:
+    """The place of a column in its table's contract, to sort by; what members have and no column holds is last."""
+    places = {name: place for place, name in enumerate(_CONTRACTS[part].columns)}
+    return lambda name: (places.get(name, len(places)), name)
 
 
 def _outside(tallied: SiteTallies, part: str) -> Iterator[dict[str, Any]]:

@@ -24,7 +24,7 @@ from counterpart.report.plots.canvas import (
     shorten,
 )
 from counterpart.report.quality.coding import shares_by_system
-from counterpart.report.quality.words import column_name, system_name
+from counterpart.report.quality.words import code_name, column_name
 
 _USUAL, _ODD = PALETTE["treated"], PALETTE["comparator"]
 _PANEL, _HEAD, _FOOT = 116, 34, 34
@@ -83,7 +83,7 @@ def draw_coding(document: Mapping[str, Any], sheet: Sheet) -> Figure:
     """A row for each column and system: how much of the column's codes it has in a month; darker is more."""
     rows = [
         (
-            f"{column_name(one['column'])}: {system_name(one['system'])}",
+            code_name(one["column"], one["system"]),
             shares_by_system(document, one["table"], one["column"])[one["system"]],
         )
         for one in document["codes"]

@@ -57,7 +57,7 @@ def _turns(shares: Mapping[str, Mapping[int, float]], comes: bool) -> dict[int, 
 
 
 def _first_of_use(values: Sequence[float]) -> int | None:
-    """The position from which on the system is in use, if at least a quarter of a year before it was not."""
+    """The position from which on the system is in use, if at least four months before it was not."""
     first = next((place for place, value in enumerate(values) if value >= IN_USE), None)
     if first is None or first < FEWEST or len(values) - first < FEWEST:
         return None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from counterpart.report.formats import WITHHELD, count, dollars, share
+from counterpart.report.formats import count, dollars, share
 from counterpart.report.page import write_page
 from counterpart.report.plots import Plots, draw_svgs
 from counterpart.report.plots.months import draw_coding, draw_missing, draw_volume
@@ -126,8 +126,8 @@ def _spans(document: Mapping[str, Any]) -> Iterator[list[str]]:
 def _gaps(document: Mapping[str, Any]) -> Iterator[list[str]]:
     by_benefit = [{row["to_days"]: row["n_gaps"] for row in one["gaps"]} for one in document["cover"]]
     ends = sorted({end for one in by_benefit for end in one if end is not None})
-    for end in ends:
-        yield [f"up to {end} days", *(count(one.get(end, 0)) for one in by_benefit)]
+    for first, end in zip((0, *ends), ends, strict=False):
+        yield [f"{first + 1} to {end} days", *(count(one.get(end, 0)) for one in by_benefit)]
     if any(None in one for one in by_benefit):
         yield ["longer", *(count(one.get(None, 0)) for one in by_benefit)]
 
@@ -143,12 +143,12 @@ def _amount_row(row: Mapping[str, Any]) -> list[str]:
         count(row["n_lines"]),
         share(row["share_zero"], 0),
         share(row["share_negative"], 0),
-        *(dollars(cents) for cents in row["quantiles"].values()),
+        *(dollars(one["value"]) for one in row["quantiles"]),
     ]
 
 
 def _lag_row(row: Mapping[str, Any]) -> list[str]:
-    days = [WITHHELD if value is None else f"{value:,}" for value in row["quantiles"].values()]
+    days = [count(one["value"]) for one in row["quantiles"]]
     classes = [share(one["share"], 0) for one in row["classes"]]
     return [spell(row["source"]), count(row["n_rows"]), *days, *classes]
 

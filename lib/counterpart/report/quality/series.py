@@ -9,15 +9,15 @@ from statistics import median
 Differs = Callable[[float, float], bool]
 """Is the second level so far from the first that it is worth a word?"""
 
-NEIGHBOURS = 6
-"""Months before and months after that a month is compared with: half a year, so that a gap of a quarter stands out."""
+NEIGHBOURS = 7
+"""Months before and months after that a month is compared with: a gap of a quarter is less than half of them."""
 
-FEWEST = 3
-"""A level is that of at least so many months."""
+FEWEST = 4
+"""A new level is one of at least so many months: a quarter may be a gap, and the last one is not complete."""
 
 
 def find_steps(values: Sequence[float], differs: Differs) -> list[int]:
-    """Positions from which on the level is another one; ascending. The median of half a year before against after."""
+    """Positions from which on the level is another one; ascending. Medians before against after."""
     return sorted(_steps(values, differs, 0))
 
 
@@ -49,7 +49,7 @@ def find_odd(values: Sequence[float], steps: Sequence[int], differs: Differs) ->
                 *values[max(start, place - NEIGHBOURS) : place],
                 *values[place + 1 : min(end, place + 1 + NEIGHBOURS)],
             ]
-            if len(around) >= FEWEST and differs(level := median(around), values[place]):
+            if len(around) >= FEWEST - 1 and differs(level := median(around), values[place]):
                 odd[place] = level
     return odd
 

@@ -52,6 +52,11 @@ def system_name(system: str) -> str:
     return SYSTEMS.get(system, spell(system))
 
 
+def code_name(column: str, system: str) -> str:
+    """A column and one of its code systems; a column that is its own system by its name alone."""
+    return column_name(column) if column in (system, "ndc") else f"{column_name(column)}: {system_name(system)}"
+
+
 def table_of(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """The released numbers of a table of claims."""
     return next(table for table in document["tables"] if table["table"] == name)
