@@ -18,6 +18,8 @@ from pyspark.sql import functions as F
 from tests.study.conftest import CANARY, COMPILED_LIGHTLY, Installation, install
 from tests.study.test_reuse import assert_same_results, assert_same_rows
 
+from counterpart import cli
+
 pytestmark = [pytest.mark.spark, pytest.mark.study]
 
 # Nine digits or more, or letters with digits: what person ids, claim ids and keys look like.
@@ -87,14 +89,49 @@ def test_the_tables_are_the_same_to_the_bit(spark, installation, submitted):
         assert submitted.told["results"][part] == installation.told["results"][part], part
 
 
-def test_nothing_outside_the_store_names_a_member(spark, claims, submitted):
+@pytest.fixture(scope="module")
+def profiles(spark, installation, submitted):
+    """The data-quality documents of both runs; what they wrote and told lies with the rest that the runs left."""
+    told = []
+    for made in (installation, submitted):
+        file = made.folder / "profile_told.json"
+        assert cli.main(["profile", "--site", str(made.site), "--json", str(file)]) == 0
+        told.append(json.loads(file.read_text()))
+        assert json.loads(Path(told[-1]["paths"]["results"]).read_text()) == told[-1]["profile"]
+    return [one["profile"] for one in told]
+
+
+def test_the_profiles_are_the_same(profiles, installation):
+    """Of other files, cores and partitions: all but the name of the site, versions, and the key of the delivery."""
+    one, other = ({**profile, "site": "", "made_by": {}} for profile in profiles)
+    for profile in (one, other):
+        for row in profile["intake"]:
+            row.pop("key")
+    assert one == other
+    medical, pharmacy = one["tables"]
+    assert medical["n_lines"] > pharmacy["n_lines"] > 11_000
+    assert len(one["months"]) == 34
+    assert {row["source"] for row in one["lag"]["sources"]} == {"medical_claim", "pharmacy_claim"}
+    assert {row["system"] for row in one["codes"]} >= {"icd10cm", "hcpcs", "ndc"}
+    assert {row["source"] for row in one["intake"]} >= {"eligibility", "medical_claim", "program_roster"}
+
+
+def test_nothing_outside_the_store_names_a_member(spark, claims, submitted, profiles):
     """Every person id, claim id, member key and unit id of the run, searched in all that the run left and said."""
     known = ids_of(spark, claims, submitted)
     outside = [
         path for path in submitted.folder.rglob("*") if path.is_file() and submitted.warehouse not in path.parents
     ]
     names = {path.name for path in outside}
-    assert {"stdout.txt", "stderr.txt", "told.json", "report.html", "mlflow.db"} <= names
+    assert {
+        "stdout.txt",
+        "stderr.txt",
+        "told.json",
+        "report.html",
+        "mlflow.db",
+        "profile.html",
+        "profile.json",
+    } <= names
     assert any(path.name.startswith("MLmodel") for path in outside)
     for path in outside:
         content = path.read_bytes()

@@ -1,4 +1,4 @@
-"""The report as a browser lays it out: nothing overflows, both colour schemes, words of plots inside and readable."""
+"""The pages as a browser lays them out: nothing overflows, both colour schemes, words of plots inside and readable."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.tallied import troubled
+from tests.unit.test_quality import document_of
 from tests.unit.test_report import released
 
 from counterpart.report import render_report
+from counterpart.report.quality import render_quality
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
@@ -104,9 +107,12 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     started.close()
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return render_report(released(), tmp_path_factory.mktemp("report") / "report.html")
+@pytest.fixture(scope="module", params=["report", "profile"])
+def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pages") / f"{request.param}.html"
+    return (
+        render_report(released(), path) if request.param == "report" else render_quality(document_of(troubled()), path)
+    )
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

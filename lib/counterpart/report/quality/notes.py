@@ -61,18 +61,19 @@ def _changes_of(column: Mapping[str, Any]) -> Iterator[Note]:
     def differs(before: float, after: float) -> bool:
         return abs(after - before) >= MISSING_STEP
 
-    about, part = f"{column_name(column['column'])}, {column['table']}", column["table"]
+    name, part = column["column"], column["table"]
+    about = f"{column_name(name)}, {part}"
     steps = find_steps(shares, differs)
     for place in steps:
         before, after = levels_at(shares, place)
         text = f"From {span_of(months[place], months[place])} on the column is empty in {share(after, 0)} of the "
         text += f"{UNITS[part]}, before in {share(before, 0)}."
-        yield note(LOOK, about, text, part, [months[place]])
+        yield note(LOOK, about, text, f"{part}.{name}", [months[place]])
     odd = find_odd(shares, steps, differs)
     for first, last in runs_of(sorted(odd)):
         text = f"In {span_of(months[first], months[last])} the column is empty in {share(shares[first], 0)} of the "
         text += f"{UNITS[part]}, in the months around in {share(odd[first], 0)}."
-        yield note(LOOK, about, text, part, months[first : last + 1])
+        yield note(LOOK, about, text, f"{part}.{name}", months[first : last + 1])
 
 
 def _strange_codes(document: Mapping[str, Any]) -> Iterator[Note]:
