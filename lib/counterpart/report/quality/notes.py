@@ -5,14 +5,14 @@ Notes are made of released numbers only, so they tell nothing that the page does
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from counterpart.report.formats import share
 from counterpart.report.quality.coding import find_coding_changes
 from counterpart.report.quality.note import EXPECTED, LOOK, TO_KNOW, Note, note
 from counterpart.report.quality.series import find_odd, find_steps, levels_at, runs_of
-from counterpart.report.quality.volume import find_volume_changes
+from counterpart.report.quality.volume import FEWEST_LINES, find_volume_changes
 from counterpart.report.quality.words import RULES, UNITS, column_name, span_of, system_name
 from counterpart.report.words import listed, spell
 
@@ -50,12 +50,20 @@ def _columns(document: Mapping[str, Any]) -> Iterator[Note]:
         if nothing:
             text = f"Empty in all {UNITS[part]}: {listed(nothing)}."
             yield note(TO_KNOW, "Empty columns", text, part)
+        counts = {row["month"]: row["n_lines"] or 0 for row in _months_of(document, part)}
         for column in columns:
-            yield from _changes_of(column)
+            yield from _changes_of(column, [month for month, n in counts.items() if n >= FEWEST_LINES])
 
 
-def _changes_of(column: Mapping[str, Any]) -> Iterator[Note]:
-    told = [(row["month"], row["share"]) for row in column["by_month"] if row["share"] is not None]
+def _months_of(document: Mapping[str, Any], part: str) -> Sequence[Mapping[str, Any]]:
+    """The lines of a table of claims by month; members have no months."""
+    return next((table["by_month"] for table in document["tables"] if table["table"] == part), ())
+
+
+def _changes_of(column: Mapping[str, Any], judged: Sequence[int]) -> Iterator[Note]:
+    """Levels that move, among the months that have lines enough."""
+    shares_by_month = {row["month"]: row["share"] for row in column["by_month"]}
+    told = [(month, value) for month in judged if (value := shares_by_month.get(month)) is not None]
     months, shares = [month for month, _ in told], [value for _, value in told]
 
     def differs(before: float, after: float) -> bool:
