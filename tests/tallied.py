@@ -9,7 +9,8 @@ import pandas as pd
 
 from counterpart.disclosure import SiteTallies
 from counterpart.disclosure.quality.tallied import months_between
-from counterpart.tables import INTAKE, TALLIES
+from counterpart.tables import INTAKE
+from counterpart.tallies import TALLIES
 
 MONTHS = months_between(201407, 201612)
 Tally = tuple[str, str, str, str, int, int]

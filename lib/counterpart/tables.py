@@ -162,15 +162,6 @@ INTAKE = Table(
     small_cells=("n_rows",),
 )
 
-TALLIES = Table(
-    name="tallies",
-    grain="topic, table, name, detail and place: a count for the profile of a site, never stored",
-    key=("topic", "part", "name", "detail", "at"),
-    columns={"topic": "string", "part": "string", "name": "string", "detail": "string", "at": "bigint", "n": "bigint"},
-    is_result=False,
-    small_cells=("n",),
-)
-
 COHORT = Table(
     name="cohort",
     grain="candidate person-date (unit)",

@@ -30,6 +30,7 @@ RANKS = {
     "codes": 2,
     "spans": 2,
     "ordering": 2,
+    "tallies": 2,
     "events": 3,
     # the stages: pure functions of tables
     "sources": 4,

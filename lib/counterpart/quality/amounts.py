@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from counterpart.tables import TALLIES, conform
+from counterpart.tables import conform
+from counterpart.tallies import TALLIES
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from counterpart.codes.encoding import ASCII_WIDTH, SYSTEM_SHIFT, SYSTEMS
-from counterpart.tables import TALLIES, conform
+from counterpart.tables import conform
+from counterpart.tallies import TALLIES
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Window as W
 from pyspark.sql import functions as F
 
-from counterpart.quality.tallies import month_of, tallies_of
-from counterpart.tables import TALLIES, conform
+from counterpart.tables import conform
+from counterpart.tallies import TALLIES, month_of, tallies_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from counterpart.quality.tallies import tallies_of
+from counterpart.tallies import tallies_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

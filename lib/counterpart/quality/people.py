@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Window as W
 from pyspark.sql import functions as F
 
-from counterpart.quality.tallies import month_of, tallies_of
+from counterpart.tallies import month_of, tallies_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -9,7 +9,8 @@ from pyspark.sql import functions as F
 
 from counterpart.sources.accounts import stack
 from counterpart.sources.layout import MEDICAL_FORM, PHARMACY_FORM, Layout, check_columns, spell_columns
-from counterpart.tables import TALLIES, conform
+from counterpart.tables import conform
+from counterpart.tallies import TALLIES
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -7,10 +7,20 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from counterpart.tables import TALLIES, conform
+from counterpart.tables import Table, conform
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
+
+
+TALLIES = Table(
+    name="tallies",
+    grain="topic, table, name, detail and place: a count for the profile of a site, never stored",
+    key=("topic", "part", "name", "detail", "at"),
+    columns={"topic": "string", "part": "string", "name": "string", "detail": "string", "at": "bigint", "n": "bigint"},
+    is_result=False,
+    small_cells=("n",),
+)
 
 
 def month_of(day: Column) -> Column:
