@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -20,7 +20,7 @@ LOST, SWITCH, EMPTIED = 201503, 201510, 201605
 """A month without fills and lines, the first month of ICD-10, and one whose lines have no procedure."""
 
 
-def tallied(rows: list[Tally], intake: list[tuple[Any, ...]] = (), **more: Any) -> SiteTallies:  # type: ignore[assignment]  # none is any
+def tallied(rows: list[Tally], intake: Sequence[tuple[Any, ...]] = (), **more: Any) -> SiteTallies:
     deliveries = list(dict.fromkeys(row[0] for row in intake))
     frame = pd.DataFrame(rows, columns=list(TALLIES.columns))
     return SiteTallies(frame, pd.DataFrame(list(intake), columns=list(INTAKE.columns)), deliveries, **more)

@@ -120,6 +120,16 @@ def test_lines_of_few_people_are_withheld_with_all_that_is_told_of_them() -> Non
     assert {value for row in of_month for key, value in row.items() if key != "month"} == {None}
 
 
+def test_a_table_about_few_people_tells_nothing() -> None:
+    """Three people with 2,200 lines a month."""
+    rows = [(*row[:5], 3 if row[5] else 0) if row[0].startswith("people") else row for row in site_of(healthy_lines())]
+    found = document_of(tallied(rows))
+    assert [(table["n_lines"], table["n_people"]) for table in found["tables"]] == [(None, None)] * 2
+    assert found["months"] == found["codes"] == found["outside"] == found["amounts"] == found["lag"]["sources"] == []
+    assert {column["table"] for column in found["columns"]} == {"members"}
+    assert [note["about"] for note in found["notes"]] == []
+
+
 def test_quantiles_are_of_large_counts(document: dict[str, Any]) -> None:
     paid = document["amounts"][0]
     assert paid["n_lines"] == 2_002

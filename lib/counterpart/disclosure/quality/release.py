@@ -43,7 +43,7 @@ def _table(tallied: SiteTallies, part: str) -> dict[str, Any]:
     parts: dict[int | str, int] = {month: lines.get(month, 0) for month in months}
     parts["before"] = sum(n for month, n in lines.items() if months and month < months[0])
     parts["after"] = sum(n for month, n in lines.items() if not months or month > months[-1])
-    total, told = rounded_parts(parts, withheld=tallied.small_months(part))
+    total, told = rounded_parts(parts, withheld=parts if tallied.is_of_few(part) else tallied.small_months(part))
     return {
         "table": part,
         "n_lines": total,

@@ -44,7 +44,9 @@ class SiteTallies:
         return sum(self.of(topic, part, name, detail).values())
 
     def names(self, topic: str, part: str) -> list[tuple[str, str]]:
-        """(name, detail) of a topic's counts, sorted."""
+        """(name, detail) of a topic's counts, sorted; none where the whole table is about 1 to 10 people."""
+        if self.is_of_few(part):
+            return []
         return sorted((name, detail) for at, of, name, detail in self._counts if (at, of) == (topic, part))
 
     @cached_property
@@ -52,6 +54,10 @@ class SiteTallies:
         """Every month from the first to the last in which a table of claims has lines enough to be shown."""
         found = [month for part in LINE_TABLES for month in self.of("lines", part) if self._is_shown(part, month)]
         return months_between(min(found), max(found)) if found else []
+
+    def is_of_few(self, part: str) -> bool:
+        """Is the table about 1 to 10 people? Then its rows, however many, are theirs."""
+        return not may_show(self.total("lines" if part == "members" else "people_ever", part))
 
     def small_months(self, part: str) -> list[int]:
         """Months with lines of 1 to 10 people, however many lines they have."""
