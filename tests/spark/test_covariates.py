@@ -84,7 +84,9 @@ def test_windows_end_the_day_before_and_zeros_have_no_row(frame):
 
 
 def test_charlson_flags_and_index(frame):
-    covariates = describe_covariates(small_study(covariates={"charlson": True, "events": []}), LEVELS)
+    covariates = describe_covariates(
+        small_study(covariates={"calendar": "decade", "charlson": True, "events": []}), LEVELS
+    )
     plan = plan_of(covariates)
     canc, metacanc, diab = (plan.event_id(f"charlson_{name}") for name in ("canc", "metacanc", "diab"))
     days = frame(
@@ -93,6 +95,8 @@ def test_charlson_flags_and_index(frame):
         DAYS,
     )
     found = named(build_covariates(frame(UNITS, COHORT.ddl), days, plan, covariates), covariates)
+    decades = found.filter("name LIKE 'index%'").groupBy("name", "value").count()
+    assert [tuple(row) for row in decades.collect()] == [("index_decade=2020", 1, 3)]
     assertDataFrameEqual(
         found.filter("name LIKE 'charlson%' AND unit_id = 1"),
         frame(

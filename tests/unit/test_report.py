@@ -150,7 +150,7 @@ def test_windows_before_the_days_of_cover_are_named(rendered: Page, tmp_path: Pa
     assert "but back pain, imaging and comorbidity also count" in render(document, tmp_path).text
 
 
-@pytest.mark.parametrize("calendar", ["month", "year"])
+@pytest.mark.parametrize("calendar", ["month", "year", "decade"])
 def test_the_windows_name_the_calendar_of_the_study(calendar: str) -> None:
     protocol = released()["protocol"]
     protocol["covariates"]["calendar"] = calendar

@@ -42,7 +42,9 @@ def _from_demographics(units: DataFrame, covariates: tuple[Covariate, ...]) -> D
         for c in covariates
         if c.column
     ]
-    rows = units.withColumn("index_year", F.year("index_date")).select("unit_id", F.inline(F.array(*values)))
+    year = F.year("index_date")
+    dated = units.withColumns({"index_year": year, "index_decade": year - F.pmod(year, F.lit(10))})
+    rows = dated.select("unit_id", F.inline(F.array(*values)))
     return rows.filter(F.col("value") != 0)
 
 

@@ -55,12 +55,19 @@ def _demographics(study: Study, levels: dict[str, tuple[str, ...]]) -> Iterator[
         yield _category("sex", level, {"F": "Female", "M": "Male", "U": "Sex unknown"}[level])
     for level in levels["region"]:
         yield _category("region", level, f"Region: {level}")
-    if study.covariates.calendar == "year":
-        for year in range(study.cohort.index_start.year, study.cohort.index_end.year + 1):
+    yield from _calendar(study.covariates.calendar, study.cohort.index_start, study.cohort.index_end)
+
+
+def _calendar(by: str, start: date, end: date) -> Iterator[Covariate]:
+    if by == "decade":
+        for decade in range(start.year - start.year % 10, end.year + 1, 10):
+            yield _category("index_decade", str(decade), f"Index years {decade} to {decade + 9}")
+    elif by == "year":
+        for year in range(start.year, end.year + 1):
             yield _category("index_year", str(year), f"Index year {year}")
-        return
-    for month in _months(study.cohort.index_start, study.cohort.index_end):
-        yield _category("index_month", str(month), f"Index month {month // 100}-{month % 100:02d}")
+    else:
+        for month in _months(start, end):
+            yield _category("index_month", str(month), f"Index month {month // 100}-{month % 100:02d}")
 
 
 def _category(column: str, level: str, label: str) -> Covariate:

@@ -239,7 +239,7 @@ class EventFlag(Section):
 class Covariates(Section):
     """What is known of a unit before its index date. Demographics and the `calendar` time of it are always included."""
 
-    calendar: Literal["month", "year"] = "month"
+    calendar: Literal["month", "year", "decade"] = "month"
     charlson: YesNo = True
     charlson_window: Lookback = (-365, -1)
     events: tuple[EventFlag, ...] = ()

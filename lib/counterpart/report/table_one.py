@@ -27,7 +27,7 @@ def _group(row: Mapping[str, Any], days: str, protocol: Mapping[str, Any]) -> st
     name = row["name"]
     if name == "age" or name.startswith(("sex=", "region=", "state=")):
         return "Demographics on the index date"
-    if name.startswith(("index_month=", "index_year=")):
+    if name.startswith(("index_month=", "index_year=", "index_decade=")):
         return f"Calendar {name.partition('=')[0].removeprefix('index_')} of the index date"
     if name.startswith("charlson_"):
         return f"Charlson conditions, {window(protocol['covariates']['charlson_window'])}"
