@@ -10,25 +10,24 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]  # py4j ships no types
-from pyspark.errors import AnalysisException
+from pyspark.errors import AnalysisException, PySparkException
 
-from counterpart.errors import DataError
+from counterpart.errors import DataError, EnvironmentProblem
 from counterpart.protocol import TextFiles
 from counterpart.protocol.site import is_address
+from counterpart.text_tables import file_name, read_text_table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _TEXT_ENDINGS = (".csv", ".csv.gz", ".txt")
 _ENDINGS = (".parquet", *_TEXT_ENDINGS)
-
-_ENCODINGS = {"utf-8": "UTF-8", "latin-1": "ISO-8859-1"}
 
 _File = tuple[str, int, int]
 """Address, bytes, modified at."""
@@ -75,10 +74,16 @@ def absolute(folder: str) -> str:
 
 
 def file_system(spark: SparkSession, folder: str) -> tuple[Any, Any]:
-    """Hadoop's file system and path: the same for a disk and an object store."""
+    """Hadoop's file system and path: the same for a disk and an object store. EnvironmentProblem if there is none."""
     jvm: Any = spark._jvm
-    path = jvm.org.apache.hadoop.fs.Path(folder)
-    return path.getFileSystem(spark._jsc.hadoopConfiguration()), path
+    try:
+        path = jvm.org.apache.hadoop.fs.Path(folder)
+        return path.getFileSystem(spark._jsc.hadoopConfiguration()), path
+    except (Py4JJavaError, PySparkException) as problem:
+        raise EnvironmentProblem(
+            f"{folder} cannot be reached ({_condition_of(problem)}): it must be a folder of this machine, or an "
+            "address whose file system Spark has"
+        ) from None
 
 
 def _entries(spark: SparkSession, folder: str) -> list[str]:
@@ -86,6 +91,8 @@ def _entries(spark: SparkSession, folder: str) -> list[str]:
     system, path = file_system(spark, folder)
     if not system.exists(path):
         raise DataError(f"{folder} does not exist; the site's source.path names the folder of the raw claims")
+    if not system.getFileStatus(path).isDirectory():
+        raise DataError(f"{folder} is a file; the site's source.path names the folder of the raw claims")
     return [str(status.getPath()) for status in system.listStatus(path)]
 
 
@@ -93,17 +100,19 @@ def _files_of(spark: SparkSession, entries: Sequence[str], table: str) -> list[_
     """The files of a raw table, sorted; none if it is not there."""
     endings = "|".join(re.escape(ending) for ending in _ENDINGS)
     whole = [re.escape(table), *(re.escape(table + ending) for ending in _ENDINGS)]
+    places: dict[str, list[_File]] = {}
     for pattern in (*whole, rf"{re.escape(table)}_\d+({endings})"):
-        named = [address for address in entries if re.fullmatch(pattern, _name_of(address), re.IGNORECASE)]
-        if len({_name_of(address).lower() for address in named}) < len(named):
+        named = [address for address in entries if re.fullmatch(pattern, file_name(address), re.IGNORECASE)]
+        if len({file_name(address).lower() for address in named}) < len(named):
             raise DataError(f"source table {table} lies there twice, under names that differ in capitals only")
         if files := sorted(file for address in named for file in _files_below(spark, address)):
-            return files
-    return []
-
-
-def _name_of(address: str) -> str:
-    return address.rstrip("/").rpartition("/")[2]
+            places[file_name(named[0])] = files
+    if len(places) > 1:
+        raise DataError(
+            f"source table {table} lies there in {len(places)} places ({', '.join(sorted(places))}); only one can be "
+            "read: put the files into one folder, or number them (<table>_2020.csv)"
+        )
+    return next(iter(places.values()), [])
 
 
 def _files_below(spark: SparkSession, address: str) -> Iterator[_File]:
@@ -111,7 +120,12 @@ def _files_below(spark: SparkSession, address: str) -> Iterator[_File]:
     files = system.listFiles(path, True)
     while files.hasNext():
         status = files.next()
-        if not status.getPath().getName().startswith(("_", ".")):
+        below = str(status.getPath()).removeprefix(address).split("/")
+        if "_delta_log" in below:
+            # Its folder holds rows that were taken out as well.
+            raise DataError(f"{file_name(address)} is a Delta table; a source table is Parquet or text files")
+        # A hidden folder is what another program is at work on, or left behind.
+        if not any(part.startswith(("_", ".")) for part in below):
             yield str(status.getPath()), int(status.getLen()), int(status.getModificationTime())
 
 
@@ -127,32 +141,35 @@ def _read_files(spark: SparkSession, table: str, files: Sequence[_File], written
         if is_parquet:
             # Parts may have gained columns. Without merging, the first part would decide which are read.
             return spark.read.option("mergeSchema", True).parquet(*addresses)
-        return _read_csv(spark, table, addresses, written)
+        return read_text_table(spark, table, addresses, written)
     except (AnalysisException, Py4JJavaError) as problem:
         raise DataError(f"source table {table} cannot be read: {_condition_of(problem)}") from None
 
 
-def _read_csv(spark: SparkSession, table: str, addresses: list[str], written: TextFiles) -> DataFrame:
-    """Text columns by name: parts may differ in the order of their columns and in which they have."""
-    # Only where commas separate are fields quoted: elsewhere a quotation mark is a character like any other.
-    usual = '"' if written.separator == "," else ""
-    quote = usual if written.quote is None else written.quote
-    reader = spark.read.option("header", True).option("sep", written.separator).option("quote", quote)
-    reader = reader.option("encoding", _ENCODINGS[written.encoding])
-    reader = reader.option("escape", quote) if quote else reader
-    by_heading: dict[tuple[str, ...], list[str]] = {}
-    for address in addresses:
-        by_heading.setdefault(tuple(reader.csv(address).columns), []).append(address)
-    parts = [reader.csv(same) for heading, same in by_heading.items() if heading]
-    if not parts:
-        raise DataError(f"source table {table} has empty files only; a CSV file begins with the names of its columns")
-    return reduce(lambda above, below: above.unionByName(below, allowMissingColumns=True), parts)
-
-
-def _condition_of(problem: AnalysisException | Py4JJavaError) -> str:
-    """Spark's name for what went wrong; its message would quote files and values."""
-    error = problem.java_exception if isinstance(problem, Py4JJavaError) else problem
+def _condition_of(problem: PySparkException | Py4JJavaError) -> str:
+    """Spark's name for what went wrong, or Java's; its message would quote files and values."""
+    error: Any = problem.java_exception if isinstance(problem, Py4JJavaError) else problem
     try:
-        return str(error.getCondition())
+        return str(error.getCondition() or type(error).__name__)
     except Py4JError:
-        return "an unknown failure of Spark"
+        return str(error.getClass().getSimpleName())
+
+
+@contextmanager
+def unreadable_files_told() -> Iterator[None]:
+    """DataError where a file proves unreadable in its middle: gzip that was cut off, a damaged page of Parquet."""
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as problem:
+        condition = _condition_of(problem)
+        if not condition.startswith("FAILED_READ_FILE"):
+            raise
+        raise DataError(
+            f"file {_file_of(problem)} cannot be read to its end ({condition}): it is damaged or cut off, or has a "
+            "line of more than 20,480 fields"
+        ) from None
+
+
+def _file_of(problem: PySparkException | Py4JJavaError) -> str:
+    error: Any = problem.java_exception if isinstance(problem, Py4JJavaError) else problem
+    return file_name(str(error.getMessageParameters().get("path")))

@@ -36,6 +36,8 @@ RANKS = {
     "sources": 4,
     "quality": 4,
     "deliveries": 4,
+    "text_tables": 4,
+    "deliveries": 5,
     "cohort": 4,
     "covariates": 4,
     "scores": 4,
@@ -44,7 +46,7 @@ RANKS = {
     "effects": 4,
     "synthetic": 4,
     # in and out; what the ledger takes has passed disclosure
-    "store": 5,
+    "store": 6,
     "disclosure": 5,
     "progress": 5,
     "ledger": 6,

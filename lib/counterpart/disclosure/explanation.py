@@ -29,7 +29,10 @@ class SourceColumn:
 
 @dataclass(frozen=True)
 class SourceTable:
-    """A source table: its columns, and what is missing of them and of ours."""
+    """A source table: its columns, and what is missing of them and of ours.
+
+    Without a heading the names of its columns are the values of somebody's row.
+    """
 
     name: str
     kind: str
@@ -38,6 +41,7 @@ class SourceTable:
     missing: Sequence[str] = ()
     constant: Sequence[str] = ()
     fed_by_nothing: Sequence[str] = ()
+    has_heading: bool = True
 
 
 @dataclass(frozen=True)
@@ -69,15 +73,15 @@ def _table(table: SourceTable) -> dict[str, Any]:
         "table": table.name,
         "kind": table.kind,
         "delivered": table.is_delivered,
-        "columns": [_column(column) for column in table.columns],
+        "columns": [_column(column, table.has_heading) for column in table.columns],
         "missing": list(table.missing),
         "constant": list(table.constant),
         "fed_by_nothing": list(table.fed_by_nothing),
     }
 
 
-def _column(column: SourceColumn) -> dict[str, Any]:
-    is_name = is_label(column.name) and not _NO_NAME.fullmatch(column.name)
+def _column(column: SourceColumn, is_named: bool) -> dict[str, Any]:
+    is_name = is_named and is_label(column.name) and not _NO_NAME.fullmatch(column.name)
     return {
         "name": column.name if is_name or column.is_read else HIDDEN,
         "formats": [_short(written) for written, n_rows in column.formats if n_rows and may_show(n_rows)],

@@ -1,7 +1,7 @@
 """The study document and the site document: YAML in, frozen and checked models out. No Spark here."""
 
 from counterpart.protocol.document import content_hash, load_mapping, load_site, load_study, read_section
-from counterpart.protocol.mapping import SourceMapping, TextFiles
+from counterpart.protocol.mapping import BROKEN_LINE, SourceMapping, TextFiles
 from counterpart.protocol.matching import Matching, StudyMatching
 from counterpart.protocol.references import code_set_folders
 from counterpart.protocol.site import RowRules, Site, Source, SparkSettings
@@ -29,6 +29,7 @@ from counterpart.protocol.study import (
 
 __all__ = [
     "ALL_CLAIMS",
+    "BROKEN_LINE",
     "Age",
     "ClaimsIndex",
     "Clause",

@@ -30,6 +30,9 @@ from counterpart.protocol.mapped_fields import (
 )
 from counterpart.protocol.section import Name, Problem, Section, Text, YesNo
 
+BROKEN_LINE = "__broken_line"
+"""Beside the columns of a text file: the line, where it has more or fewer fields than the heading, else null."""
+
 
 class TextFiles(Section):
     """How text files are written. Without `quote`, fields are quoted ("...") only where commas separate them."""

@@ -16,6 +16,7 @@ from counterpart.sources import fields
 from counterpart.sources.accounts import LOOKED_UP, MERGED, QUARANTINED, IngestContext, fate, row_as_json
 from counterpart.sources.fields import member_key
 from counterpart.sources.layout import CROSSWALK
+from counterpart.sources.rules import is_no_id, is_unreadable_id
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -34,12 +35,15 @@ def label_crosswalk(raw: DataFrame, context: IngestContext) -> DataFrame:
         row_as_json(CROSSWALK.required, F.lit(True)).alias("row_json"),
     )
     told = context.stage("crosswalk_rows", rows)
-    is_useful = F.col("alias").isNotNull() & F.col("meant").isNotNull() & (F.col("alias") != F.col("meant"))
+    is_keyless = is_no_id(F.col("alias")) | is_no_id(F.col("meant"))
+    is_unreadable = is_unreadable_id(F.col("alias"), F.col("meant"))
+    is_useful = ~is_keyless & ~is_unreadable & (F.col("alias") != F.col("meant"))
     links = told.filter(is_useful).groupBy("alias").agg(F.min("meant").alias("known_as"), F.max("meant").alias("other"))
     ends = context.stage("crosswalk_ends", _follow(links.filter("known_as = other").drop("other"), context))
     same = W.partitionBy("alias", "meant").orderBy("row_json")
     labels = fate(
-        (F.col("alias").isNull() | F.col("meant").isNull(), QUARANTINED, "null_key"),
+        (is_keyless, QUARANTINED, "null_key"),
+        (is_unreadable, QUARANTINED, "unreadable_id"),
         (F.col("alias") == F.col("meant"), MERGED, LOOKED_UP),
         (F.col("known_as").isNull(), QUARANTINED, "ambiguous_id"),
         (F.col("is_circular"), QUARANTINED, "circular_id"),

@@ -14,6 +14,7 @@ from counterpart.protocol import Source as SiteSource
 from counterpart.protocol import load_mapping
 from counterpart.sources.accounts import IngestContext, label_lookup, select_quarantined, summarise_fates
 from counterpart.sources.ancestors import label_ancestors, select_ancestors
+from counterpart.sources.broken_lines import label_broken_lines, select_whole_lines
 from counterpart.sources.claims import ClaimsTable, build_final_lines
 from counterpart.sources.crosswalk import label_crosswalk, select_aliases
 from counterpart.sources.desynpuf import DESYNPUF
@@ -86,11 +87,13 @@ def build_claims(named: str | Layout, raw: Mapping[str, DataFrame], context: Ing
     layout = find_layout(named)
     raw = spell_columns(layout, raw)
     check_columns(layout, raw)
+    labelled = label_broken_lines(layout, raw, context)
+    raw = select_whole_lines(layout, raw)
     raw = {**layout.prepare(raw), NOTHING.name: _no_rows(raw)}
-    labelled = []
     if CROSSWALK.name in raw:
-        labelled = [label_crosswalk(raw[CROSSWALK.name], context)]
-        context = replace(context, aliases=select_aliases(labelled[0], context.existing.get(MEMBERS.name)))
+        links = label_crosswalk(raw[CROSSWALK.name], context)
+        labelled.append(links)
+        context = replace(context, aliases=select_aliases(links, context.existing.get(MEMBERS.name)))
     cover = build_cover(layout.eligibility, raw, context)
     medical_sources, pharmacy_sources, rosters = (
         tuple(source for source in sources if source.name in raw) or (NOTHING,)

@@ -39,7 +39,8 @@ def read_beneficiary(raw: DataFrame) -> Row:
     The file says how many months, not which: they run on from January where the year before had cover, else they
     lead up to December, as after a 65th birthday. Nothing later than the year decides.
     """
-    year = fields.whole_number(raw, "BENE_YEAR")
+    told = fields.whole_number(raw, "BENE_YEAR")
+    year = F.when(fields.is_year(told), told)
     parts_a_b = [fields.whole_number(raw, f"BENE_{part}_CVRAGE_TOT_MONS") for part in ("HI", "SMI")]
     medical, pharmacy = F.least(*parts_a_b), fields.whole_number(raw, "PLAN_CVRG_MOS_NUM")
     person = fields.text(raw, "DESYNPUF_ID")

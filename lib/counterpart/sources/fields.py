@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _ISO_DATE = r"^\d{4}-\d{1,2}-\d{1,2}([ T].*)?$"
 _COMPACT_DATE = r"^\d{8}$"
 _NAMED_MONTH = r"^\d{1,2}-[A-Za-z]{3}-\d{4}$"
+_LAST_YEAR = 9999
+_LARGEST_EXACT = {T.FloatType: 2**24, T.DoubleType: 2**53}
 # The unit separator of ASCII: no code has it.
 _BETWEEN_CODES = "\x1f"
 _BLANK, _LETTER = r"[\s\u00a0]", r"[^\s\u00a0\x1f]"
@@ -38,13 +40,19 @@ def quoted(name: str) -> str:
 
 
 def text(raw: DataFrame, name: str) -> Column:
-    """Text without blanks around it, blank is null. Whole numbers stored as floats lose their `.0`."""
+    """Text without blanks around it, blank is null. Whole numbers stored as floats lose their `.0`.
+
+    Null for a float so large that its last digits are lost: two ids of that size can be the same number.
+    """
     if not has_field(raw, name):
         return F.lit(None).cast("string")
     kind = raw.schema[name].dataType
     if isinstance(kind, T.FractionalType):
         # Ids and codes that went through a float column would read 1.0E7.
-        return F.col(quoted(name)).try_cast("decimal(38,0)").cast("string")
+        given = F.col(quoted(name))
+        largest = _LARGEST_EXACT.get(type(kind))
+        exact = given if largest is None else F.when(F.abs(given) <= largest, given)
+        return exact.try_cast("decimal(38,0)").cast("string")
     return F.nullif(F.trim(F.col(quoted(name)).cast("string")), F.lit(""))
 
 
@@ -86,17 +94,34 @@ def has_unreadable_date(raw: DataFrame, *names: str) -> Column:
 
 
 def whole_number(raw: DataFrame, name: str) -> Column:
-    """An INT from a number or text; 1.0 is 1."""
+    """An INT from a number or text; 1.0 is 1, and 1.5 is none: rounded it would be another line's number."""
     if not has_field(raw, name):
         return F.lit(None).cast("int")
     if isinstance(raw.schema[name].dataType, T.IntegralType):
         return F.col(quoted(name)).try_cast("int")
-    return text_or_number(raw, name).try_cast("decimal(20,0)").try_cast("int")
+    return _without_fraction(text_or_number(raw, name)).try_cast("int")
 
 
 def identifier(raw: DataFrame, name: str) -> Column:
     """A BIGINT id, also where a float column or a spreadsheet made it 33.0 or 3.3E1."""
-    return text_or_number(raw, name).try_cast("decimal(38,0)").try_cast("bigint")
+    return _without_fraction(text_or_number(raw, name)).try_cast("bigint")
+
+
+def _without_fraction(given: Column) -> Column:
+    number = given.try_cast("decimal(26,4)")
+    whole = number.try_cast("decimal(22,0)")
+    return F.when(number == whole, whole)
+
+
+def day_of(year: Column, month: Column, day: Column) -> Column:
+    """The day of three numbers; null where the calendar has none (`make_date` would stop the ingest)."""
+    written = F.format_string("%04d-%02d-%02d", year, month, day)
+    return F.when(is_year(year), written.try_cast("date"))
+
+
+def is_year(year: Column) -> Column:
+    """Is it a year that a date can have?"""
+    return year.between(1, _LAST_YEAR)
 
 
 def member_key(person_id: Column) -> Column:
@@ -110,17 +135,18 @@ def quantity(raw: DataFrame, name: str) -> Column:
 
 
 def cents(raw: DataFrame, name: str) -> Column:
-    """BIGINT cents from an amount in dollars, half up, through decimals: no float is ever added up."""
-    dollars = text_or_number(raw, name).try_cast("decimal(18,2)")
+    """BIGINT cents from an amount in dollars, half up, through decimals: no float is ever added up.
+
+    A trillion dollars and more is null: sums of amounts must never run over.
+    """
+    dollars = text_or_number(raw, name).try_cast("decimal(14,2)")
     return (dollars * 100).cast("bigint")
 
 
 def text_or_number(raw: DataFrame, name: str) -> Column:
-    """The field in its own type; blank text is null."""
-    if not has_field(raw, name):
-        return F.lit(None).cast("string")
-    is_text = isinstance(raw.schema[name].dataType, T.StringType)
-    return text(raw, name) if is_text else F.col(quoted(name))
+    """A number as it is, anything else as text (a date where an amount should be is then no number)."""
+    is_number = has_field(raw, name) and isinstance(raw.schema[name].dataType, T.NumericType)
+    return F.col(quoted(name)) if is_number else text(raw, name)
 
 
 def numbered(raw: DataFrame, stem: str) -> list[str]:

@@ -6,14 +6,16 @@ of a form below. Rules, versions, spans and accounts are the same for all layout
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from counterpart.errors import ContractError
-from counterpart.protocol import TextFiles
+from counterpart.protocol import BROKEN_LINE, TextFiles
 from counterpart.sources.fields import numbered
 
 if TYPE_CHECKING:
@@ -200,7 +202,7 @@ def _spelled(source: Source | Lookup, frame: DataFrame) -> DataFrame:
         for stem in source.numbered
         if name.lower().startswith(stem.lower())
     }
-    return frame.toDF(*(spelling.get(name.lower(), name) for name in frame.columns))
+    return frame.toDF(*(spelling.get(name.strip().lower(), name) for name in frame.columns))
 
 
 def check_columns(layout: Layout, raw: Mapping[str, DataFrame]) -> None:
@@ -217,8 +219,37 @@ def _problem_of(source: Source | Lookup, raw: Mapping[str, DataFrame]) -> str | 
             if source.may_be_absent
             else f"table {source.name} is missing (found {', '.join(sorted(raw)) or 'none'})"
         )
-    found = raw[source.name].columns
-    missing = [name for name in columns_needed(source) if name not in found]
-    if not missing:
-        return None
-    return f"table {source.name} lacks {', '.join(missing)} (found {', '.join(found)})"
+    frame = raw[source.name]
+    twice = _told_twice(source, frame.columns)
+    missing = [name for name in columns_needed(source) if name not in frame.columns and name not in twice]
+    nested = [] if twice else [name for name in columns_read(source, frame) if _is_nested(frame.schema[name].dataType)]
+    problems = {
+        f"lacks {', '.join(missing)} ({_told_found(source, frame.columns)})": missing,
+        f"has {', '.join(twice)} twice": twice,
+        f"has lists or structures in {', '.join(nested)}; a field is text, a number or a date": nested,
+    }
+    told = [what for what, names in problems.items() if names]
+    return f"table {source.name} {' and '.join(told)}" if told else None
+
+
+def _told_twice(source: Source | Lookup, found: Sequence[str]) -> list[str]:
+    """Columns of the source that the frame has twice: by one name, or with their places behind it, as Spark does."""
+    wanted = [*columns_needed(source), *getattr(source, "optional", ())]
+    placed = Counter(name[: -len(str(place))].lower() for place, name in enumerate(found) if name.endswith(str(place)))
+    return [name for name in wanted if found.count(name) > 1 or (name not in found and placed[name.lower()] > 1)]
+
+
+def has_heading(source: Source | Lookup, found: Sequence[str]) -> bool:
+    """Are these names of columns? Not one of the source's own: a file without a heading has somebody's row there."""
+    return any(name in found for name in columns_needed(source))
+
+
+def _told_found(source: Source | Lookup, found: Sequence[str]) -> str:
+    named = [name for name in found if name != BROKEN_LINE]
+    if has_heading(source, found):
+        return f"found {', '.join(named)}"
+    return f"found {len(named)} columns, none of them by such a name: a text file begins with the names of its columns"
+
+
+def _is_nested(kind: T.DataType) -> bool:
+    return isinstance(kind, (T.ArrayType, T.MapType, T.StructType))

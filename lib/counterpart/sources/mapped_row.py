@@ -102,8 +102,8 @@ class MappedRow:
         if isinstance(self.raw.schema[name].dataType, T.StringType):
             amount = _plain_number(amount, decimal)
         if unit == "cents":
-            return amount.try_cast("decimal(18,0)").cast("bigint")
-        return (amount.try_cast("decimal(18,2)") * 100).cast("bigint")
+            return amount.try_cast("decimal(16,0)").cast("bigint")
+        return (amount.try_cast("decimal(14,2)") * 100).cast("bigint")
 
     def flag(self, field: FlagField) -> Column:
         """Does the column hold one of the values that mean yes?"""

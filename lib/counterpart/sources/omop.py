@@ -160,8 +160,9 @@ def read_person(raw: DataFrame) -> Row:
     """Who somebody is. Without a day of birth the middle of the month is meant, without a month the first of July."""
     year, month, day = (fields.whole_number(raw, f"{part}_of_birth") for part in ("year", "month", "day"))
     some_day = F.coalesce(day, F.when(month.isNull(), 1).otherwise(_MID_MONTH))
-    told = F.make_date(year, F.coalesce(month, F.lit(_MID_YEAR)), some_day)
+    told = fields.day_of(year, F.coalesce(month, F.lit(_MID_YEAR)), some_day)
     birth = F.coalesce(told, fields.date(raw, "birth_datetime"))
+    is_impossible = year.isNotNull() & birth.isNull()
     gender = fields.identifier(raw, "gender_concept_id")
     known_sex = F.coalesce(*(F.when(gender == concept, letter) for concept, letter in _SEXES.items()))
     return {
@@ -171,7 +172,7 @@ def read_person(raw: DataFrame) -> Row:
         "state": fields.residence(fields.text(raw, "place_state"), LETTERS_OR_NAMES),
         "known_from": birth,
         "is_without_cover": F.lit(True),
-        "has_unreadable_date": fields.has_unreadable_date(raw, "birth_datetime"),
+        "has_unreadable_date": fields.has_unreadable_date(raw, "birth_datetime") | is_impossible,
     }
 
 

@@ -49,7 +49,6 @@ _ALLOWED_LINE = ("A", "R", "S")
 _PAYMENT_REQUESTED = "P"
 _VOID = "8"
 # A larger number is no year, and no date could be made of it.
-_LAST_YEAR = 9999
 _DELETED = "DELETE"
 
 
@@ -71,7 +70,7 @@ def _add_spans(years: DataFrame) -> DataFrame:
     year = fields.whole_number(years, "RFRNC_YR")
     told = years.select(
         "*",
-        F.when(year.between(1, _LAST_YEAR), year).alias("cover_year"),
+        F.when(fields.is_year(year), year).alias("cover_year"),
         *(F.when(~is_deleted, _as_characters(flags)).alias(f"{name}_months") for name, flags in months.items()),
     )
     for name in months:

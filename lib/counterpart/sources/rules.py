@@ -18,10 +18,33 @@ if TYPE_CHECKING:
 
 EARLIEST_DATE = date(1900, 1, 1)
 
+# What databases and programs write where there is nothing: as an id, all rows that have it would be one person's.
+_NO_ID = (
+    *("NULL", "null", "Null", "(null)", "\\N", "N/A", "n/a", "#N/A", "NA", "NaN", "nan", "None", "NONE", "none"),
+    *("<NA>", "<null>"),
+)
+# 1.23457E+11 is what a spreadsheet leaves of an id of twelve digits.
+_SHORTENED = r"^\d(\.\d+)?[Ee]\+\d+$"
+_NO_CHARACTER = "\ufffd"
+
 
 def first_broken(rules: Mapping[str, Column]) -> Column:
     """The name of the first rule a row breaks, null for a good row. A comparison with null breaks nothing."""
     return F.coalesce(*(F.when(is_broken, F.lit(name)) for name, is_broken in rules.items()))
+
+
+def is_no_id(given: Column) -> Column:
+    """Is there no id, or a word for nothing where one should be?"""
+    return given.isNull() | given.isin(*_NO_ID)
+
+
+def is_unreadable_id(*given: Column) -> Column:
+    """Has one of the ids lost letters to a wrong encoding, or digits to a spreadsheet? Two people may then have one."""
+    lost = (
+        one.contains(_NO_CHARACTER) | ((one.contains("E+") | one.contains("e+")) & one.rlike(_SHORTENED))
+        for one in given
+    )
+    return F.coalesce(reduce(or_, lost), F.lit(False))
 
 
 @dataclass(frozen=True)
@@ -36,9 +59,10 @@ class Person:
 def claim_rules(row: Mapping[str, Column], received_on: date, person: Person, site: RowRules) -> dict[str, Column]:
     """The rules of a claim row. A service may not begin before birth or end after the day the delivery was received."""
     start, end = row["service_date"], row["service_end_date"]
-    is_keyless = row["person_id"].isNull() | row["claim_id"].isNull() | row["line_number"].isNull()
+    is_keyless = is_no_id(row["person_id"]) | is_no_id(row["claim_id"]) | row["line_number"].isNull()
     rules = {
         "null_key": is_keyless | (start.isNull() & ~row["has_unreadable_date"]),
+        "unreadable_id": is_unreadable_id(row["person_id"], row["claim_id"]),
         "impossible_date": row["has_unreadable_date"]
         | (start < F.lit(site.earliest_service))
         | (start > F.lit(received_on))
@@ -75,9 +99,13 @@ def cover_rules(row: Mapping[str, Column], received_on: date, site: RowRules) ->
     start = F.coalesce(row["start_date"], row["pharmacy_start_date"])
     end = F.coalesce(row["end_date"], row["pharmacy_end_date"])
     rules = {
-        "null_key": row["person_id"].isNull()
+        "null_key": is_no_id(row["person_id"])
         | (row["start_date"].isNull() & ~row["is_without_cover"] & ~row["has_unreadable_date"]),
-        "impossible_date": row["has_unreadable_date"] | (start < F.lit(EARLIEST_DATE)) | (row["birth_date"] > end),
+        "unreadable_id": is_unreadable_id(row["person_id"]),
+        "impossible_date": row["has_unreadable_date"]
+        | (start < F.lit(EARLIEST_DATE))
+        | (row["birth_date"] > end)
+        | (row["birth_date"] > row["death_date"]),
         "reversed_span": (start > end) | (row["pharmacy_start_date"] > row["pharmacy_end_date"]),
         "unknown_member": row["is_unknown"],
         "future_birth": row["birth_date"] > F.lit(received_on),
@@ -90,9 +118,10 @@ def cover_rules(row: Mapping[str, Column], received_on: date, site: RowRules) ->
 def roster_rules(row: Mapping[str, Column]) -> dict[str, Column]:
     """The rules of a roster row."""
     enrolled_on = row["enrolled_on"]
-    is_keyless = row["person_id"].isNull() | row["program"].isNull()
+    is_keyless = is_no_id(row["person_id"]) | row["program"].isNull()
     return {
         "null_key": is_keyless | (enrolled_on.isNull() & ~row["has_unreadable_date"]),
+        "unreadable_id": is_unreadable_id(row["person_id"]),
         "impossible_date": row["has_unreadable_date"]
         | (enrolled_on < F.lit(EARLIEST_DATE))
         | (row["left_on"] < enrolled_on),

@@ -47,7 +47,9 @@ def read_eligibility(raw: DataFrame) -> Row:
         "pharmacy_start_date": start,
         "pharmacy_end_date": end,
         "is_without_cover": F.lit(False),
-        "has_unreadable_date": fields.has_unreadable_date(raw, "enrollment_start_date", "enrollment_end_date"),
+        "has_unreadable_date": fields.has_unreadable_date(
+            raw, "enrollment_start_date", "enrollment_end_date", "birth_date", "death_date"
+        ),
     }
 
 

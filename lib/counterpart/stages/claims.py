@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from counterpart.deliveries import unreadable_files_told
 from counterpart.errors import DataError, ProtocolError
 from counterpart.protocol import RowRules, Site, content_hash
 from counterpart.sources import ClaimsDelivery, IngestContext, Layout, build_claims, layout_of, source_tables
@@ -49,7 +50,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
     if delivery in store.finished([delivery]):
         progress.note(f"ingest: reused, this delivery is in the tables already (key {delivery})")
         return IngestReport(delivery, True, _read_intake(store, delivery))
-    with progress.stage("ingest"), store.staging(delivery) as stage:
+    with progress.stage("ingest"), unreadable_files_told(), store.staging(delivery) as stage:
         n_rows = {source: frame.count() for source, frame in delivered.tables.items()}
         context = IngestContext(
             delivery=delivery,

@@ -9,12 +9,13 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from counterpart.codes import CodeLibrary
+from counterpart.deliveries import unreadable_files_told
 from counterpart.disclosure.explanation import Explanation, SourceColumn, SourceTable
 from counterpart.errors import ProtocolError
-from counterpart.protocol import Site, Study
+from counterpart.protocol import BROKEN_LINE, Site, Study
 from counterpart.sources import Layout, layout_of, source_tables
 from counterpart.sources.formats import SAMPLED_ROWS, survey_formats
-from counterpart.sources.layout import Lookup, Source, columns_needed, columns_read, spell_columns
+from counterpart.sources.layout import Lookup, Source, columns_needed, columns_read, has_heading, spell_columns
 from counterpart.sources.lineage import Fed, kinds_of, trace_columns
 from counterpart.sources.needs import find_lacks
 from counterpart.stages.context import Progress
@@ -40,8 +41,8 @@ def explain_source(
     layout = layout_of(site.source)
     asked = dict.fromkeys(source_tables(layout), False)
     delivered = store.read_delivery(site.source.path, asked, layout.separator, layout.files)
-    raw = spell_columns(layout, delivered.tables)
-    with progress.stage(f"explain: formats of at most {SAMPLED_ROWS:,} rows a table"):
+    raw = spell_columns(layout, {name: frame.drop(BROKEN_LINE) for name, frame in delivered.tables.items()})
+    with unreadable_files_told(), progress.stage(f"explain: formats of at most {SAMPLED_ROWS:,} rows a table"):
         rows = survey_formats(raw).collect() if raw else []
         surveyed = {(row["source"], row["source_column"]): row for row in rows}
     with progress.stage("explain: columns"):
@@ -91,6 +92,7 @@ def _tables(
             [name for name in needed if name not in columns],
             [fed.name for fed in ours if fed.is_constant],
             [fed.name for fed in ours if not fed.is_fed],
+            has_heading(source, columns),
         )
 
 
