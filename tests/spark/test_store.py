@@ -241,7 +241,10 @@ def test_csv_parts_are_read_by_name_and_parquet_parts_with_all_columns(
     ddl = "claim_id string, person_id string, amount string"
     expected = frame('claim_id | person_id | amount\n 007 | a "b", c | \n 8 | d | 1.50', ddl)
     assertDataFrameEqual(delivery.tables["claims"].drop(BROKEN_LINE), expected)
-    assert (delivery.tables["roster"].columns, delivery.tables["roster"].isEmpty()) == (["person_id", BROKEN_LINE], True)
+    assert (delivery.tables["roster"].columns, delivery.tables["roster"].isEmpty()) == (
+        ["person_id", BROKEN_LINE],
+        True,
+    )
     for place, columns in enumerate((["claim_id", "person_id"], ["claim_id", "amount"])):
         rows = expected.select(*columns).filter(F.col("claim_id") == ("007", "8")[place]).coalesce(1)
         rows.write.parquet(f"{tmp_path}/parquet/claims/{place}")
