@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
@@ -96,7 +95,6 @@ def assert_told(bad: Bad, read: Callable[[], int]) -> None:
         told = f"read {read()}"
     except StudyError as problem:
         told = f"{problem.exit_code}: {problem}"
-        assert problem.__suppress_context__ or problem.__context__ is None
     alternatives = [one.partition(": ") for one in bad.gets.split("|")]
     assert any(told.startswith(code) and words in told for code, _, words in alternatives), told
     assert not [canary for canary in CANARIES if canary in told], told
@@ -138,7 +136,7 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
         if content == "damaged":
             path.write_bytes(damaged_parquet())
         elif isinstance(content, str) and content.startswith("-> "):
-            os.symlink(folder / content[3:], path)
+            path.symlink_to(folder / content[3:])
         else:
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
@@ -325,9 +323,8 @@ def test_no_row_of_a_mangled_delivery_is_lost(spark: SparkSession, tmp_path: Pat
         counted = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         n_lines[table] = sum(any(sign > " " for sign in line) for line in counted) - 1
     made = brought_in(spark, tmp_path)
-    accounted = {
-        row["source"]: row["n"] for row in made.intake.groupBy("source").agg(F.sum("n_rows").alias("n")).collect()
-    }
+    by_source = made.intake.groupBy("source").agg(F.sum("n_rows").alias("n_rows"))
+    accounted = {row["source"]: row["n_rows"] for row in by_source.collect()}
     assert accounted == n_lines
     fates = {row["fate"] for row in made.intake.select("fate").distinct().collect()}
     assert fates == {"kept", "merged", "quarantined"}
