@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,16 @@ def read_or_told(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "document.yaml"
         path.write_bytes(content)
-        for load in (load_site, load_mapping, load_study):
-            try:
-                load(path)
-            except ProtocolError as problem:
-                assert str(problem).startswith(str(path))
-                assert "pydantic" not in str(problem)
+        told = [complaint for load in (load_site, load_mapping, load_study) if (complaint := complaint_of(load, path))]
+    assert all(complaint.startswith(str(path)) and "pydantic" not in complaint for complaint in told)
+
+
+def complaint_of(load: Callable[[Path], object], path: Path) -> str | None:
+    try:
+        load(path)
+    except ProtocolError as problem:
+        return str(problem)
+    return None
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")))

@@ -35,7 +35,6 @@ RANKS = {
     # the stages: pure functions of tables
     "sources": 4,
     "quality": 4,
-    "deliveries": 4,
     "text_tables": 4,
     "deliveries": 5,
     "cohort": 4,
