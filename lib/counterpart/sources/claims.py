@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from counterpart.sources.accounts import KEPT, IngestContext, row_as_json, stack
 from counterpart.sources.fields import member_key, quoted
-from counterpart.sources.layout import LINE, Source
+from counterpart.sources.layout import LINE, TYPED, Source
 from counterpart.sources.rules import Person, claim_rules, first_broken, leave_out_negative_quantities
 from counterpart.sources.versions import VERSION_KEY, resolve_versions
 from counterpart.tables import Table, conform
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     Raw = Mapping[str, DataFrame]
 
 _FLAGS = ("is_denied", "is_reversal", "is_mended", "has_unreadable_date")
-# Keeps a typed column apart from a source's own of the same name.
-_TYPED = "typed_"
 # Added by `add_place`, or not content at all.
 _NOT_CONTENT = ("version_hash", "service_month", "service_period", "member_bucket", "claim_key", "member_key")
 
@@ -129,7 +127,7 @@ def _draft_source(
 ) -> DataFrame:
     # In two steps: rules name a date many times, and in one step Spark would read its text each time.
     typed = _type_source(claims, source, raw, suspects)
-    row = {name: F.col(_TYPED + name) for name in ("member_key", *claims.form)}
+    row = {name: F.col(TYPED + name) for name in ("member_key", *claims.form)}
     person = Person(F.col("suspect_birth_date"), F.col("suspect_death_date"), F.col("suspect_is_unknown"))
     judged = typed.withColumn("rejected_by", first_broken(claim_rules(row, context.received_on, person, context.rules)))
     if context.rules.negative_quantity == "mend":
@@ -151,7 +149,7 @@ def _type_source(claims: ClaimsTable, source: Source, raw: DataFrame, suspects: 
     given = member_key(row["person_id"])
     row["member_key"] = F.coalesce(F.col("suspect_key"), given)
     read = raw.join(suspects, given == F.col("suspect_given_key"), "left")
-    typed = (column.alias(_TYPED + name) for name, column in row.items())
+    typed = (column.alias(TYPED + name) for name, column in row.items())
     return read.select(*map(quoted, source.columns_read(raw)), *typed, *suspects.columns)
 
 

@@ -13,8 +13,8 @@ from pyspark.sql import functions as F
 
 from counterpart.sources.accounts import AS_SENT, KEPT, MERGED, QUARANTINED, IngestContext, fate, row_as_json, stack
 from counterpart.sources.crosswalk import add_known_as
-from counterpart.sources.fields import member_key
-from counterpart.sources.layout import COVER_FORM, Source
+from counterpart.sources.fields import member_key, quoted
+from counterpart.sources.layout import COVER_FORM, TYPED, Source
 from counterpart.sources.rules import cover_rules, first_broken
 from counterpart.spans import label_runs, merge_spans
 from counterpart.tables import ENROLLMENT, MEMBERS, conform
@@ -53,14 +53,18 @@ def _draft(source: Source, raw: DataFrame, context: IngestContext) -> DataFrame:
     """Source row -> source row, typed, with `rejected_by`."""
     row = source.rows(raw, COVER_FORM)
     row |= {flag: F.coalesce(row[flag], F.lit(False)) for flag in _FLAGS}
-    rejected_by = first_broken(cover_rules(row, context.received_on, context.rules))
     named, row["person_id"] = add_known_as(raw, row["person_id"], context.aliases)
-    return named.select(
+    read = source.columns_read(raw)
+    # In two steps: rules name a date many times, and in one step Spark would write its reading out each time.
+    typed = named.select(*map(quoted, read), *(column.alias(TYPED + name) for name, column in row.items()))
+    row = {name: F.col(TYPED + name) for name in row}
+    judged = typed.withColumn("rejected_by", first_broken(cover_rules(row, context.received_on, context.rules)))
+    return judged.select(
         F.lit(source.name).alias("source"),
         member_key(row["person_id"]).alias("member_key"),
         *(column.alias(name) for name, column in row.items()),
-        rejected_by.alias("rejected_by"),
-        row_as_json(source.columns_read(raw), rejected_by.isNotNull()).alias("row_json"),
+        "rejected_by",
+        row_as_json(read, F.col("rejected_by").isNotNull()).alias("row_json"),
     )
 
 

@@ -104,6 +104,10 @@ ROSTER_FORM = {
 """A row of a program's roster."""
 
 
+TYPED = "typed_"
+"""Keeps a typed column apart from a source's own of the same name."""
+
+
 @dataclass(frozen=True)
 class Source:
     """One table of a layout.
