@@ -54,6 +54,13 @@ def test_a_first_row_that_is_no_heading_is_not_told() -> None:
     assert not any(name in line for name in names[:3] for line in document["lines"])
 
 
+def test_no_name_is_told_where_none_of_the_layouts_is_found() -> None:
+    """A surname looks like the name of a column."""
+    columns = [SourceColumn("SMITHSON", 50, 0, [], [], False)]
+    assert "SMITHSON" in json.dumps(released(*columns))
+    assert "SMITHSON" not in json.dumps(released(*columns, missing=["person_id"], has_heading=False))
+
+
 def test_the_page() -> None:
     columns = [
         SourceColumn("FROM_DT", 5_000, 0, [("mm/dd/yyyy", 3_000), ("99/99/9999", 2_000)], ["service_date"], True),
