@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from counterpart.sources.accounts import stack
+from counterpart.sources.broken_lines import select_whole_lines
 from counterpart.sources.layout import MEDICAL_FORM, PHARMACY_FORM, Layout, check_columns, spell_columns
 from counterpart.tables import conform
 from counterpart.tallies import TALLIES
@@ -22,10 +23,11 @@ LONGEST_LAG_DAYS = 730
 def tally_lags(layout: Layout, raw: Mapping[str, DataFrame]) -> DataFrame | None:
     """Raw claims -> tallies `lag` at days from service to payment, and `lag_unknown`; None if no table has the day.
 
-    Part: medical or pharmacy. Rows as they were delivered, versions and reversals each. ContractError as in an ingest.
+    Part: medical or pharmacy. Rows as they were delivered, versions and reversals each, but for lines that are no rows.
+    ContractError as in an ingest.
     """
     check_columns(layout, spelled := spell_columns(layout, raw))
-    counted = list(_counted(layout, layout.prepare(spelled)))
+    counted = list(_counted(layout, layout.prepare(select_whole_lines(layout, spelled))))
     return conform(stack(counted), TALLIES) if counted else None
 
 
