@@ -7,9 +7,7 @@ the heading itself where it stands among the rows again, as in files put togethe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import reduce
-from operator import and_
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
 def select_whole_lines(layout: Layout, raw: Raw) -> dict[str, DataFrame]:
     """Raw frames -> the same without the lines that are no rows, and without the column that tells them."""
     whole = {
-        source.name: frame.filter(F.col(BROKEN_LINE).isNull() & ~_is_heading(columns_needed(source))).drop(BROKEN_LINE)
+        source.name: frame.filter(F.col(BROKEN_LINE).isNull() & ~_is_heading(source)).drop(BROKEN_LINE)
         for source, frame in _text_tables(layout, raw)
     }
     return {**raw, **whole}
@@ -41,7 +39,7 @@ def label_broken_lines(layout: Layout, raw: Raw, context: IngestContext) -> list
         (F.lit(True), QUARANTINED, "repeated_heading"),
     )
     broken = [
-        frame.filter(F.col(BROKEN_LINE).isNotNull() | _is_heading(columns_needed(source))).select(
+        frame.filter(F.col(BROKEN_LINE).isNotNull() | _is_heading(source)).select(
             F.lit(source.name).alias("source"),
             row_as_json(columns_read(source, frame), F.lit(True)).alias("row_json"),
             *labels,
@@ -56,7 +54,8 @@ def _text_tables(layout: Layout, raw: Raw) -> Iterator[tuple[Source | Lookup, Da
     return ((source, frame) for source, frame in given if BROKEN_LINE in frame.columns)
 
 
-def _is_heading(names: Sequence[str]) -> Column:
-    """Does every column that must be there hold its own name?"""
-    same = (F.lower(F.trim(F.col(quoted(name)))) == name.lower() for name in names)
-    return F.coalesce(reduce(and_, same), F.lit(False))
+def _is_heading(source: Source | Lookup) -> Column:
+    """Does the first column that must be there hold its own name?"""
+    # Not all of them: Spark derives what a filter says of every copy of a column, and plans for minutes.
+    name = columns_needed(source)[0]
+    return F.coalesce(F.lower(F.trim(F.col(quoted(name)))) == name.lower(), F.lit(False))
