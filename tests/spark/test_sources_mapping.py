@@ -21,7 +21,7 @@ from tests.studies import changed, small_study
 from counterpart.codes import CodeLibrary, decode
 from counterpart.deliveries import read_delivery
 from counterpart.disclosure import release_explanation
-from counterpart.protocol import RowRules, Site, SourceMapping, TextFiles
+from counterpart.protocol import BROKEN_LINE, RowRules, Site, SourceMapping, TextFiles
 from counterpart.protocol.mapped_fields import AmountField, ClaimFlag, DateField, FlagField, NumberField, TextField
 from counterpart.sources import LAYOUTS, IngestContext, Layout, build_claims
 from counterpart.sources.formats import format_of
@@ -259,8 +259,8 @@ def test_files_that_each_are_written_in_their_own_way(spark: SparkSession, tmp_p
     files = {"one": TextFiles(separator="|", quote="'", encoding="latin-1")}
     tables = read_delivery(spark, str(tmp_path), {"one": True, "two": True}, files=files).tables
     assert tables["one"].columns[1] == "a|b"
-    assert [tuple(row) for row in tables["one"].collect()] == [("Zoë|x", "2")]
-    assert [tuple(row) for row in tables["two"].collect()] == [("1,5", "2")]
+    assert [tuple(row) for row in tables["one"].drop(BROKEN_LINE).collect()] == [("Zoë|x", "2")]
+    assert [tuple(row) for row in tables["two"].drop(BROKEN_LINE).collect()] == [("1,5", "2")]
 
 
 def test_another_mapping_makes_another_delivery_of_the_same_files() -> None:
