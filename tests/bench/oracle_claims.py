@@ -181,13 +181,14 @@ class _Story:
             diagnosed = diagnoses if self._happens(0.97) else None
             who = (self.member, claim, str(claim), line, "professional", day, day)
             what = (procedure, modifiers, revenue, place, None, specialty, diagnosed, None)
-            self.claims.medical.append((*who, *what, cents, cents, 1, _month(day), 0))
+            self.claims.medical.append((*who, *what, cents, cents, 1, _month(day), _month(day), 0))
 
     def _fill(self, day: date) -> None:
         if START <= day <= END:
             self.n_claims += 1
             ndc, claim = self._any_code("ndc"), str(self.member * 1000 + self.n_claims)
-            self.claims.pharmacy.append((self.member, claim, 1, day, ndc, None, 30, None, 500, 500, 1, _month(day), 0))
+            placed = (_month(day), day.year * 100, 0)  # by year, where medical lies by month
+            self.claims.pharmacy.append((self.member, claim, 1, day, ndc, None, 30, None, 500, 500, 1, *placed))
 
     def _near(self, index: date, days: tuple[int, ...]) -> date:
         if self._happens(0.2):

@@ -38,8 +38,8 @@ def test_the_study_runs_from_top_to_bottom(root: Path, tmp_path: Path):
         root / "notebooks" / "msk_imaging.py",
         tmp_path,
         COUNTERPART_DEMO="demo",
-        COUNTERPART_MEMBERS="15000",
-        PYSPARK_SUBMIT_ARGS=f"--driver-java-options {COMPILED_LIGHTLY} pyspark-shell",
+        COUNTERPART_MEMBERS="12000",
+        PYSPARK_SUBMIT_ARGS=f"--driver-java-options '{COMPILED_LIGHTLY}' pyspark-shell",
     )
     for said in ("treated", "eligible_not_chosen", "rate_ratio", "Figure(", "coverage_end", "report.html", "mlflow ui"):
         assert said in printed, said
