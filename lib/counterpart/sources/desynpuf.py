@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Window as W
 from pyspark.sql import functions as F
 
-from counterpart.codes import ndc_column
 from counterpart.sources import fields
 from counterpart.sources.layout import Layout, Source
+from counterpart.sources.part_d import read_event
 from counterpart.sources.states import SSA
 from counterpart.sources.tuva import ROSTER
 from counterpart.sources.wide_lines import told_lines, written_line
@@ -85,23 +85,8 @@ def read_facility(raw: DataFrame) -> Row:
 
 
 def read_fill(raw: DataFrame) -> Row:
-    """A prescription drug event. Its cost is what plan and patient paid together."""
-    filled_on, product = fields.date(raw, "SRVC_DT"), fields.code(raw, "PROD_SRVC_ID")
-    cost, by_patient = fields.cents(raw, "TOT_RX_CST_AMT"), fields.cents(raw, "PTNT_PAY_AMT")
-    return {
-        "person_id": fields.text(raw, "DESYNPUF_ID"),
-        "claim_id": fields.text(raw, "PDE_ID"),
-        "line_number": F.lit(1),
-        "service_date": filled_on,
-        "service_end_date": filled_on,
-        "ndc": ndc_column(product),
-        "days_supply": fields.whole_number(raw, "DAYS_SUPLY_NUM"),
-        "quantity": fields.quantity(raw, "QTY_DSPNSD_NUM"),
-        "allowed_cents": cost,
-        "paid_cents": cost - by_patient,
-        "is_mended": fields.needs_mending([product]),
-        "has_unreadable_date": fields.has_unreadable_date(raw, "SRVC_DT"),
-    }
+    """A prescription drug event."""
+    return read_event(raw, "DESYNPUF_ID")
 
 
 def _covered(person: Column, year: Column, months: Column) -> tuple[Column, Column]:

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from counterpart.codes import encode_column, ndc_column
+from counterpart.codes import encode_column
 from counterpart.sources import fields
 from counterpart.sources.layout import Layout, Source
 from counterpart.sources.months import spans_of_months
+from counterpart.sources.part_d import read_event
 from counterpart.sources.states import LETTERS_OR_NAMES, SSA
 from counterpart.sources.tuva import FIRST_ICD10_DAY, ROSTER
 
@@ -180,24 +181,11 @@ def read_facility(raw: DataFrame) -> Row:
 
 
 def read_fill(raw: DataFrame) -> Row:
-    """A prescription drug event. Its cost is what plan and patient paid together."""
-    filled_on, product = fields.date(raw, "SRVC_DT"), fields.code(raw, "PROD_SRVC_ID")
-    cost = fields.cents(raw, "TOT_RX_CST_AMT")
+    """A prescription drug event: none where it was deleted."""
     return {
-        "person_id": fields.text(raw, "BENE_ID"),
-        "claim_id": fields.text(raw, "PDE_ID"),
-        "line_number": F.lit(1),
-        "service_date": filled_on,
-        "service_end_date": filled_on,
-        "ndc": ndc_column(product),
-        "days_supply": fields.whole_number(raw, "DAYS_SUPLY_NUM"),
-        "quantity": fields.quantity(raw, "QTY_DSPNSD_NUM"),
-        "allowed_cents": cost,
-        "paid_cents": cost - fields.cents(raw, "PTNT_PAY_AMT"),
+        **read_event(raw, "BENE_ID"),
         "paid_on": fields.date(raw, "PD_DT"),
         "is_denied": _is_out(raw) | _is_any(raw, {"ADJSTMT_DLTN_CD": "D"}),
-        "is_mended": fields.needs_mending([product]),
-        "has_unreadable_date": fields.has_unreadable_date(raw, "SRVC_DT"),
     }
 
 
