@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -10,11 +13,12 @@ from pyspark.sql import functions as F
 
 from counterpart.codes import encode_column
 from counterpart.errors import DataError
-from counterpart.protocol import Site
+from counterpart.protocol import Site, Source
 from counterpart.quality import tally_claims
 from counterpart.sources.lag import tally_lags
 from counterpart.sources.tuva import TUVA
 from counterpart.stages import profile_site
+from counterpart.stages.profile import _tally_lags
 from counterpart.store import Store
 from counterpart.tables import ENROLLMENT, MEDICAL, MEMBERS, PHARMACY, Table
 
@@ -218,3 +222,18 @@ def test_a_site_without_claims_is_told_what_to_do(
     with pytest.raises(DataError, match=r"table members does not exist in .*; run `counterpart ingest` first"):
         profile_site(Store(spark, site.warehouse), site, None)  # type: ignore[arg-type]  # nothing is shown before
     assert not (folder / "reports").exists()
+
+
+def test_files_damaged_since_the_ingest_tell_no_days_to_payment(spark: SparkSession, tmp_path: Path) -> None:
+    """Cut off in the middle: found only when read, and the tables are profiled all the same."""
+    for source in (*TUVA.eligibility, *TUVA.medical, *TUVA.pharmacy):
+        heading = _columns(source.name)
+        rows = [",".join(f"{zlib.crc32(f'{row} {name}'.encode())}" for name in heading) for row in range(3_000)]
+        packed = gzip.compress("\n".join([",".join(heading), *rows]).encode())
+        cut = packed[: len(packed) // 2] if source.name == "medical_claim" else packed
+        (tmp_path / f"{source.name}.csv.gz").write_bytes(cut)
+    claims = Source(layout="tuva", path=str(tmp_path))
+    site = Site(name="cut", warehouse=str(tmp_path / "tables"), reports=str(tmp_path), source=claims)
+    lags, why = _tally_lags(Store(spark, site.warehouse), site)
+    assert lags is None
+    assert why == "the files of the site's source cannot be read any more as they were delivered"

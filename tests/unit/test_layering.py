@@ -78,7 +78,7 @@ DOORS: dict[tuple[str, str], str] = {
     ("stages.claims", "_account"): "sources x fates x rules of one delivery",
     ("stages.claims", "_read_intake"): "sources x fates x rules of one delivery",
     ("stages.profile", "profile_site"): "months x columns, code systems and rules; some 90 amounts a power of ten",
-    ("stages.profile", "_tally_lags"): "source tables x 733 days",
+    ("stages.profile", "_collect"): "source tables x 733 days",
     ("stages.profile", "_read_intake"): "deliveries x sources x fates x rules",
     ("stages.context", "kept"): "a count",
     ("stages.study", "_count_arms"): "a row per arm",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from counterpart import __version__
+from counterpart.deliveries import unreadable_files_told
 from counterpart.disclosure import SiteTallies, release_quality
 from counterpart.errors import StudyError
 from counterpart.protocol import Site
@@ -66,13 +67,22 @@ def _tally_lags(store: Store, site: Site) -> tuple[pd.DataFrame | None, str]:
         layout = layout_of(site.source)
         wanted = dict.fromkeys(source_tables(layout), False)
         delivered = store.read_delivery(site.source.path, wanted, layout.separator, layout.files)
-        lags = tally_lags(layout, delivered.tables)
+        with unreadable_files_told():
+            lags = tally_lags(layout, delivered.tables)
+            counted = None if lags is None else _collect(lags)
     except StudyError:
         # Files move on once they are ingested; the tables are profiled all the same.
         return None, "the files of the site's source cannot be read any more as they were delivered"
-    if lags is None:
+    if counted is None:
         return None, f"layout {layout.name} does not tell the day of payment"
-    return lags.toPandas(), ""
+    return counted, ""
+
+
+def _collect(tallies: DataFrame) -> pd.DataFrame:
+    """Not toPandas: through Arrow, a file that proves damaged has neither Spark's condition nor silence about rows."""
+    import pandas as pd
+
+    return pd.DataFrame(list(map(tuple, tallies.collect())), columns=tallies.columns)
 
 
 def _below(tallies: pd.DataFrame, more: pd.DataFrame | None) -> pd.DataFrame:
