@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 MOVE, SEE, PAIR, COORDINATE = 1.5e-6, 2e-8, 1e-6, 3e-11
 # Coordinates' worth of the steps that every distance takes.
 _EVERY_DISTANCE = 4
+TASK_BYTES = 2**30
+"""What a task of a match on Spark may take, as predicted, unless the caller says otherwise."""
 LONGEST_EXACT = 600.0
 """Seconds of one core that `auto` gives to the exact search before it prefers the approximate one."""
 

@@ -9,10 +9,11 @@ from pyspark.sql import functions as F
 
 from counterpart.matching import refusals
 from counterpart.matching.columns import Survey, select_columns, survey
-from counterpart.matching.plan import Plan, cut
+from counterpart.matching.cost import TASK_BYTES
+from counterpart.matching.plan import Cut, Plan, cut
 from counterpart.matching.result import REASONS, Matched, summarise, told_of_search
 from counterpart.matching.spread import FIXED_ONE
-from counterpart.matching.task import PARCELS, TALLIES, pack_parcels, solution_schema, solver
+from counterpart.matching.task import PARCELS, TALLIES, Work, pack_parcels, reducer, solution_schema, solver
 from counterpart.numerics.pairs import Audit
 
 if TYPE_CHECKING:
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
     from counterpart.protocol import Matching
 
 
-def plan_frame(units: DataFrame, matching: Matching) -> Plan:
+def plan_frame(units: DataFrame, matching: Matching, task_bytes: int = TASK_BYTES) -> Plan:
     """What `match_frame` would do, without doing it: two looks at the units (three with covariates)."""
     selected = select_columns(units, matching)
-    prepared = cut(selected, survey(selected, matching), matching)
+    prepared = cut(selected, survey(selected, matching), matching, task_bytes)
     prepared.release()
     return prepared.plan
 
 
-def match_frame(units: DataFrame, matching: Matching, seed: int) -> Matched[DataFrame]:
+def match_frame(units: DataFrame, matching: Matching, seed: int, task_bytes: int = TASK_BYTES) -> Matched[DataFrame]:
     """Match a Spark table as `match` says. The result's frames are lazy over one solution, cached until `release`.
 
     Cost: the units are looked at two times (three with covariates); those that somebody could reach are shuffled once,
@@ -41,12 +42,10 @@ def match_frame(units: DataFrame, matching: Matching, seed: int) -> Matched[Data
     selected = select_columns(units, matching)
     surveyed = survey(selected, matching)
     is_surveyed = perf_counter()
-    prepared = cut(selected, surveyed, matching)
+    prepared = cut(selected, surveyed, matching, task_bytes)
     is_cut = perf_counter()
-    unit_type = selected.schema["unit"].dataType.simpleString()
-    pair_task = solver(matching, surveyed.reach, surveyed.metric, prepared.plan.search, seed)
-    parcels = prepared.routed.mapInArrow(pack_parcels, PARCELS).repartition(max(prepared.plan.n_tasks, 1), "task")
-    solution = parcels.mapInArrow(pair_task, solution_schema(unit_type)).persist()
+    work = Work(matching, surveyed.reach, surveyed.metric, prepared.plan.search, seed)
+    solution = _solve(prepared, work, selected.schema["unit"].dataType.simpleString()).persist()
     counted = _count(solution, matching, surveyed)
     seconds = {"survey": is_surveyed - start, "plan": is_cut - is_surveyed, "solve": perf_counter() - is_cut}
     own_type = units.schema[matching.id].dataType.simpleString()
@@ -63,6 +62,21 @@ def match_frame(units: DataFrame, matching: Matching, seed: int) -> Matched[Data
         prepared.release()
 
     return Matched(pairs, unmatched, weights, summary, matching, prepared.plan, release)
+
+
+def _solve(prepared: Cut, work: Work, unit_type: str) -> DataFrame:
+    """Units -> the solution, through the parts of components that are cut."""
+    n_tasks = max(prepared.plan.n_tasks, 1)
+    parcels, stages = prepared.whole.mapInArrow(pack_parcels, PARCELS), prepared.stages
+    if prepared.parted is not None and stages is not None:
+        parts, n_slots = prepared.parted.mapInArrow(pack_parcels, PARCELS), prepared.plan.n_cut * stages.width
+        for stage in range(stages.n_stages):
+            step = reducer(work, stages.n_together, is_merge=stage > 0)
+            parts = parts.repartitionById(n_slots, "slot").mapInArrow(step, PARCELS)
+            n_slots //= stages.n_together
+        parcels = parts if prepared.plan.n_cut == prepared.plan.n_tasks else parcels.unionAll(parts)
+    # Each task its own partition: two in one would be in memory together.
+    return parcels.repartitionById(n_tasks, "task").mapInArrow(solver(work), solution_schema(unit_type))
 
 
 def _count(solution: DataFrame, matching: Matching, surveyed: Survey) -> Row:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from counterpart.errors import ContractError
+from counterpart.matching.cost import TASK_BYTES
 from counterpart.matching.in_memory import match_pandas
 
 if TYPE_CHECKING:
@@ -17,14 +18,17 @@ if TYPE_CHECKING:
     from counterpart.protocol import Matching
 
 
-def match(units: pd.DataFrame | DataFrame, matching: Matching, seed: int = 0) -> Matched[Any]:
+def match(
+    units: pd.DataFrame | DataFrame, matching: Matching, seed: int = 0, task_bytes: int = TASK_BYTES
+) -> Matched[Any]:
     """Match a table of units, one row each, as the settings say; see `Matching` for its columns.
 
     The pairs are those that taking the best possible pair again and again would find, ranked by (distance, treated
     key, control key), where a key is tie_order and then a stable hash of the id under the seed. They depend on nothing
     else: not on the order of rows, on partitions and cores, on pandas or Spark, or on how candidates are searched.
 
-    A pandas table is matched here, a Spark table by Spark; the result is of the same kind.
+    A pandas table is matched here, a Spark table by Spark; the result is of the same kind. On Spark a task takes
+    `task_bytes` at most, as predicted, or some three times what the smaller arm of a stratum takes, if that is more.
 
     ContractError for missing columns, DataError for values that no match can use.
     """
@@ -35,17 +39,17 @@ def match(units: pd.DataFrame | DataFrame, matching: Matching, seed: int = 0) ->
         raise ContractError(f"matching: units must be a pandas or a Spark DataFrame; they are of type {kind}")
     from counterpart.matching.distributed import match_frame
 
-    return match_frame(units, matching, seed)
+    return match_frame(units, matching, seed, task_bytes)
 
 
-def plan(units: DataFrame, matching: Matching) -> Plan:
+def plan(units: DataFrame, matching: Matching, task_bytes: int = TASK_BYTES) -> Plan:
     """How `match` would cut a Spark table into tasks, and what they will take: print it. Nothing is paired.
 
     ContractError and DataError as `match`.
     """
     from counterpart.matching.distributed import plan_frame
 
-    return plan_frame(units, matching)
+    return plan_frame(units, matching, task_bytes)
 
 
 def _is_spark(units: object) -> bool:

@@ -2,7 +2,8 @@
 
 A stratum is a group of units equal on all exact columns. A person with control units in several strata couples them;
 the exact columns that are the same over all control units of every person cut the units into components that share
-nobody. A component is solved by one task, small ones share a task. Where the cuts lie changes no pair.
+nobody. Small components share a task, too large ones are cut into parts (see `parts`). Where the cuts lie changes no
+pair.
 """
 
 from __future__ import annotations
@@ -15,7 +16,17 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from counterpart.matching.cost import MOVE, PAIR, SEE, Search, choose_search, is_in_space, seconds_of_distance
+from counterpart.matching.cost import (
+    MOVE,
+    PAIR,
+    SEE,
+    TASK_BYTES,
+    Search,
+    choose_search,
+    is_in_space,
+    seconds_of_distance,
+)
+from counterpart.matching.parts import Stages, choose_stages, component_window, measure_parts, spread_parts
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -42,7 +53,8 @@ class Plan:
 
     `n_cells` are the cells of strata and scores with somebody in reach, `n_units_moved` the units in them, `n_compared`
     the pairs of units in neighbouring cells, `most_pairs` the pairs that the strata allow at most. `cut_by` are the
-    exact columns along which tasks are cut.
+    exact columns along which tasks are cut; `n_cut` of the tasks are of components so large that `n_parts` tasks
+    before them have a part of one each.
     """
 
     n_treated: int
@@ -55,6 +67,8 @@ class Plan:
     most_pairs: int
     cut_by: tuple[str, ...]
     n_tasks: int
+    n_cut: int
+    n_parts: int
     task_bytes: int
     total_bytes: int
     seconds: float
@@ -63,10 +77,11 @@ class Plan:
 
     def __str__(self) -> str:
         cut = f", cut by {', '.join(self.cut_by)}" if self.cut_by else ""
+        parts = f", {self.n_parts:,} parts of too large ones before them" if self.n_parts else ""
         return (
             f"{self.n_treated:,} treated, {self.n_controls:,} controls; {self.n_strata:,} strata, the largest of "
             f"{self.largest_stratum:,} units in reach\n"
-            f"{self.n_tasks:,} tasks{cut}; at most {self.most_pairs:,} pairs; {self.n_compared:,} comparisons\n"
+            f"{self.n_tasks:,} tasks{cut}{parts}; at most {self.most_pairs:,} pairs; {self.n_compared:,} comparisons\n"
             f"{self.n_units_moved:,} units and {_size(self.total_bytes)} in tasks, {_size(self.task_bytes)} in the "
             f"largest; some {self.seconds:.1f} s of one core, {self.longest_task:.1f} s in the longest task\n"
             f"{self.search.name} search ({self.search.because})"
@@ -75,14 +90,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class Cut:
-    """The units cut into tasks. `strata`: one row per stratum, with its exact columns, `stratum` and `task`.
+    """The units cut into tasks. `strata`: one row per stratum, with its exact columns and `stratum`.
 
-    `routed`: the units in reach, with `stratum`, `task` and `has_counterpart`; unit -> unit.
+    `whole`: the units in reach, with `stratum`, `task`, `has_counterpart`; unit -> unit. `parted`: those of components
+    that are cut, with `is_pool_cut` too and the `slot` of their part; unit -> unit and part, merged in `stages`.
     """
 
     plan: Plan
     strata: DataFrame
-    routed: DataFrame
+    whole: DataFrame
+    parted: DataFrame | None
+    stages: Stages | None
     _kept: tuple[DataFrame, ...]
 
     def release(self) -> None:
@@ -91,7 +109,7 @@ class Cut:
             kept.unpersist()
 
 
-def cut(units: DataFrame, survey: Survey, matching: Matching) -> Cut:
+def cut(units: DataFrame, survey: Survey, matching: Matching, task_bytes: int = TASK_BYTES) -> Cut:
     """Count strata and score cells, and give each unit that could be in a pair its task. Two rows reach the driver."""
     exact = [f"exact_{i}" for i in range(len(matching.exact))]
     person = "person" if matching.person else "unit"
@@ -105,16 +123,25 @@ def cut(units: DataFrame, survey: Survey, matching: Matching) -> Cut:
         pool = _join(celled.filter("is_pool"), reachable, [*exact, "cell"], how="left_semi")
         constant = _constant_columns(pool, exact)
     n_cores = units.sparkSession.sparkContext.defaultParallelism
-    packed = _pack(_measure_strata(cells, exact, matching), constant, n_cores).persist()
-    plan = _tell(packed, survey, matching, [matching.exact[exact.index(name)] for name in constant])
-    of_strata = packed.select(*exact, "stratum", "task", "first_person", "last_person")
+    row_bytes = ROW_BYTES + NUMBER_BYTES * (len(matching.covariates) + len(matching.calipers))
+    strata = _measure_strata(cells, exact, matching, row_bytes)
+    measured = measure_parts(strata, constant, matching, n_cores, row_bytes, task_bytes)
+    packed = _pack(measured, constant, n_cores, task_bytes).persist()
+    plan, stages = _tell(packed, survey, matching, [matching.exact[exact.index(name)] for name in constant])
+    told = ["stratum", "task", "first_person", "last_person", "is_pool_cut", "n_parts"]
     # Whoever looks is in a cell that somebody looks from, so those cells hold all that may be in a pair.
-    routes = _join(cells.filter("n_looking > 0").select(*exact, "cell"), of_strata, exact)
+    routes = _join(cells.filter("n_looking > 0").select(*exact, "cell"), packed.select(*exact, *told), exact)
     routed = _join(celled, F.broadcast(routes) if plan.n_cells <= MOST_BROADCAST else routes, [*exact, "cell"])
     has_other = (F.col("first_person") != F.col(person)) | (F.col("last_person") != F.col(person))
     routed = routed.withColumn("has_counterpart", F.coalesce(has_other, F.lit(False)))
-    unneeded = {*exact, "arm", "score", "cell", "is_pool", "is_barred", "first_person", "last_person"}
-    return Cut(plan, packed.select(*exact, "stratum"), routed.drop(*unneeded), (cells, packed))
+    routed = routed.drop(*exact, "arm", "score", "cell", "is_barred", "first_person", "last_person")
+    whole = routed.filter("n_parts = 1").drop("is_pool", "is_pool_cut", "n_parts").withColumn("slot", F.col("task"))
+    parted = None
+    if stages is not None:
+        # The last tasks are those of the components that are cut.
+        numbered = routed.filter("n_parts > 1").withColumn("component", F.col("task") - (plan.n_tasks - plan.n_cut))
+        parted = spread_parts(numbered, person, stages).drop("is_pool", "n_parts", "component")
+    return Cut(plan, packed.select(*exact, "stratum"), whole, parted, stages, (cells, packed))
 
 
 def _size(n_bytes: int) -> str:
@@ -151,7 +178,7 @@ def _count_cells(units: DataFrame, exact: Sequence[str], person: str, width_fixe
     return cells.withColumn("n_looking", F.sum("n_focal").over(beside))
 
 
-def _measure_strata(cells: DataFrame, exact: Sequence[str], matching: Matching) -> DataFrame:
+def _measure_strata(cells: DataFrame, exact: Sequence[str], matching: Matching, row_bytes: int) -> DataFrame:
     """Cells -> stratum that somebody looks for counterparts in: units in reach, what pairing them costs."""
     strata = cells.groupBy(*exact).agg(
         F.sum("n_focal").alias("n_focal"),
@@ -161,7 +188,6 @@ def _measure_strata(cells: DataFrame, exact: Sequence[str], matching: Matching) 
         F.min("first_person").alias("first_person"),
         F.max("last_person").alias("last_person"),
     )
-    n_numbers = len(matching.covariates) + len(matching.calipers)
     n_units = F.col("n_focal") + F.col("n_pool")
     pairing = F.col("n_compared") * seconds_of_distance(matching) if is_in_space(matching) else F.col("n_pool") * SEE
     wanted = F.col("n_focal") * matching.ratio
@@ -169,7 +195,7 @@ def _measure_strata(cells: DataFrame, exact: Sequence[str], matching: Matching) 
         "*",
         (wanted if matching.replace else F.least(wanted, "n_pool")).alias("most_pairs"),
         (n_units * MOVE + F.col("n_focal") * PAIR + pairing).alias("seconds"),
-        (n_units * (ROW_BYTES + NUMBER_BYTES * n_numbers)).alias("bytes"),
+        (n_units * row_bytes).alias("bytes"),
     )
 
 
@@ -180,47 +206,61 @@ def _constant_columns(pool: DataFrame, exact: Sequence[str]) -> list[str]:
     return [name for name in exact if found[name] is not False]
 
 
-def _pack(strata: DataFrame, constant: Sequence[str], n_cores: int) -> DataFrame:
-    """Strata with their number and task. The windows see strata, never units."""
-    component = Window.partitionBy(*constant) if constant else Window.partitionBy(F.lit(0))
+def _pack(strata: DataFrame, constant: Sequence[str], n_cores: int, task_bytes: int) -> DataFrame:
+    """Strata with their number and task; components that are cut come last. The windows see strata, never units."""
+    component = component_window(constant)
     order = [F.col(name).asc_nulls_first() for name in strata.columns if name.startswith("exact_")] or [F.lit(0)]
     # Strata of a component lie together: their load is counted where its first stratum is.
     by_component = [F.col(name).asc_nulls_first() for name in constant] + order
     everywhere = Window.partitionBy(F.lit(0))
     before = everywhere.orderBy(*by_component)
+    is_cut = F.col("n_parts") > 1
     share = F.greatest(F.sum("seconds").over(everywhere) / (TASKS_PER_CORE * n_cores), F.lit(SMALLEST_TASK))
-    numbered = strata.select(
+    load = F.greatest(F.col("seconds") / share, F.col("bytes") / F.lit(task_bytes / 2))
+    loaded = strata.withColumn("load", F.when(is_cut, 0.0).otherwise(load))
+    numbered = loaded.select(
         "*",
         F.row_number().over(before).cast("bigint").alias("stratum"),
-        (F.sum("seconds").over(before) - F.col("seconds")).alias("seconds_before"),
-        share.alias("share"),
+        (F.sum("load").over(before) - F.col("load")).alias("load_before"),
     )
-    load = F.min("seconds_before").over(component) / F.col("share")
-    return numbered.withColumn("task", F.floor(load).cast("int")).drop("seconds_before", "share")
+    filled = numbered.withColumn("bin", F.floor(F.min("load_before").over(component)))
+    tasks = [
+        is_cut,
+        F.when(~is_cut, F.col("bin")),
+        *[F.when(is_cut, F.col(name)).asc_nulls_first() for name in constant],
+    ]
+    task = F.dense_rank().over(everywhere.orderBy(*tasks)) - 1
+    return filled.withColumn("task", task.cast("int")).drop("load", "load_before", "bin")
 
 
-def _tell(packed: DataFrame, survey: Survey, matching: Matching, cut_by: Sequence[str]) -> Plan:
-    of_tasks = packed.groupBy("task").agg(
-        F.count(F.lit(1)).alias("n_strata"),
-        F.max(F.col("n_focal") + F.col("n_pool")).alias("largest_stratum"),
-        F.sum(F.col("n_focal") + F.col("n_pool")).alias("n_units"),
-        F.sum("n_cells").alias("n_cells"),
-        F.sum("n_compared").alias("n_compared"),
-        F.sum("most_pairs").alias("most_pairs"),
-        F.sum("bytes").alias("bytes"),
-        F.sum("seconds").alias("seconds"),
+def _tell(packed: DataFrame, survey: Survey, matching: Matching, cut_by: Sequence[str]) -> tuple[Plan, Stages | None]:
+    is_cut = F.col("n_parts") > 1
+    summed = ("n_cells", "n_units", "n_compared", "most_pairs", "bytes", "seconds")
+    of_tasks = (
+        packed.withColumn("n_units", F.col("n_focal") + F.col("n_pool"))
+        .groupBy("task")
+        .agg(
+            F.count(F.lit(1)).alias("n_strata"),
+            F.max("n_units").alias("largest_stratum"),
+            *[F.sum(name).alias(name) for name in summed],
+            F.max(F.when(is_cut, F.col("n_parts"))).alias("n_parts"),
+            F.min(F.when(is_cut, F.col("most_together"))).alias("most_together"),
+            F.max(F.when(is_cut, F.col("part_bytes"))).alias("part_bytes"),
+            F.max(F.when(is_cut, F.col("part_seconds"))).alias("part_seconds"),
+        )
     )
     found = of_tasks.agg(
         F.count(F.lit(1)).alias("n_tasks"),
-        *[
-            F.sum(name).alias(name)
-            for name in ("n_strata", "n_cells", "n_units", "n_compared", "most_pairs", "bytes", "seconds")
-        ],
+        *[F.sum(name).alias(name) for name in ("n_strata", *summed)],
         F.max("largest_stratum").alias("largest_stratum"),
-        F.max("bytes").alias("task_bytes"),
-        F.max("seconds").alias("longest_task"),
+        F.max(F.coalesce("part_bytes", "bytes")).alias("task_bytes"),
+        F.max(F.coalesce("part_seconds", "seconds")).alias("longest_task"),
+        F.count("n_parts").alias("n_cut"),
+        F.sum("n_parts").alias("n_parts"),
+        F.max("n_parts").alias("most_parts"),
+        F.min("most_together").alias("most_together"),
     ).collect()[0]
-    return Plan(
+    plan = Plan(
         n_treated=survey.n_treated,
         n_controls=survey.n_controls,
         n_strata=found.n_strata or 0,
@@ -231,12 +271,15 @@ def _tell(packed: DataFrame, survey: Survey, matching: Matching, cut_by: Sequenc
         most_pairs=found.most_pairs or 0,
         cut_by=tuple(cut_by),
         n_tasks=found.n_tasks,
+        n_cut=found.n_cut,
+        n_parts=found.n_parts or 0,
         task_bytes=found.task_bytes or 0,
         total_bytes=found.bytes or 0,
         seconds=found.seconds or 0.0,
         longest_task=found.longest_task or 0.0,
         search=choose_search(matching, found.n_compared or 0),
     )
+    return plan, choose_stages(found.most_parts, found.most_together) if found.n_cut else None
 
 
 def _join(left: DataFrame, right: DataFrame, by: Sequence[str], how: str = "inner") -> DataFrame:

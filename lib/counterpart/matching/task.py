@@ -1,16 +1,21 @@
-"""What one task of a match on Spark does: a table of units in, one row per pair and per unit without a set out."""
+"""What one task of a match on Spark does: a table of units in, one row per pair and per unit without a set out.
+
+A task that has a part of a component only (see `parts`) hands on the units that may be in a pair of the whole.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from counterpart.matching.cost import Search
-from counterpart.matching.solve import Metric, Reach, solve
+from counterpart.matching.cost import LONGEST_EXACT, Search, seconds_of_distance
+from counterpart.matching.solve import Metric, Reach, Solution, count_compared, solve
 from counterpart.matching.units import Units, hash_ids, rank_ties
 
 if TYPE_CHECKING:
@@ -28,13 +33,17 @@ def solution_schema(unit_type: str) -> str:
     )
 
 
-PARCELS = "task int, parcel binary"
+PARCELS = "task int, slot int, parcel binary"
+"""`task` solves the component; `slot` is the part, or the merging of parts, that has the parcel before."""
 # A parcel is far below the 2 GB of a value of binary type.
 _PARCEL_ROWS = 1_000_000
 
+Stage = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+"""A function for `mapInArrow`."""
+
 
 def pack_parcels(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Units of one partition -> parcels: the units of each task as Arrow's own bytes, for `mapInArrow` (PARCELS).
+    """Units of one partition, with `task` and `slot` -> parcels: the units of each slot as Arrow's own bytes (PARCELS).
 
     A shuffle moves a parcel as one value; unit by unit it would take as long as the match itself.
     """
@@ -50,15 +59,21 @@ def pack_parcels(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 def _pack(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     table = pa.Table.from_batches(batches)
-    task = table.column("task").to_numpy()
-    order = np.argsort(task, kind="stable")
-    tasks, first = np.unique(task[order], return_index=True)
-    content = table.drop_columns(["task"])
-    if len(tasks) > 1:
+    slot = table.column("slot").to_numpy()
+    order = np.argsort(slot, kind="stable")
+    slots, first = np.unique(slot[order], return_index=True)
+    tasks = table.column("task").to_numpy()[order[first]]
+    content = table.drop_columns(["task", "slot"])
+    if len(slots) > 1:
         content = content.take(pa.array(order))
     ends = [*first[1:], table.num_rows]
     parcels = [to_bytes(content.slice(start, end - start)) for start, end in zip(first, ends, strict=True)]
-    return pa.RecordBatch.from_arrays([pa.array(tasks, pa.int32()), pa.array(parcels, pa.binary())], ["task", "parcel"])
+    return _parcels(tasks, slots, parcels)
+
+
+def _parcels(tasks: Any, slots: Any, parcels: list[bytes]) -> pa.RecordBatch:
+    columns = [pa.array(tasks, pa.int32()), pa.array(slots, pa.int32()), pa.array(parcels, pa.binary())]
+    return pa.RecordBatch.from_arrays(columns, ["task", "slot", "parcel"])
 
 
 def to_bytes(table: pa.Table) -> bytes:
@@ -75,10 +90,19 @@ def from_bytes(parcel: pa.BinaryScalar) -> pa.Table:
         return stream.read_all()
 
 
-def solver(
-    matching: Matching, reach: Reach, metric: Metric | None, search: Search, seed: int
-) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """The function for `mapInArrow`: parcels of whole tasks, in any order, to their solution.
+@dataclass(frozen=True)
+class Work:
+    """What all tasks of a match know: the settings, and what the survey found."""
+
+    matching: Matching
+    reach: Reach
+    metric: Metric | None
+    search: Search
+    seed: int
+
+
+def solver(work: Work) -> Stage:
+    """Parcels of whole tasks, in any order, to their solution.
 
     Tasks share nobody, so those of one partition are solved as one.
     """
@@ -86,46 +110,131 @@ def solver(
     def solve_partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         parcels = [from_bytes(parcel) for batch in batches for parcel in batch.column("parcel")]
         if parcels:
-            yield from _solve_task(parcels, matching, reach, metric, search, seed).to_batches()
+            yield from _solve_task(parcels, work).to_batches()
 
     return solve_partition
 
 
-def _solve_task(
-    parcels: list[pa.Table], matching: Matching, reach: Reach, metric: Metric | None, search: Search, seed: int
-) -> pa.Table:
-    """The solution; `parcels` is emptied, for the largest tasks would otherwise hold their units twice."""
-    table = pa.concat_tables(parcels)
+def reducer(work: Work, n_together: int, is_merge: bool) -> Stage:
+    """Parcels of one part of a component, or of a merge, in any order, to parcels for the next merge.
+
+    Left out is who stays alone in the whole too; of units that look it goes along as rows of the solution. The smaller
+    arm, which all parts have, comes from the first of the `n_together` that are merged next.
+    """
+    # Whether a set is large enough is known of the whole only.
+    of_parts = replace(work, matching=work.matching.model_copy(update={"min_ratio": 1}))
+
+    def reduce_partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        parcels, task, slot = [], 0, 0
+        for batch in batches:
+            task, slot = batch.column("task")[0].as_py(), batch.column("slot")[0].as_py()
+            parcels += [from_bytes(parcel) for parcel in batch.column("parcel")]
+        if parcels:
+            for left in _reduce_part(parcels, of_parts, is_merge, is_first=slot % n_together == 0):
+                yield _parcels([task], [slot // n_together], [to_bytes(left)])
+
+    return reduce_partition
+
+
+def _reduce_part(parcels: list[pa.Table], work: Work, is_merge: bool, is_first: bool) -> list[pa.Table]:
+    """Units that stay in play, and rows of the solution; `parcels` is emptied."""
+    table, settled = _sort_out(parcels)
+    if table is None:
+        return settled
+    told, units, solution = _pair(table, work, is_merge)
+    if units is None or solution is None:
+        return [*settled, told]
+    is_pool_cut = bool(table.column("is_pool_cut")[0].as_py())
+    looks, serves = units.arms(work.matching.direction)
+    stays = np.zeros(table.num_rows, dtype=bool)
+    if is_pool_cut:
+        stays[looks] = is_first
+        person = np.arange(table.num_rows) if units.person is None else units.person
+        # Another unit of the same person may be the one that serves in the whole.
+        stays[serves] = np.isin(person[serves], person[solution.partner])
+    else:
+        stays[serves] = is_first
+        stays[solution.focal] = True
+        settled = [*settled, _alone(table.column("unit").combine_chunks(), units, solution)]
+    return [table.filter(pa.array(stays)), *settled, told]
+
+
+def _sort_out(parcels: list[pa.Table]) -> tuple[pa.Table | None, list[pa.Table]]:
+    """The units, and the rows of the solution that earlier stages know; `parcels` is emptied."""
+    settled = [parcel for parcel in parcels if "reason" in parcel.column_names]
+    in_play = [parcel for parcel in parcels if "reason" not in parcel.column_names and parcel.num_rows]
+    table = pa.concat_tables(in_play) if in_play else None
+    # The largest tasks would otherwise hold their units twice.
     parcels.clear()
+    return table, settled
+
+
+def _pair(table: pa.Table, work: Work, is_merge: bool) -> tuple[pa.Table, Units | None, Solution | None]:
+    """What is counted beside, and the units and their pairs; None if an id is there twice."""
+    matching = work.matching
     ids = table.column("unit").combine_chunks()
     series = ids.to_pandas()
     ties = None if matching.tie_order is None else table.column("tie").to_pandas()
-    keys, n_again = rank_ties(series, hash_ids(series, seed), ties)
+    keys, n_again = rank_ties(series, hash_ids(series, work.seed), ties)
     if n_again:
-        return _tell(ids.type, {"n_repeated": n_again})
-    units, n_units = _units_of(table, keys, matching), table.num_rows
-    del table, series, ties
-    solution = solve(units, matching, reach, metric, search)
-    n_pairs, n_alone = len(solution.focal), len(solution.alone)
-    is_alone = np.arange(n_pairs + n_alone) >= n_pairs
-    focal, partner = np.r_[solution.focal, solution.alone], np.r_[solution.partner, np.zeros(n_alone, dtype=np.int64)]
-    logit = np.zeros(n_units, dtype=np.int64) if units.logit is None else units.logit
-    sign = -1 if matching.direction == "control_to_treated" else 1
-    size = np.bincount(solution.focal, minlength=n_units)
+        return _tell(ids.type, {"n_repeated": n_again}), None, None
+    del series, ties
+    units = _units_of(table, keys, matching)
+    search = work.search
+    if is_merge and count_compared(units, matching) * seconds_of_distance(matching) < LONGEST_EXACT:
+        search = Search(None, "few are left")
+    solution = solve(units, matching, work.reach, work.metric, search)
+    told = {"n_unproven": solution.n_unproven, **solution.audit._asdict()} if search.recall is not None else {}
+    return _tell(ids.type, told), units, solution
+
+
+def _solve_task(parcels: list[pa.Table], work: Work) -> pa.Table:
+    """The solution; `parcels` is emptied."""
+    table, settled = _sort_out(parcels)
+    if table is None:
+        return pa.concat_tables(settled)
+    told, units, solution = _pair(table, work, is_merge="is_pool_cut" in table.column_names)
+    if units is None or solution is None:
+        return pa.concat_tables([*settled, told])
+    ids, focal, partner = table.column("unit").combine_chunks(), solution.focal, solution.partner
+    del table
+    logit = np.zeros(len(ids), dtype=np.int64) if units.logit is None else units.logit
+    sign = -1 if work.matching.direction == "control_to_treated" else 1
+    size = np.bincount(focal, minlength=len(ids))
     found = pa.Table.from_arrays(
         [
             pa.array(units.stratum[focal]),
             ids.take(pa.array(focal)),
-            ids.take(pa.array(partner, mask=is_alone)),
-            pa.array(np.r_[solution.distance, np.zeros(n_alone, dtype=np.int64)], mask=is_alone),
-            pa.array(sign * (logit[focal] - logit[partner]), mask=is_alone),
-            pa.array(size[focal].astype(np.int32), mask=is_alone),
-            pa.array(np.r_[np.zeros(n_pairs, dtype=np.int32), solution.reason.astype(np.int32)], mask=~is_alone),
+            ids.take(pa.array(partner)),
+            pa.array(solution.distance),
+            pa.array(sign * (logit[focal] - logit[partner])),
+            pa.array(size[focal].astype(np.int32)),
+            pa.nulls(len(focal), pa.int32()),
         ],
         names=_NAMES,
     )
-    told = {"n_unproven": solution.n_unproven, **solution.audit._asdict()} if search.recall is not None else {}
-    return pa.concat_tables([found, _tell(ids.type, told)])
+    alone = _alone(ids, units, solution)
+    return pa.concat_tables([found, alone, *_judge(settled, len(focal) + len(solution.alone)), told])
+
+
+def _judge(settled: list[pa.Table], n_units: int) -> list[pa.Table]:
+    """Where parts were searched approximately nothing of the whole is proven, however exact the last search was."""
+    if not settled:
+        return []
+    rows = pa.concat_tables(settled)
+    is_unproven = pc.fill_null(pc.equal(rows.column("reason"), TALLIES["n_unproven"]), False)
+    if not pc.sum(rows.filter(is_unproven).column("distance_fixed")).as_py():
+        return [rows]
+    unit_type = rows.schema.field("focal").type
+    return [rows.filter(pc.invert(is_unproven)), _tell(unit_type, {"n_unproven": n_units})]
+
+
+def _alone(ids: pa.Array, units: Units, solution: Solution) -> pa.Table:
+    n, alone = len(solution.alone), solution.alone
+    nothing = [pa.nulls(n, kind) for kind in (ids.type, pa.int64(), pa.int64(), pa.int32())]
+    stratum, unit = pa.array(units.stratum[alone]), ids.take(pa.array(alone))
+    reason = pa.array(solution.reason.astype(np.int32))
+    return pa.Table.from_arrays([stratum, unit, *nothing, reason], names=_NAMES)
 
 
 _NAMES = ["stratum", "focal", "partner", "distance_fixed", "difference_fixed", "set_size", "reason"]

@@ -1,0 +1,116 @@
+"""How a component that is too large for one task is cut, and why no pair depends on it.
+
+The larger arm is cut: units that are looked among by person (all units of a person lie in one part), units that look
+by unit. Each part is matched with the whole smaller arm. Who stays alone in a part stays alone in the whole, because
+more units on one's own side never help (Gale & Sotomayor 1985, Discrete Applied Mathematics 11:223-232), and leaving
+out who stays alone changes nobody's pair. So each part hands on the persons that serve (or the units that found
+somebody), which are at most as many as the smaller arm, and the match of those is the match of all. Parts are merged
+a few at a time where all at once would be too large. The bytes of a task follow the setting and the smaller arm,
+whatever the stratum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyspark.sql import Window
+from pyspark.sql import functions as F
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyspark.sql import Column, DataFrame
+    from pyspark.sql.window import WindowSpec
+
+    from counterpart.protocol import Matching
+
+# A component of so many seconds is cut where other cores would stand idle meanwhile, as long as each part has so many
+# times the units of the smaller arm: fewer would compete much in each part and leave little to throw away.
+LONG_TASK, LEAST_ODDS = 3.0, 8
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The merging of parts: `n_together` at a time, `n_stages` times; then one is left of each component."""
+
+    n_parts: int
+    n_together: int
+    n_stages: int
+
+    @property
+    def width(self) -> int:
+        """Slots of a component, some of them empty: so nobody of the next one is in its merges."""
+        return int(self.n_together**self.n_stages)
+
+
+def choose_stages(n_parts: int, most_together: int) -> Stages:
+    """As few stages as will do, of merges that are as small as will do."""
+    n_stages = 1
+    while most_together**n_stages < n_parts:
+        n_stages += 1
+    n_together = next(n for n in range(1, n_parts + 1) if n**n_stages >= n_parts)
+    return Stages(n_parts, n_together, n_stages)
+
+
+def measure_parts(
+    strata: DataFrame, constant: Sequence[str], matching: Matching, n_cores: int, row_bytes: int, task_bytes: int
+) -> DataFrame:
+    """Strata -> the same with what is true of the component each belongs to, the same in all its strata.
+
+    `is_pool_cut`, `n_parts` (1: it is solved by one task), `most_together` (how many parts a merge may have),
+    `part_bytes` and `part_seconds` of its largest task and of those that come after one another.
+    """
+    component = component_window(constant)
+    sums = {name: F.sum(name).over(component) for name in ("n_focal", "n_pool", "seconds", "bytes")}
+    measured = strata.withColumns({f"all_{name}": total for name, total in sums.items()})
+    measured = measured.withColumns(
+        {
+            "is_pool_cut": F.col("all_n_pool") >= F.col("all_n_focal"),
+            "n_larger": F.greatest("all_n_pool", "all_n_focal"),
+            "n_smaller": F.greatest(F.least("all_n_pool", "all_n_focal"), F.lit(1)),
+        }
+    )
+    measured = measured.withColumn("n_parts", _n_parts(matching, n_cores, row_bytes, task_bytes))
+    larger, smaller, n_parts = F.col("n_larger"), F.col("n_smaller"), F.col("n_parts")
+    most_served = F.when(F.col("is_pool_cut"), F.lit(matching.ratio)).otherwise(F.lit(matching.reuse or 1))
+    stays = F.least(F.ceil(larger / n_parts), smaller * most_served)
+    together = F.floor((F.lit(task_bytes / row_bytes) - smaller) / stays)
+    measured = measured.withColumn("most_together", F.least(F.greatest(together, F.lit(2)), n_parts).cast("int"))
+    part_bytes = (F.greatest(larger / n_parts, F.col("most_together") * stays) + smaller) * row_bytes
+    of_merge = F.col("all_seconds") * F.col("most_together") * stays / larger
+    return measured.select(
+        *[name for name in measured.columns if not name.startswith(("all_", "n_larger", "n_smaller"))],
+        part_bytes.cast("bigint").alias("part_bytes"),
+        (F.col("all_seconds") / n_parts + of_merge).alias("part_seconds"),
+    )
+
+
+def component_window(constant: Sequence[str]) -> WindowSpec:
+    """The strata of a component."""
+    return Window.partitionBy(*constant) if constant else Window.partitionBy(F.lit(0))
+
+
+def _n_parts(matching: Matching, n_cores: int, row_bytes: int, task_bytes: int) -> Column:
+    larger, smaller = F.col("n_larger"), F.col("n_smaller")
+    room = F.greatest(F.lit(task_bytes) - smaller * row_bytes, smaller * row_bytes)
+    # Tasks are filled with components of up to half of what they may hold.
+    by_bytes = F.when(F.col("all_bytes") > task_bytes // 2, F.ceil(larger * row_bytes / room)).otherwise(1)
+    a_core_each = F.sum("seconds").over(Window.partitionBy(F.lit(0))) / n_cores
+    worth = F.least(F.ceil(F.col("all_seconds") / a_core_each), F.floor(larger / (LEAST_ODDS * smaller)))
+    by_seconds = F.when(F.col("all_seconds") > F.greatest(a_core_each, F.lit(LONG_TASK)), worth).otherwise(1)
+    n_parts = F.greatest(by_bytes, by_seconds, F.lit(1)).cast("int")
+    if matching.replace and matching.reuse is None:
+        # Everybody finds somebody, so no unit that looks is ever out.
+        return F.when(F.col("is_pool_cut"), n_parts).otherwise(1)
+    return n_parts
+
+
+def spread_parts(units: DataFrame, person: str, stages: Stages) -> DataFrame:
+    """Units of components that are cut, with `component` (from 0) -> one row per unit and part, with `slot`."""
+    key = F.when(F.col("is_pool_cut"), F.xxhash64(person)).otherwise(F.xxhash64("unit"))
+    own = F.array(F.pmod(key, F.col("n_parts")).cast("int"))
+    everywhere = F.sequence(F.lit(0), F.col("n_parts") - 1)
+    parts = F.when(F.col("is_pool") == F.col("is_pool_cut"), own).otherwise(everywhere)
+    first_slot = F.col("component") * stages.width
+    return units.withColumn("slot", F.explode(F.transform(parts, lambda part: first_slot + part)))

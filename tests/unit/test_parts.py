@@ -1,0 +1,166 @@
+"""A match whose larger arm is cut into parts, each solved by itself and merged, is the match of all in one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from counterpart import Matching
+from counterpart.matching.cost import Search
+from counterpart.matching.parts import choose_stages
+from counterpart.matching.solve import measure_metric, measure_reach
+from counterpart.matching.task import TALLIES, Work, pack_parcels, reducer, solver
+from counterpart.matching.units import Units, read_units
+
+EXACTLY = Search(None, "asked for")
+
+
+def some_table(generator: np.random.Generator) -> pd.DataFrame:
+    """Few values, so that much ties; persons with several units in several strata; either arm may be the larger."""
+    n = int(generator.integers(6, 60))
+    return pd.DataFrame(
+        {
+            "id": generator.permutation(n) * 7,
+            "treated": generator.random(n) < generator.choice([0.2, 0.4, 0.8]),
+            "person": generator.integers(0, generator.choice([5, 60]), n),
+            "sex": generator.integers(0, 2, n),
+            "logit": generator.integers(-4, 5, n) / 4,
+            "age": generator.integers(0, 4, n).astype(float),
+            "cost": generator.integers(0, 9, n).astype(float),
+            "visit": generator.integers(0, 3, n),
+        }
+    )
+
+
+def in_arrow(table: pd.DataFrame, units: Units, matching: Matching) -> pa.Table:
+    """The units as tasks get them."""
+    columns: dict[str, Any] = {
+        "unit": table["id"].to_numpy(),
+        "is_treated": units.is_treated,
+        "stratum": units.stratum,
+        "has_counterpart": units.has_counterpart,
+    }
+    if matching.person:
+        columns["person"] = table[matching.person].to_numpy()
+    if matching.tie_order:
+        columns["tie"] = table[matching.tie_order].to_numpy()
+    if units.logit is not None:
+        columns["logit"] = units.logit
+    columns |= {f"covariate_{i}": units.covariates[:, i] for i in range(len(matching.covariates))}
+    columns |= {f"caliper_{i}": units.box[:, i] for i in range(len(matching.calipers))}
+    return pa.table(columns)
+
+
+def run_stage(parcels: list[pa.RecordBatch], by: str, stage: Any) -> list[pa.RecordBatch]:
+    """As Spark does: parcels that are equal on `by` come together, each as a batch of its own."""
+    together: dict[int, list[pa.RecordBatch]] = defaultdict(list)
+    for batch in parcels:
+        for i, place in enumerate(batch.column(by).to_pylist()):
+            together[place].append(batch.slice(i, 1))
+    return [made for place in sorted(together) for made in stage(iter(together[place]))]
+
+
+def content_of(solution: list[pa.RecordBatch]) -> list[tuple[Any, ...]]:
+    rows = [tuple(row.values()) for batch in solution for row in batch.to_pylist()]
+    return sorted((row for row in rows if row[-1] not in TALLIES.values()), key=str)
+
+
+def in_parts(work: Work, units: pa.Table, cut_side: np.ndarray, part: np.ndarray, n_parts: int, most_together: int):
+    """The larger arm by part, the other in every part; one component."""
+    stages = choose_stages(n_parts, most_together)
+    parcels = []
+    for slot in range(n_parts):
+        here = units.filter(pa.array(~cut_side | (part == slot)))
+        numbers = pa.array(np.full(here.num_rows, slot, dtype=np.int32))
+        here = here.append_column("task", pa.array(np.zeros(here.num_rows, dtype=np.int32)))
+        parcels += pack_parcels(iter(here.append_column("slot", numbers).to_batches()))
+    for stage in range(stages.n_stages):
+        parcels = run_stage(parcels, "slot", reducer(work, stages.n_together, is_merge=stage > 0))
+    return content_of(run_stage(parcels, "task", solver(work)))
+
+
+SETTINGS: list[dict[str, Any]] = [
+    {"caliper": 0.5, "caliper_scale": "raw"},
+    {"caliper": None, "person": "person"},
+    {"person": "person", "exact": ("sex",), "ratio": 3, "caliper": 1.0},
+    {"person": "person", "one_role": True, "order": "largest", "ratio": 2, "min_ratio": 2},
+    {"tie_order": "visit", "order": "data", "caliper": 0.5, "caliper_scale": "raw"},
+    {"replace": True, "reuse": 2, "ratio": 2, "person": "person"},
+    {"replace": True, "ratio": 2, "exact": ("sex",)},
+    {"calipers": {"age": 1.0, "cost": 3.0}, "person": "person", "ratio": 2},
+    {"distance": "euclidean", "covariates": ("age", "cost"), "caliper": None, "person": "person", "tie_order": "visit"},
+]
+
+
+@pytest.mark.parametrize("direction", ["treated_to_control", "control_to_treated"])
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_parts_give_what_the_whole_gives(settings: dict[str, Any], direction: str):
+    """20 problems a setting: the pool cut by person or the units that look cut by unit, in 2 to 7 parts."""
+    matching = Matching(**{"score": "logit", "score_scale": "logit", "direction": direction} | settings)
+    generator = np.random.default_rng(len(str(settings)))
+    for _ in range(20):
+        table = some_table(generator)
+        if table[["age", "cost"]].nunique().min() < 2:
+            continue
+        units = read_units(table, matching, seed=1)
+        work = Work(matching, measure_reach(units, matching), measure_metric(units, matching), EXACTLY, 1)
+        arrow = in_arrow(table, units, matching).filter(pa.array(units.is_treated | units.is_control))
+        whole = arrow.append_column("task", pa.array([0] * arrow.num_rows, pa.int32()))
+        whole = whole.append_column("slot", pa.array([0] * arrow.num_rows, pa.int32()))
+        expected = content_of(list(solver(work)(pack_parcels(iter(whole.to_batches())))))
+        is_pool = arrow.column("is_treated").to_numpy() == (direction == "control_to_treated")
+        who = np.asarray(table.person if matching.person else table.id)[units.is_treated | units.is_control]
+        n_parts, together = int(generator.integers(2, 8)), int(generator.integers(2, 5))
+        for is_pool_cut in (True, False):
+            side, named = (is_pool, who) if is_pool_cut else (~is_pool, arrow.column("unit").to_numpy())
+            marked = arrow.append_column("is_pool_cut", pa.array([is_pool_cut] * arrow.num_rows))
+            assert in_parts(work, marked, side, (named * 31 + 7) % 11 % n_parts, n_parts, together) == expected
+
+
+def test_a_unit_of_a_person_that_serves_is_kept_though_another_served():
+    """The person of c1 and c2 serves t1 with c1 in its part; of all, t1 has c3, and c2 serves t2."""
+    table = pd.DataFrame(
+        {
+            "id": [1, 2, 11, 12, 13],
+            "treated": [True, True, False, False, False],
+            "person": [1, 2, 7, 7, 8],
+            "logit": [0.0, 3.0, 0.5, 4.0, 0.25],
+        }
+    )
+    matching = Matching(score="logit", score_scale="logit", caliper=1.0, caliper_scale="raw", person="person")
+    units = read_units(table, matching, seed=0)
+    work = Work(matching, measure_reach(units, matching), None, EXACTLY, 0)
+    arrow = in_arrow(table, units, matching).append_column("is_pool_cut", pa.array([True] * 5))
+    part = np.array([0, 0, 0, 0, 1])
+    found = in_parts(work, arrow, ~units.is_treated, part, n_parts=2, most_together=2)
+    assert {row[1:3] for row in found} == {(1, 13), (2, 12)}
+
+
+def test_an_id_that_is_there_twice_is_counted_through_all_stages():
+    matching = Matching(score="logit", score_scale="logit", caliper=None)
+    table = pd.DataFrame({"id": [1, 11, 12, 13], "treated": [True, False, False, False], "logit": [0.0, 1.0, 2.0, 3.0]})
+    units = read_units(table, matching, seed=0)
+    work = Work(matching, measure_reach(units, matching), None, EXACTLY, 0)
+    arrow = in_arrow(table.assign(id=[1, 11, 11, 13]), units, matching)
+    parcels = []
+    for slot, rows in enumerate(([0, 1, 2], [0, 3])):
+        here = arrow.take(rows).append_column("is_pool_cut", pa.array([True] * len(rows)))
+        for name, value in (("task", 0), ("slot", slot)):
+            here = here.append_column(name, pa.array([value] * len(rows), pa.int32()))
+        parcels += pack_parcels(iter(here.to_batches()))
+    merged = run_stage(parcels, "slot", reducer(work, 2, is_merge=False))
+    told = [row for batch in run_stage(merged, "task", solver(work)) for row in batch.to_pylist()]
+    assert [row["distance_fixed"] for row in told if row["reason"] == TALLIES["n_repeated"]] == [1]
+
+
+@pytest.mark.parametrize(
+    ("n_parts", "most_together", "stages"), [(2, 2, (2, 1)), (15, 7, (4, 2)), (8, 2, (2, 3)), (5, 5, (5, 1))]
+)
+def test_stages_are_few_and_merges_small(n_parts: int, most_together: int, stages: tuple[int, int]):
+    chosen = choose_stages(n_parts, most_together)
+    assert (chosen.n_together, chosen.n_stages) == stages
