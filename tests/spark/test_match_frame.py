@@ -90,6 +90,35 @@ def test_spark_gives_what_pandas_gives(units: DataFrame, table: pd.DataFrame, se
     assert content_of(ours) == content_of(expected)
 
 
+@pytest.mark.parametrize(
+    ("settings", "task_bytes"),
+    [
+        ({"exact": ("band", "state"), "person": "person", "ratio": 2, "min_ratio": 2}, 30_000),
+        ({"exact": ("band",), "direction": "control_to_treated", "caliper": 0.4, "order": "smallest"}, 20_000),
+        ({"distance": "mahalanobis", "covariates": ("age", "cost"), "caliper": None, "person": "person"}, 60_000),
+    ],
+    ids=str,
+)
+def test_strata_too_large_for_a_task_are_cut(
+    units: DataFrame, table: pd.DataFrame, settings: dict[str, Any], task_bytes: int
+):
+    """Into parts of which none takes more than is allowed; the pairs are those of the whole."""
+    matching = Matching(**SCORED | settings)
+    few_treated = units.filter("not treated or cost < 10"), table[~table.treated | (table.cost < 10)]
+    uncut, told = plan(few_treated[0], matching), plan(few_treated[0], matching, task_bytes)
+    assert (uncut.n_parts, uncut.task_bytes > task_bytes, told.task_bytes <= task_bytes) == (0, True, True)
+    assert told.n_parts > told.n_cut > 0
+    found = match(few_treated[0], matching, SEED, task_bytes)
+    assert content_of(found) == content_of(match(few_treated[1], matching, SEED))
+
+
+def test_what_the_smaller_arm_takes_no_cut_makes_less(units: DataFrame):
+    """459 treated are in every part, so 10,000 bytes cannot do; the plan says so."""
+    told = plan(units, Matching(**SCORED), task_bytes=10_000)
+    assert told.task_bytes > 10_000
+    assert "more than the 10,000 bytes allowed" in str(told)
+
+
 def test_probabilities_and_arms_as_numbers(units: DataFrame, table: pd.DataFrame):
     """The logarithm has the same last bits; ids of text have the same hash and order."""
     matching = Matching(score="score", exact=("state",))

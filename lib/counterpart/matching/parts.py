@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
+from counterpart.matching.cost import is_in_space
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
 
     from counterpart.protocol import Matching
 
-# A component of so many seconds is cut where other cores would stand idle meanwhile, as long as each part has so many
-# times the units of the smaller arm: fewer would compete much in each part and leave little to throw away.
+# A component that takes so many seconds to search in several dimensions is cut where other cores would stand idle
+# meanwhile, as long as each part has so many times the units of the smaller arm: fewer would compete much in each part
+# and leave little to throw away. On one score moving the units twice costs what a second core would win.
 LONG_TASK, LEAST_ODDS = 3.0, 8
 
 
@@ -71,7 +74,11 @@ def measure_parts(
             "n_smaller": F.greatest(F.least("all_n_pool", "all_n_focal"), F.lit(1)),
         }
     )
-    measured = measured.withColumn("n_parts", _n_parts(matching, n_cores, row_bytes, task_bytes))
+    n_parts = _n_parts(matching, n_cores, row_bytes, task_bytes)
+    if matching.replace and matching.reuse is None:
+        # Whoever looks finds somebody if anybody is there: none of them is ever out.
+        n_parts = F.when(F.col("is_pool_cut"), n_parts).otherwise(1)
+    measured = measured.withColumn("n_parts", n_parts)
     larger, smaller, n_parts = F.col("n_larger"), F.col("n_smaller"), F.col("n_parts")
     most_served = F.when(F.col("is_pool_cut"), F.lit(matching.ratio)).otherwise(F.lit(matching.reuse or 1))
     stays = F.least(F.ceil(larger / n_parts), smaller * most_served)
@@ -96,14 +103,12 @@ def _n_parts(matching: Matching, n_cores: int, row_bytes: int, task_bytes: int) 
     room = F.greatest(F.lit(task_bytes) - smaller * row_bytes, smaller * row_bytes)
     # Tasks are filled with components of up to half of what they may hold.
     by_bytes = F.when(F.col("all_bytes") > task_bytes // 2, F.ceil(larger * row_bytes / room)).otherwise(1)
+    if not is_in_space(matching):
+        return F.greatest(by_bytes, F.lit(1)).cast("int")
     a_core_each = F.sum("seconds").over(Window.partitionBy(F.lit(0))) / n_cores
     worth = F.least(F.ceil(F.col("all_seconds") / a_core_each), F.floor(larger / (LEAST_ODDS * smaller)))
     by_seconds = F.when(F.col("all_seconds") > F.greatest(a_core_each, F.lit(LONG_TASK)), worth).otherwise(1)
-    n_parts = F.greatest(by_bytes, by_seconds, F.lit(1)).cast("int")
-    if matching.replace and matching.reuse is None:
-        # Everybody finds somebody, so no unit that looks is ever out.
-        return F.when(F.col("is_pool_cut"), n_parts).otherwise(1)
-    return n_parts
+    return F.greatest(by_bytes, by_seconds, F.lit(1)).cast("int")
 
 
 def spread_parts(units: DataFrame, person: str, stages: Stages) -> DataFrame:

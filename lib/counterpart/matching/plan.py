@@ -70,6 +70,7 @@ class Plan:
     n_cut: int
     n_parts: int
     task_bytes: int
+    allowed_bytes: int
     total_bytes: int
     seconds: float
     longest_task: float
@@ -77,13 +78,15 @@ class Plan:
 
     def __str__(self) -> str:
         cut = f", cut by {', '.join(self.cut_by)}" if self.cut_by else ""
+        over = f", more than the {self.allowed_bytes:,} bytes allowed: the smaller arm is in every part of a stratum"
         parts = f", {self.n_parts:,} parts of too large ones before them" if self.n_parts else ""
         return (
             f"{self.n_treated:,} treated, {self.n_controls:,} controls; {self.n_strata:,} strata, the largest of "
             f"{self.largest_stratum:,} units in reach\n"
             f"{self.n_tasks:,} tasks{cut}{parts}; at most {self.most_pairs:,} pairs; {self.n_compared:,} comparisons\n"
             f"{self.n_units_moved:,} units and {_size(self.total_bytes)} in tasks, {_size(self.task_bytes)} in the "
-            f"largest; some {self.seconds:.1f} s of one core, {self.longest_task:.1f} s in the longest task\n"
+            f"largest; some {self.seconds:.1f} s of one core, {self.longest_task:.1f} s in the longest task"
+            f"{over if self.task_bytes > self.allowed_bytes else ''}\n"
             f"{self.search.name} search ({self.search.because})"
         )
 
@@ -127,7 +130,8 @@ def cut(units: DataFrame, survey: Survey, matching: Matching, task_bytes: int = 
     strata = _measure_strata(cells, exact, matching, row_bytes)
     measured = measure_parts(strata, constant, matching, n_cores, row_bytes, task_bytes)
     packed = _pack(measured, constant, n_cores, task_bytes).persist()
-    plan, stages = _tell(packed, survey, matching, [matching.exact[exact.index(name)] for name in constant])
+    cut_by = [matching.exact[exact.index(name)] for name in constant]
+    plan, stages = _tell(packed, survey, matching, cut_by, task_bytes)
     told = ["stratum", "task", "first_person", "last_person", "is_pool_cut", "n_parts"]
     # Whoever looks is in a cell that somebody looks from, so those cells hold all that may be in a pair.
     routes = _join(cells.filter("n_looking > 0").select(*exact, "cell"), packed.select(*exact, *told), exact)
@@ -233,7 +237,9 @@ def _pack(strata: DataFrame, constant: Sequence[str], n_cores: int, task_bytes: 
     return filled.withColumn("task", task.cast("int")).drop("load", "load_before", "bin")
 
 
-def _tell(packed: DataFrame, survey: Survey, matching: Matching, cut_by: Sequence[str]) -> tuple[Plan, Stages | None]:
+def _tell(
+    packed: DataFrame, survey: Survey, matching: Matching, cut_by: Sequence[str], task_bytes: int
+) -> tuple[Plan, Stages | None]:
     is_cut = F.col("n_parts") > 1
     summed = ("n_cells", "n_units", "n_compared", "most_pairs", "bytes", "seconds")
     of_tasks = (
@@ -274,6 +280,7 @@ def _tell(packed: DataFrame, survey: Survey, matching: Matching, cut_by: Sequenc
         n_cut=found.n_cut,
         n_parts=found.n_parts or 0,
         task_bytes=found.task_bytes or 0,
+        allowed_bytes=task_bytes,
         total_bytes=found.bytes or 0,
         seconds=found.seconds or 0.0,
         longest_task=found.longest_task or 0.0,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from counterpart.errors import ContractError, DataError
+from counterpart.matching.cost import TASK_BYTES
 from counterpart.matching.match import match
 from counterpart.matching.result import REASONS
 from counterpart.matching.spread import FIXED_ONE
@@ -38,12 +39,12 @@ class StudyMatches:
     release: Callable[[], None]
 
 
-def match_cohort(units: DataFrame, matching: Matching, seed: int) -> StudyMatches:
+def match_cohort(units: DataFrame, matching: Matching, seed: int, task_bytes: int = TASK_BYTES) -> StudyMatches:
     """Unit -> pair, and unit -> unmatched treated unit.
 
     `units` has unit_id, member_key, arm, logit_fixed (2^-31) and the columns of `matching.exact`; a person serves at
     most once as comparator, over all its candidate dates, and never for itself; its treated dates are not restricted.
-    Errors as those of `match`.
+    Errors and `task_bytes` as those of `match`.
     """
     absent = [name for name in ("arm", "logit_fixed") if name not in units.columns]
     if absent:
@@ -52,7 +53,7 @@ def match_cohort(units: DataFrame, matching: Matching, seed: int) -> StudyMatche
     logit = F.col("logit_fixed") / F.lit(float(FIXED_ONE))
     scored = units.withColumns({"is_treated": F.col("arm") == "treated", "logit": logit})
     try:
-        result = match(scored, matching, seed)
+        result = match(scored, matching, seed, task_bytes)
     except DataError:
         # Its words have counts, and a count may be of one person.
         raise DataError(

@@ -79,7 +79,7 @@ class Site(Section):
     `warehouse` is the folder (or object-store address) of the Delta tables, `reports` a folder for reports, `mlflow`
     a tracking address (default: a SQLite file in the warehouse's parent folder). `max_quarantined` is the share of a
     source table's rows above which ingest stops; `rules` say which rows are rejected. `target_lines_per_file` decides
-    the number of member buckets.
+    the number of member buckets, `match_task_bytes` into how many tasks a large stratum is cut (it changes no pair).
     """
 
     name: Text
@@ -91,6 +91,7 @@ class Site(Section):
     max_quarantined: Real = Field(default=0.05, ge=0, le=1, description="a share of the rows, such as 0.05")
     rules: RowRules = RowRules()
     target_lines_per_file: Whole = Field(default=8_000_000, ge=1_000)
+    match_task_bytes: Whole = Field(default=2**30, ge=2**20)
     spark: SparkSettings = SparkSettings()
 
     def contradictions(self) -> Iterator[Problem]:

@@ -130,7 +130,7 @@ def run_match(context: Context) -> Metrics:
     """Cohort, scores -> matches, unmatched."""
     units = _eligible(context).join(_result(context, "score", SCORES), "unit_id", "inner")
     with kept(units) as scored:
-        result = match_cohort(scored, context.study.matching, context.study.seed)
+        result = match_cohort(scored, context.study.matching, context.study.seed, context.site.match_task_bytes)
         _write(context, "match", MATCHES, result.pairs)
         _write(context, "match", UNMATCHED, result.unmatched)
         result.release()
