@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,18 @@ def content_of(solution: list[pa.RecordBatch]) -> list[tuple[Any, ...]]:
     return sorted((row for row in rows if row[-1] not in TALLIES.values()), key=str)
 
 
-def in_parts(work: Work, units: pa.Table, cut_side: np.ndarray, part: np.ndarray, n_parts: int, most_together: int):
+def tally_of(solution: list[pa.RecordBatch], name: str) -> int:
+    rows = [row for batch in solution for row in batch.to_pylist()]
+    return sum(row["distance_fixed"] for row in rows if row["reason"] == TALLIES[name])
+
+
+def in_parts(*of_parts: Any, **cut: Any) -> list[tuple[Any, ...]]:
+    return content_of(run_parts(*of_parts, **cut))
+
+
+def run_parts(
+    work: Work, units: pa.Table, cut_side: np.ndarray, part: np.ndarray, n_parts: int, most_together: int
+) -> list[pa.RecordBatch]:
     """The larger arm by part, the other in every part; one component."""
     stages = choose_stages(n_parts, most_together)
     parcels = []
@@ -81,7 +93,7 @@ def in_parts(work: Work, units: pa.Table, cut_side: np.ndarray, part: np.ndarray
         parcels += pack_parcels(iter(here.append_column("slot", numbers).to_batches()))
     for stage in range(stages.n_stages):
         parcels = run_stage(parcels, "slot", reducer(work, stages.n_together, is_merge=stage > 0))
-    return content_of(run_stage(parcels, "task", solver(work)))
+    return run_stage(parcels, "task", solver(work))
 
 
 SETTINGS: list[dict[str, Any]] = [
@@ -122,6 +134,32 @@ def test_parts_give_what_the_whole_gives(settings: dict[str, Any], direction: st
             assert in_parts(work, marked, side, (named * 31 + 7) % 11 % n_parts, n_parts, together) == expected
 
 
+def test_parts_that_are_searched_approximately(monkeypatch: pytest.MonkeyPatch):
+    """Nobody is lost, nearly nothing of the distances is, and no pair is called proven."""
+    monkeypatch.setattr("counterpart.numerics.approximate.FEW_COMPARISONS", 0)
+    generator = np.random.default_rng(5)
+    n_treated, n = 150, 4_000
+    names = tuple(f"x{k}" for k in range(6))
+    table = pd.DataFrame(generator.normal(size=(n, 6)), columns=names)
+    table = table.assign(id=np.arange(n), treated=np.arange(n) < n_treated)
+    matching = Matching(distance="mahalanobis", covariates=names, caliper=None, search="ann", recall=0.9)
+    units = read_units(table, matching, seed=0)
+    exact = Work(matching, measure_reach(units, matching), measure_metric(units, matching), EXACTLY, 0)
+    arrow = in_arrow(table, units, matching).append_column("is_pool_cut", pa.array([True] * n))
+    part = table.id.to_numpy() % 3
+    rows = [
+        run_parts(work, arrow, ~units.is_treated, part, n_parts=3, most_together=2)
+        for work in (exact, replace(exact, search=Search(0.9, "asked for")))
+    ]
+    best, found = (content_of(some) for some in rows)
+    assert [row[1] for row in found] == [row[1] for row in best]
+    assert len({row[2] for row in found}) == n_treated
+    assert sum(row[3] for row in best) <= sum(row[3] for row in found) < 1.02 * sum(row[3] for row in best)
+    told = {name: tally_of(rows[1], name) for name in ("n_unproven", "n_audited", "n_found")}
+    assert told["n_unproven"] == n_treated
+    assert 0.9 * told["n_audited"] <= told["n_found"] <= told["n_audited"] == 3 * n_treated
+
+
 def test_a_unit_of_a_person_that_serves_is_kept_though_another_served():
     """The person of c1 and c2 serves t1 with c1 in its part; of all, t1 has c3, and c2 serves t2."""
     table = pd.DataFrame(
@@ -154,8 +192,7 @@ def test_an_id_that_is_there_twice_is_counted_through_all_stages():
             here = here.append_column(name, pa.array([value] * len(rows), pa.int32()))
         parcels += pack_parcels(iter(here.to_batches()))
     merged = run_stage(parcels, "slot", reducer(work, 2, is_merge=False))
-    told = [row for batch in run_stage(merged, "task", solver(work)) for row in batch.to_pylist()]
-    assert [row["distance_fixed"] for row in told if row["reason"] == TALLIES["n_repeated"]] == [1]
+    assert tally_of(run_stage(merged, "task", solver(work)), "n_repeated") == 1
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from counterpart.matching.cost import LONGEST_EXACT, Search, seconds_of_distance
+from counterpart.matching.result import REASONS
 from counterpart.matching.solve import Metric, Reach, Solution, count_compared, solve
 from counterpart.matching.units import Units, hash_ids, rank_ties
 
@@ -33,6 +34,7 @@ def solution_schema(unit_type: str) -> str:
     )
 
 
+EXHAUSTED = REASONS.index("pool_exhausted")
 PARCELS = "task int, slot int, parcel binary"
 """`task` solves the component; `slot` is the part, or the merging of parts, that has the parcel before."""
 # A parcel is far below the 2 GB of a value of binary type.
@@ -214,11 +216,13 @@ def _solve_task(parcels: list[pa.Table], work: Work) -> pa.Table:
         names=_NAMES,
     )
     alone = _alone(ids, units, solution)
-    return pa.concat_tables([found, alone, *_judge(settled, len(focal) + len(solution.alone)), told])
+    return pa.concat_tables(
+        [found, alone, *_judge(settled, len(focal) + int((solution.reason == EXHAUSTED).sum())), told]
+    )
 
 
-def _judge(settled: list[pa.Table], n_units: int) -> list[pa.Table]:
-    """Where parts were searched approximately nothing of the whole is proven, however exact the last search was."""
+def _judge(settled: list[pa.Table], n_found: int) -> list[pa.Table]:
+    """What earlier stages settled. If they searched approximately, neither pairs nor who is exhausted are proven."""
     if not settled:
         return []
     rows = pa.concat_tables(settled)
@@ -226,7 +230,7 @@ def _judge(settled: list[pa.Table], n_units: int) -> list[pa.Table]:
     if not pc.sum(rows.filter(is_unproven).column("distance_fixed")).as_py():
         return [rows]
     unit_type = rows.schema.field("focal").type
-    return [rows.filter(pc.invert(is_unproven)), _tell(unit_type, {"n_unproven": n_units})]
+    return [rows.filter(pc.invert(is_unproven)), _tell(unit_type, {"n_unproven": n_found})]
 
 
 def _alone(ids: pa.Array, units: Units, solution: Solution) -> pa.Table:
