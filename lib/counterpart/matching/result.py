@@ -78,8 +78,9 @@ def told_of_search(search: Search, n_unproven: int, audit: Audit) -> dict[str, A
     """The search, why, and what is known of its pairs.
 
     `uncertified` pairs are those that nothing proves to be the best; in a stratum that was cut, who is told
-    pool_exhausted counts too. Of an approximate search: `recall`, the share of `n_audited` units whose nearest control it found, with Wilson's 95 % interval (1927, JASA 22:209), and how much
-    further away what it found was (`distance_inflation`, 0.01: one percent).
+    pool_exhausted counts too. Of an approximate search: `recall`, the share of `n_audited` units whose nearest control
+    it found, with Wilson's 95 % interval (1927, JASA 22:209), and how much further away what it found was
+    (`distance_inflation`, 0.01: one percent).
     """
     told: dict[str, Any] = {
         "search": search.name,
