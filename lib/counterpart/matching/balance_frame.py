@@ -15,13 +15,14 @@ from pyspark.sql import types as T
 from counterpart.matching import refusals
 from counterpart.matching.balance import BALANCE, Denominator, compare_column, refuse_unknown
 from counterpart.matching.columns import arm_columns, in_pandas, quoted
-from counterpart.matching.task import PARCELS, from_bytes, to_bytes
+from counterpart.matching.task import from_bytes, to_bytes
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from counterpart.matching.result import Matched
 
+_PARCELS = "task int, parcel binary"
 _TEXT = ("covariate", "phase", "smd_denominator")
 _SCHEMA = ", ".join(f"{name} {'string' if name in _TEXT else 'double'}" for name in BALANCE)
 _ARROW = pa.schema([(name, pa.string() if name in _TEXT else pa.float64()) for name in BALANCE])
@@ -42,7 +43,7 @@ def balance_frame(
     weighed = selected.join(weights, "_id", "left").select(
         "is_treated", F.coalesce("weight", F.lit(0.0)).alias("weight"), *[f"value_{i}" for i in range(len(covariates))]
     )
-    parcels = weighed.mapInArrow(_pack_columns, PARCELS).repartition(max(len(covariates), 1), "task")
+    parcels = weighed.mapInArrow(_pack_columns, _PARCELS).repartition(max(len(covariates), 1), "task")
     return parcels.mapInArrow(_comparer(tuple(covariates), denominator), _SCHEMA)
 
 
@@ -73,7 +74,7 @@ def _refuse(selected: DataFrame, weights: DataFrame, covariates: Sequence[str], 
 
 
 def _pack_columns(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Units -> parcels of one covariate each (PARCELS), with the arm and the weight beside it."""
+    """Units -> parcels of one covariate each (_PARCELS), with the arm and the weight beside it."""
     for batch in batches:
         names = batch.schema.names[2:]
         parcels = [to_bytes(pa.Table.from_batches([batch.select(["is_treated", "weight", name])])) for name in names]
