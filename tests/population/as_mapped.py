@@ -143,10 +143,12 @@ def _professional(claim: Claim) -> Iterator[Row]:
     for line, processed, status in claim.versions():
         is_first = processed == claim.processed
         yield {
-            "CLAIM_NO": claim.claim_id if is_first else f"{claim.claim_id}R", "ORIG_CLAIM_NO": None if is_first else claim.claim_id,
+            "CLAIM_NO": claim.claim_id if is_first else f"{claim.claim_id}R",
+            "ORIG_CLAIM_NO": None if is_first else claim.claim_id,
             "LINE_NO": line.number, "MEMBER_ID": claim.person_id, "FROM_DT": _day(claim.first_day),
             "THRU_DT": _day(claim.last_day), "LINE_FROM_DT": None if line.day == claim.first_day else _day(line.day),
-            "CPT_CD": line.procedure, "MOD1": None, "MOD2": line.modifier, "POS": claim.place, "SPEC_CD": claim.specialty,
+            "CPT_CD": line.procedure, "MOD1": None, "MOD2": line.modifier, "POS": claim.place,
+            "SPEC_CD": claim.specialty,
             **{f"DX{place:02d}": code for place, code in enumerate(codes, start=1)}, "ICD_VER": "0",
             "ALLOWED_AMT": _signed(line.allowed, status),
             "PAID_AMT": f"{_signed(line.paid, status) / 100:.2f}".replace(".", ","),

@@ -180,4 +180,3 @@ class _Cdm:
             self.keys[table, name] = len(self.tables[table]) + 1
             self.tables[table].append({f"{table}_id": self.keys[table, name]} | row)
         return self.keys[table, name]
-

@@ -16,7 +16,6 @@ _SEXES = {"M": "1", "F": "2", "U": "0"}
 _STATES = {"TX": "45", "CA": "05", "NY": "33", "PA": "39", "IL": "14", "FL": "10", "PR": "40", "AK": "02", None: "54"}
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEPT", "OCT", "NOV", "DEC")
 _BILLS = {"outpatient": ("1", "3"), "inpatient": ("1", "1")}
-_MODIFIERS = ("HCPCS_1ST_MDFR_CD", "HCPCS_2ND_MDFR_CD")
 _MOST_DIAGNOSES = 4
 
 
@@ -31,7 +30,9 @@ def write_rif(population: Population, folder: Path) -> None:
         claims = (claim for claim in population.claims if claim.kind == kind)
         _write(folder / f"{kind}.csv", [row for claim in claims for row in _facility(claim)])
     _write(folder / "pde.csv", [row for fill in population.fills for row in _fills(fill)])
-    roster = ({**vars(row), "enrolled_on": _day(row.enrolled_on), "left_on": _day(row.left_on)} for row in population.roster)
+    roster = (
+        {**vars(row), "enrolled_on": _day(row.enrolled_on), "left_on": _day(row.left_on)} for row in population.roster
+    )
     _write(folder / "program_roster.csv", list(roster))
 
 
@@ -42,7 +43,7 @@ def _write(path: Path, rows: list[Row]) -> None:
 
 
 def _year(person: Person, year: int) -> Iterator[Row]:
-    """A year of which a month is covered. Others are in a plan or pay for one part only; odd people pay by the state."""
+    """A year of which a month is covered. Other months are in a plan, or without Part B; C is a state that pays."""
     months = [date(year, month, 1) for month in range(1, 13)]
     covered = [any(start <= month <= end for start, end in person.cover) for month in months]
     if not any(covered):
@@ -69,7 +70,8 @@ def _carrier(claim: Claim) -> Iterator[Row]:
             **_header(claim, processed), "DML_IND": "DELETE" if status == "void" else "INSERT", "LINE_NUM": line.number,
             "CARR_CLM_PMT_DNL_CD": "1", "PRVDR_SPCLTY": claim.specialty, "LINE_PLACE_OF_SRVC_CD": claim.place,
             "LINE_1ST_EXPNS_DT": _day(line.day), "LINE_LAST_EXPNS_DT": _day(line.day), "HCPCS_CD": line.procedure,
-            "HCPCS_1ST_MDFR_CD": line.modifier, "HCPCS_2ND_MDFR_CD": None, "LINE_PRCSG_IND_CD": "C" if is_denied else "A",
+            "HCPCS_1ST_MDFR_CD": line.modifier, "HCPCS_2ND_MDFR_CD": None,
+            "LINE_PRCSG_IND_CD": "C" if is_denied else "A",
             "LINE_ICD_DGNS_CD": claim.diagnoses[0], "LINE_ICD_DGNS_VRSN_CD": "0",
             "LINE_NCH_PMT_AMT": "0.00" if is_denied else _dollars(line.paid),
             "LINE_ALOWD_CHRG_AMT": "0.00" if is_denied else _dollars(line.allowed),

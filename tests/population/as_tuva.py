@@ -13,7 +13,11 @@ from counterpart.synthetic import layout
 from tests.population.people import Claim, Fill, Person, Population, Status
 
 _SEXES = {"F": "female", "M": "male", "U": "unknown"}
-_TYPES = {"professional": (None, "professional"), "outpatient": ("131", "institutional"), "inpatient": ("111", "institutional")}
+_TYPES = {
+    "professional": (None, "professional"),
+    "outpatient": ("131", "institutional"),
+    "inpatient": ("111", "institutional"),
+}
 
 
 def write_tuva(population: Population, folder: Path) -> None:

@@ -7,7 +7,7 @@ an emergency room's claim lie on one day, and what a facility bills for imaging 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any, Literal
@@ -119,6 +119,11 @@ class Population:
     fills: list[Fill] = field(default_factory=list)
     roster: list[Enrolment] = field(default_factory=list)
 
+    def renumbered(self, more: int) -> Population:
+        """The same with `more` added to every person's id."""
+        parts = (self.people, self.claims, self.fills, self.roster)
+        return Population(*([replace(row, person_id=row.person_id + more) for row in part] for part in parts))
+
 
 def _versions(row: Any, processed: date, kind: str) -> Iterator[tuple[Any, date, Status]]:
     later = processed + timedelta(days=20)
@@ -143,15 +148,30 @@ def make_population(n_people: int, seed: int) -> Population:
     """People 1 to n, and what happened to them around a day of their own."""
     random = np.random.default_rng(seed)
     made = Population()
-    for number in range(1, n_people + 1):
-        _Story(random, made, 100_000 + number).tell()
+    for person_id in range(1, n_people + 1):
+        _Story(random, made, person_id).tell()
     return made
 
 
 BACK_PAIN = ("M545", "M545", "M545", "M5416", "M5441", "M47816", "M5126", "S39012A")
 # What people have for life or at times, most of it of the Charlson index, and what excludes them.
 DISEASES = (
-    *("E119", "E1122", "J449", "M069", "I509", "I252", "I739", "I639", "N184", "K760", "K7290", "K259", "G8190", "F0390"),
+    *(
+        "E119",
+        "E1122",
+        "J449",
+        "M069",
+        "I509",
+        "I252",
+        "I739",
+        "I639",
+        "N184",
+        "K760",
+        "K7290",
+        "K259",
+        "G8190",
+        "F0390",
+    ),
     *("F329", "F329", "F411", "F411", "E669", "Z6830", "F17210", "Z720"),
     *("C50911", "C7951", "B20", "Z21", "F1120", "Z940", "M459", "R262", "M4646", "G834", "Z7952", "O0993", "S32010A"),
 )
@@ -189,14 +209,16 @@ class _Story:
             self._see_doctor(index, (self._one_of(BACK_PAIN),))
         for _ in range(self._number(0, 3)):
             self._see_doctor(index, (self._one_of(COMMON), self._one_of((*DISEASES, *UNRELATED))))
-        for chance, happen in (
-            (0.6, self._be_imaged), (0.3, self._be_imaged), (0.3, self._have_emergency), (0.3, self._see_chiropractor),
-            (0.15, self._be_injected), (0.05, self._be_operated), (0.3, self._have_tests), (0.15, self._be_treated_in_hospital),
-        ):  # fmt: skip
+        for chance, happen in self._chances():
             if self._happens(chance):
                 happen(self._near(index, EDGES))
         for _ in range(self._number(0, 3)):
             self._fill(self._near(index, EDGES))
+
+    def _chances(self) -> Iterator[tuple[float, Callable[[date], None]]]:
+        yield from ((0.6, self._be_imaged), (0.3, self._be_imaged), (0.3, self._have_emergency))
+        yield from ((0.3, self._see_chiropractor), (0.15, self._be_treated_in_hospital), (0.3, self._have_tests))
+        yield from ((0.15, self._be_injected), (0.08, self._be_operated))
 
     def _be_somebody(self, index: date) -> None:
         age = int(self._one_of((17, 18, 25, 34, 35, 45, 50, 55, 60, 65, 70)))

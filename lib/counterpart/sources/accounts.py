@@ -88,8 +88,11 @@ def select_quarantined(labelled: Iterable[DataFrame], delivery: str) -> DataFram
 
 def summarise_fates(labelled: Iterable[DataFrame], delivery: str) -> DataFrame:
     """Labelled frames -> source, fate and rule (contract INTAKE); adds up to the rows of every source."""
-    counted = (rows.groupBy("source", "fate", "rule").agg(F.count("*").alias("n_rows")) for rows in labelled)
-    return conform(stack(counted).withColumn("delivery", F.lit(delivery)), INTAKE)
+    key = ("source", "fate", "rule")
+    counted = stack(rows.groupBy(*key).agg(F.count("*").alias("n_rows")) for rows in labelled)
+    # A table may be divided among claims and fills.
+    summed = counted.groupBy(*key).agg(F.sum("n_rows").alias("n_rows"))
+    return conform(summed.withColumn("delivery", F.lit(delivery)), INTAKE)
 
 
 def stack(frames: Iterable[DataFrame]) -> DataFrame:

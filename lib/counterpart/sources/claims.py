@@ -134,7 +134,7 @@ def _draft_source(
         row = leave_out_negative_quantities(row)
     may_be_quarantined = F.col("rejected_by").isNotNull() | row["is_denied"] | row["is_reversal"]
     drafts = judged.select(
-        F.lit(source.name).alias("source"),
+        F.lit(source.table).alias("source"),
         *(column.alias(name) for name, column in row.items() if name not in ("person_id", "has_unreadable_date")),
         "rejected_by",
         row_as_json(source.columns_read(raw), may_be_quarantined).alias("row_json"),

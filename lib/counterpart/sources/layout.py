@@ -113,7 +113,8 @@ class Source:
     """One table of a layout.
 
     `required` columns must be there, `optional` ones are read where they are; of `numbered` stems (`HCPCS_CD_` for
-    HCPCS_CD_1, HCPCS_CD_2, ...) as many as there are, at least the first.
+    HCPCS_CD_1, HCPCS_CD_2, ...) as many as there are, at least the first. `rows_of` names the table whose rows these
+    are, where a layout's `prepare` divides one: its files are read and its rows accounted for under that name.
     """
 
     name: str
@@ -122,6 +123,12 @@ class Source:
     optional: tuple[str, ...] = ()
     numbered: tuple[str, ...] = ()
     may_be_absent: bool = False
+    rows_of: str = ""
+
+    @property
+    def table(self) -> str:
+        """The source table that the rows lie in."""
+        return self.rows_of or self.name
 
     def columns_read(self, raw: DataFrame) -> list[str]:
         """The columns of a frame that this source reads; nothing else of a row is ever kept, in quarantine neither."""
@@ -179,7 +186,8 @@ class Layout:
     def sources(self) -> tuple[Source | Lookup, ...]:
         """All tables."""
         ancestors = () if self.ancestors is None else (self.ancestors,)
-        return (*self.eligibility, *self.medical, *self.pharmacy, *self.roster, *self.lookups, *ancestors, CROSSWALK)
+        claims = (source for source in (*self.medical, *self.pharmacy) if not source.rows_of)
+        return (*self.eligibility, *claims, *self.roster, *self.lookups, *ancestors, CROSSWALK)
 
 
 def columns_needed(source: Source | Lookup) -> list[str]:

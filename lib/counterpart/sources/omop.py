@@ -4,6 +4,8 @@ A CDM is no claims file: each condition, procedure, drug, measurement, device an
 
 - A row becomes a claim of one line. The diagnoses and concepts of its visit and day stand beside it, as those of a
   claim beside a line; on another day of the same visit they do not, because a condition has a date of its own.
+- What a row is, its code says and not its table: that of a diagnosis or procedure follows the domain of its standard
+  concept, so smoking (Z72.0) is an observation, and an office visit (99213) may be one.
 - `concepts` holds standard and source concept both. The code behind them, where the vocabulary has one that we know,
   is the line's diagnosis, procedure or NDC. 0, "no matching concept", is none.
 - The ids of rows are not trusted to be unique (Eunomia's are not): concept and date are part of a claim's id.
@@ -20,8 +22,18 @@ from pyspark.sql import functions as F
 
 from counterpart.codes import concept_column
 from counterpart.sources import fields
+from counterpart.sources.accounts import stack
 from counterpart.sources.layout import Layout, Lookup, Source
-from counterpart.sources.omop_vocabulary import add_code, code_concepts, specialty_codes
+from counterpart.sources.omop_vocabulary import (
+    DIAGNOSES,
+    PROCEDURES,
+    PRODUCTS,
+    add_code,
+    add_modifier,
+    code_concepts,
+    code_of,
+    specialty_codes,
+)
 from counterpart.sources.states import LETTERS_OR_NAMES
 from counterpart.sources.tuva import ROSTER
 
@@ -35,6 +47,7 @@ _SEXES = {8507: "M", 8532: "F"}
 # CMS places of service for OMOP's visits; `in person` and emergency visits are judged by them.
 _PLACES = {9201: "21", 262: "23", 9203: "23", 581476: "12", 5083: "02"}
 _MID_YEAR, _MID_MONTH = 7, 15
+_SUPPLY = ("days_supply", "quantity")
 
 
 @dataclass(frozen=True)
@@ -70,20 +83,30 @@ VISIT = Event("visit_occurrence", "visit", "visit_start_date", "Visit", "visit_e
 CONDITION = Event("condition_occurrence", "condition", "condition_start_date", "Condition")
 PROCEDURE = Event("procedure_occurrence", "procedure", "procedure_date", "Procedure")
 MEASUREMENT = Event("measurement", "measurement", "measurement_date", "Measurement")
+OBSERVATION = Event("observation", "observation", "observation_date", "Observation")
 DEVICE = Event("device_exposure", "device", "device_exposure_start_date", "Device")
 DRUG = Event("drug_exposure", "drug", "drug_exposure_start_date", "Drug")
-EVENTS = (VISIT, CONDITION, PROCEDURE, MEASUREMENT, DEVICE, DRUG)
+GIVEN = "drugs given"
+"""The rows of drug_exposure that are claims and no fills."""
+
+EVENTS = (VISIT, CONDITION, PROCEDURE, MEASUREMENT, OBSERVATION, DEVICE, DRUG)
 
 
 def prepare(raw: Raw) -> dict[str, DataFrame]:
     """Each frame with what its rows take from other tables: codes, the visit's diagnoses and place, specialty, cost."""
     codes = code_concepts(raw["concept"]) if "concept" in raw else None
     coded = {event.table: add_code(raw[event.table], codes, event.concept, event.source_concept) for event in _in(raw)}
-    beside = _by_visit_day(coded[CONDITION.table])
+    if PROCEDURE.table in raw:
+        coded[PROCEDURE.table] = add_modifier(coded[PROCEDURE.table], raw.get("concept"))
+    beside = _by_visit_day(coded)
     rows = {}
     for event in _in(raw):
         frame = _add_visit(coded[event.table], event, raw, beside)
         rows[event.table] = _add_cost(frame, event, raw.get("cost"))
+    # A drug that was given rather than dispensed is billed as a procedure (J3301), and its table is that of all drugs.
+    is_procedure = code_of(F.col("line_code"), PROCEDURES).isNotNull()
+    rows[GIVEN] = rows[DRUG.table].filter(is_procedure)
+    rows[DRUG.table] = rows[DRUG.table].filter(~is_procedure)
     return {**raw, **rows, **_prepare_people(raw)}
 
 
@@ -108,22 +131,30 @@ def _prepare_people(raw: Raw) -> dict[str, DataFrame]:
     return {**spans, "person": person}
 
 
-def _by_visit_day(conditions: DataFrame) -> DataFrame:
-    """Coded conditions -> visit and day, with the diagnoses and concepts recorded there."""
-    told = conditions.select(
-        fields.identifier(conditions, "visit_occurrence_id").alias("beside_visit"),
-        fields.date(conditions, CONDITION.start).alias("beside_day"),
-        F.col("line_code"),
-        F.explode(_own_concepts(conditions, CONDITION)).alias("concept"),
-    )
+def _by_visit_day(coded: Raw) -> DataFrame:
+    """Coded events -> visit and day, with the diagnoses and concepts recorded there: conditions, and what else is
+    coded as a diagnosis.
+    """
+    told = stack(_diagnoses_of(coded[event.table], event) for event in EVENTS if event.table in coded)
     return (
         told.filter("beside_visit > 0 AND beside_day IS NOT NULL")
         .groupBy("beside_visit", "beside_day")
         .agg(
-            F.array_sort(F.collect_set("line_code")).alias("beside_diagnoses"),
+            F.array_sort(F.collect_set("diagnosis")).alias("beside_diagnoses"),
             F.array_sort(F.collect_set("concept")).alias("beside_concepts"),
         )
     )
+
+
+def _diagnoses_of(rows: DataFrame, event: Event) -> DataFrame:
+    diagnosis = code_of(F.col("line_code"), DIAGNOSES)
+    told = rows.select(
+        fields.identifier(rows, "visit_occurrence_id").alias("beside_visit"),
+        fields.date(rows, event.start).alias("beside_day"),
+        diagnosis.alias("diagnosis"),
+        F.explode(_own_concepts(rows, event)).alias("concept"),
+    )
+    return told if event == CONDITION else told.filter("diagnosis IS NOT NULL")
 
 
 def _add_visit(rows: DataFrame, event: Event, raw: Raw, beside: DataFrame) -> DataFrame:
@@ -209,15 +240,16 @@ def reading_of(event: Event) -> Callable[[DataFrame], Row]:
 
     def read(raw: DataFrame) -> Row:
         concepts = _own_concepts(raw, event)
-        code = F.col("line_code")
-        diagnoses = F.array(code) if event == CONDITION else _given(raw, "beside_diagnoses")
+        diagnosis = code_of(F.col("line_code"), DIAGNOSES)
+        modifier = F.col("modifier_code") if fields.has_field(raw, "modifier_code") else F.lit(None)
         return {
             **_claim(raw, event),
             "claim_type": F.lit("other"),
-            "procedure": code if event in (PROCEDURE, MEASUREMENT, DEVICE) else F.lit(None),
+            "procedure": code_of(F.col("line_code"), PROCEDURES),
+            "modifiers": fields.present(F.array(modifier.cast("string"))),
             "place": _place(raw),
             "specialty": F.col("specialty_code") if fields.has_field(raw, "specialty_code") else F.lit(None),
-            "diagnoses": fields.present(diagnoses),
+            "diagnoses": fields.present(F.concat(F.array(diagnosis), _given(raw, "beside_diagnoses"))),
             "concepts": fields.present(F.concat(concepts, _given(raw, "beside_concepts"))),
         }
 
@@ -228,7 +260,7 @@ def read_drug(raw: DataFrame) -> Row:
     """An exposure to a drug, as a fill. A supply of 0 days is one that nobody recorded."""
     return {
         **_claim(raw, DRUG),
-        "ndc": F.col("line_code"),
+        "ndc": code_of(F.col("line_code"), PRODUCTS),
         "concepts": fields.present(_own_concepts(raw, DRUG)),
         "days_supply": F.nullif(fields.whole_number(raw, "days_supply"), F.lit(0)),
         "quantity": fields.quantity(raw, "quantity"),
@@ -279,10 +311,12 @@ def _place(raw: DataFrame) -> Column:
     return F.coalesce(*(F.when(F.col("visit_concept") == visit, place) for visit, place in _PLACES.items()))
 
 
-def _events(event: Event, reading: Callable[[DataFrame], Row], *more: str, may_be_absent: bool = True) -> Source:
-    """The table of an event: its id, person, concept and day must be there."""
+def _events(
+    event: Event, reading: Callable[[DataFrame], Row], *more: str, may_be_absent: bool = True, part: str = ""
+) -> Source:
+    """The table of an event, or a part of it: its id, person, concept and day must be there."""
     return Source(
-        event.table,
+        part or event.table,
         reading,
         required=(event.row_id, "person_id", event.concept, event.start),
         optional=(
@@ -291,6 +325,7 @@ def _events(event: Event, reading: Callable[[DataFrame], Row], *more: str, may_b
             *more,
         ),
         may_be_absent=may_be_absent,
+        rows_of=event.table if part else "",
     )
 
 
@@ -320,11 +355,13 @@ OMOP = Layout(
     medical=(
         _events(VISIT, reading_of(VISIT)),
         _events(CONDITION, reading_of(CONDITION), may_be_absent=False),
-        _events(PROCEDURE, reading_of(PROCEDURE)),
+        _events(PROCEDURE, reading_of(PROCEDURE), "modifier_concept_id", "modifier_source_value"),
         _events(MEASUREMENT, reading_of(MEASUREMENT)),
+        _events(OBSERVATION, reading_of(OBSERVATION)),
         _events(DEVICE, reading_of(DEVICE)),
+        _events(DRUG, reading_of(DRUG), *_SUPPLY, part=GIVEN),
     ),
-    pharmacy=(_events(DRUG, read_drug, "days_supply", "quantity", may_be_absent=False),),
+    pharmacy=(_events(DRUG, read_drug, *_SUPPLY, may_be_absent=False),),
     roster=ROSTER,
     lookups=(
         Lookup(

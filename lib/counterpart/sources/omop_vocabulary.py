@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from counterpart.codes import encode_column
+from counterpart.codes import SYSTEMS, encode_column
 from counterpart.sources import fields
 
 if TYPE_CHECKING:
@@ -23,7 +23,14 @@ _SYSTEMS = {
 }
 """OMOP's vocabularies whose codes we know, and our names of the systems."""
 
+DIAGNOSES = ("icd10cm", "icd9cm")
+PROCEDURES = ("hcpcs", "icd10pcs", "icd9pcs")
+PRODUCTS = ("ndc",)
+"""What a code of a system is, whatever table its row lies in: that is a matter of the vocabulary's domains."""
+
 _SPECIALTIES = ("Medicare Specialty", "NUCC")
+_MODIFIERS = ("CPT4", "HCPCS")
+_MODIFIER = r"^[A-Z0-9]{2}$"
 
 
 def code_concepts(concept: DataFrame) -> DataFrame:
@@ -44,6 +51,27 @@ def add_code(rows: DataFrame, codes: DataFrame | None, standard: str, source: st
         found = found.join(renamed, _concept(rows, name) == F.col(f"{name}_key"), "left")
     code = F.coalesce(f"{source}_code", f"{standard}_code").alias("line_code")
     return found.select(*rows.columns, code)
+
+
+def code_of(code: Column, systems: tuple[str, ...]) -> Column:
+    """The encoded code where it is of one of the systems, else null."""
+    return F.when(F.shiftright(code, 56).isin(*(SYSTEMS[system] for system in systems)), code)
+
+
+def add_modifier(rows: DataFrame, concept: DataFrame | None) -> DataFrame:
+    """Procedures -> the same with `modifier_code`: the code of the modifier's concept, else the source's own text."""
+    told = F.upper(fields.text(rows, "modifier_source_value"))
+    written = F.when(told.rlike(_MODIFIER), told)
+    if concept is None or not fields.has_field(rows, "modifier_concept_id"):
+        return rows.withColumn("modifier_code", written)
+    code = F.upper(fields.text(concept, "concept_code"))
+    is_modifier = fields.text(concept, "vocabulary_id").isin(*_MODIFIERS) & code.rlike(_MODIFIER)
+    named = concept.filter(is_modifier).select(
+        fields.identifier(concept, "concept_id").alias("modifier_key"), code.alias("modifier_named")
+    )
+    known = named.groupBy("modifier_key").agg(F.min("modifier_named").alias("modifier_named"))
+    found = rows.join(known, _concept(rows, "modifier_concept_id") == F.col("modifier_key"), "left")
+    return found.select(*rows.columns, F.coalesce("modifier_named", written).alias("modifier_code"))
 
 
 def specialty_codes(provider: DataFrame, concept: DataFrame | None) -> DataFrame:
