@@ -18,6 +18,8 @@ _TYPES = {
     "outpatient": ("131", "institutional"),
     "inpatient": ("111", "institutional"),
 }
+# The specialty of who rendered a line is a column of ours: the layout has none.
+_SCHEMAS = layout.TABLES | {"medical_claim": layout.MEDICAL.append(pa.field("rendering_specialty", pa.string()))}
 
 
 def write_tuva(population: Population, folder: Path) -> None:
@@ -30,7 +32,7 @@ def write_tuva(population: Population, folder: Path) -> None:
     }
     folder.mkdir(parents=True)
     for name, rows in tables.items():
-        pq.write_table(pa.Table.from_pylist(rows, layout.TABLES[name]), folder / f"{name}.parquet")
+        pq.write_table(pa.Table.from_pylist(rows, _SCHEMAS[name]), folder / f"{name}.parquet")
 
 
 def _spans(person: Person) -> Iterator[dict[str, Any]]:

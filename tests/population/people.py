@@ -154,27 +154,12 @@ def make_population(n_people: int, seed: int) -> Population:
 
 
 BACK_PAIN = ("M545", "M545", "M545", "M5416", "M5441", "M47816", "M5126", "S39012A")
-# What people have for life or at times, most of it of the Charlson index, and what excludes them.
-DISEASES = (
-    *(
-        "E119",
-        "E1122",
-        "J449",
-        "M069",
-        "I509",
-        "I252",
-        "I739",
-        "I639",
-        "N184",
-        "K760",
-        "K7290",
-        "K259",
-        "G8190",
-        "F0390",
-    ),
-    *("F329", "F329", "F411", "F411", "E669", "Z6830", "F17210", "Z720"),
-    *("C50911", "C7951", "B20", "Z21", "F1120", "Z940", "M459", "R262", "M4646", "G834", "Z7952", "O0993", "S32010A"),
-)
+# What people have for life or at times, most of it of the Charlson index.
+CARRIED = (
+    "E119 E1122 J449 M069 I509 I252 I739 I639 N184 K760 K7290 K259 G8190 F0390 F329 F411 E669 Z6830 F17210 Z720"
+).split()
+# What excludes them.
+EXCLUDED = "C50911 C7951 B20 Z21 F1120 Z940 M459 R262 M4646 G834 Z7952 O0993 S32010A".split()
 UNRELATED = ("H6123", "L600", "L259")
 COMMON = ("Z0000", "I10", "J069", "R51", "M542")
 OPIOIDS = ("99001010110", "99001010210", "99001010530")
@@ -208,7 +193,7 @@ class _Story:
         for _ in range(self._number(1, 4)):
             self._see_doctor(index, (self._one_of(BACK_PAIN),))
         for _ in range(self._number(0, 3)):
-            self._see_doctor(index, (self._one_of(COMMON), self._one_of((*DISEASES, *UNRELATED))))
+            self._see_doctor(index, (self._one_of(COMMON), self._one_of((*CARRIED, *CARRIED, *EXCLUDED, *UNRELATED))))
         for chance, happen in self._chances():
             if self._happens(chance):
                 happen(self._near(index, EDGES))
@@ -221,7 +206,7 @@ class _Story:
         yield from ((0.15, self._be_injected), (0.08, self._be_operated))
 
     def _be_somebody(self, index: date) -> None:
-        age = int(self._one_of((17, 18, 25, 34, 35, 45, 50, 55, 60, 65, 70)))
+        age = int(self._one_of((17, 18, 18, 25, 30, 34, 35, 45, 50, 55, 60, 65, 70)))
         birth = date(1960, 2, 29) if age == 60 else index.replace(year=index.year - age, day=28)
         birth += timedelta(days=int(self._one_of((0, -1, 1, 100, -200))))
         death = index + timedelta(days=int(self._one_of((0, 1, 30, 90, 200)))) if self._happens(0.04) else None
@@ -301,7 +286,7 @@ class _Story:
         self._bill(("M5126",), [(day, self._one_of(("63030", "22612")), None)], "21", "14")
 
     def _have_tests(self, day: date) -> None:
-        self._bill((self._one_of((*COMMON, *DISEASES)),), [(day, "80053", None), (day, "36415", None)], "81", "69")
+        self._bill((self._one_of((*COMMON, *CARRIED)),), [(day, "80053", None), (day, "36415", None)], "81", "69")
 
     def _fill(self, day: date) -> None:
         if self._is_told(day):

@@ -86,6 +86,8 @@ MEASUREMENT = Event("measurement", "measurement", "measurement_date", "Measureme
 OBSERVATION = Event("observation", "observation", "observation_date", "Observation")
 DEVICE = Event("device_exposure", "device", "device_exposure_start_date", "Device")
 DRUG = Event("drug_exposure", "drug", "drug_exposure_start_date", "Drug")
+# Where the domains of the vocabulary put diagnoses. Visits, drugs and devices have none, and each table costs a join.
+_DIAGNOSED = (CONDITION, OBSERVATION, MEASUREMENT, PROCEDURE)
 GIVEN = "drugs given"
 """The rows of drug_exposure that are claims and no fills."""
 
@@ -135,7 +137,7 @@ def _by_visit_day(coded: Raw) -> DataFrame:
     """Coded events -> visit and day, with the diagnoses and concepts recorded there: conditions, and what else is
     coded as a diagnosis.
     """
-    told = stack(_diagnoses_of(coded[event.table], event) for event in EVENTS if event.table in coded)
+    told = stack(_diagnoses_of(coded[event.table], event) for event in _DIAGNOSED if event.table in coded)
     return (
         told.filter("beside_visit > 0 AND beside_day IS NOT NULL")
         .groupBy("beside_visit", "beside_day")
