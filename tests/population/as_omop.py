@@ -123,7 +123,7 @@ class _Cdm:
             event_id = self._add_event(table, line.day, concepts, beside | more)
             if line.fate == "sent_twice":
                 self.tables[_TABLES[table][0]].append(self.tables[_TABLES[table][0]][-1])
-        self._add_cost(event_id, domain, line.allowed, line.paid)
+        self._add_cost(event_id, domain, line.allowed, line.paid, line.revenue)
 
     def add_fill(self, fill: Fill) -> None:
         if fill.fate in ("denied", "voided"):
@@ -140,10 +140,10 @@ class _Cdm:
         self.tables[table].append({f"{table}_id": event_id} | named | more)
         return event_id
 
-    def _add_cost(self, event_id: int, domain: str, allowed: int, paid: int) -> None:
+    def _add_cost(self, event_id: int, domain: str, allowed: int, paid: int, revenue: str | None = None) -> None:
         row = {"cost_id": len(self.tables["cost"]) + 1, "cost_event_id": event_id, "cost_domain_id": domain}
         amounts = {"total_charge": allowed * 2 / 100, "total_paid": paid / 100, "amount_allowed": allowed / 100}
-        self.tables["cost"].append(row | amounts)
+        self.tables["cost"].append(row | amounts | {"revenue_code_source_value": revenue})
 
     def _concepts(self, vocabulary: str, code: str) -> tuple[int, int]:
         """Standard and source concept. What has a standard of its own vocabulary is one; diagnoses of R have none."""

@@ -44,7 +44,12 @@ OTHERS = {
     "person": "person_id | gender_concept_id | year_of_birth\n 1 | 8507 | 1970",
     "observation_period": """person_id | observation_period_start_date | observation_period_end_date
                              1         | 2018-01-01                    | 2018-12-31""",
-    "cost": "cost_event_id | cost_domain_id | amount_allowed\n 1 | Drug | 12.50\n 2 | Drug | 7\n 2 | Observation | 90",
+    "cost": """cost_event_id | cost_domain_id | amount_allowed | revenue_code_source_value
+               1             | Drug           | 12.50          | 0636
+               2             | Drug           | 7              |
+               2             | Observation    | 90             |
+               10            | Visit          | 40             | 450
+               10            | Visit          | 60             | 0762""",
     "concept": """concept_id | vocabulary_id | concept_code
                   401        | ICD10CM       | M54.5
                   402        | ICD10CM       | Z72.0
@@ -118,6 +123,10 @@ def test_a_row_is_what_its_code_says(delivery: ClaimsDelivery) -> None:
     }
     assert (lines["observation-2"]["allowed_cents"], lines["drug_exposure-1"]["allowed_cents"]) == (9_000, 1_250)
     assert lines["drug_exposure-1"]["place"] == "23"
+    assert {name: codes([row["revenue"]]) for name, row in lines.items() if row["revenue"]} == {
+        "visit_occurrence-10": "0450",
+        "drug_exposure-1": "0636",
+    }
 
 
 def test_drugs_that_are_given_are_no_fills_and_are_accounted_for_once(delivery: ClaimsDelivery) -> None:

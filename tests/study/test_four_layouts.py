@@ -5,7 +5,7 @@ What all four can say, and so the population does (`tests/population/people.py`)
 - cover is whole months of medical and pharmacy benefits together (RIF tells months, Tuva tells no benefits);
 - nobody moves (a CDM has one place for a person), and where somebody lived before there was cover is not compared;
 - facilities are paid by claim, so the whole amount stands on a first line; a line has one modifier; a visit is a claim;
-- no imaging or therapy is known by its revenue centre alone, which a CDM does not have;
+- no imaging or therapy is known by its revenue centre alone, for which a CDM has no row;
 - denied, voided, corrected and repeated lines are sent as each layout sends them; a CDM holds what was left.
 
 The study is the shipped one. Costs are of all claims and of fills: what a CDM says of the cost of an event is that of

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from counterpart.codes import concept_column
+from counterpart.codes import concept_column, encode_column
 from counterpart.sources import fields
 from counterpart.sources.accounts import stack
 from counterpart.sources.layout import Layout, Lookup, Source
@@ -178,13 +178,14 @@ def _add_visit(rows: DataFrame, event: Event, raw: Raw, beside: DataFrame) -> Da
 
 
 def _add_cost(rows: DataFrame, event: Event, cost: DataFrame | None) -> DataFrame:
-    """Event row -> the same with the amounts that the cost table has for it, added up."""
+    """Event row -> the same with what the cost table has for it: amounts added up, and the lowest revenue centre."""
     if cost is None:
         return rows
     of_event = cost.filter(F.lower(fields.text(cost, "cost_domain_id")) == event.domain.lower())
     amounts = of_event.groupBy(fields.identifier(cost, "cost_event_id").alias("cost_of")).agg(
         F.sum(F.coalesce(fields.cents(cost, "amount_allowed"), fields.cents(cost, "total_cost"))).alias("allowed"),
         F.sum(fields.cents(cost, "total_paid")).alias("paid"),
+        F.min(encode_column("revenue", fields.code(cost, "revenue_code_source_value"))).alias("revenue_center"),
     )
     return rows.join(amounts, fields.identifier(rows, event.row_id) == F.col("cost_of"), "left")
 
@@ -249,6 +250,7 @@ def reading_of(event: Event) -> Callable[[DataFrame], Row]:
             "claim_type": F.lit("other"),
             "procedure": code_of(F.col("line_code"), PROCEDURES),
             "modifiers": fields.present(F.array(modifier.cast("string"))),
+            "revenue": F.col("revenue_center") if fields.has_field(raw, "revenue_center") else F.lit(None),
             "place": _place(raw),
             "specialty": F.col("specialty_code") if fields.has_field(raw, "specialty_code") else F.lit(None),
             "diagnoses": fields.present(F.concat(F.array(diagnosis), _given(raw, "beside_diagnoses"))),
@@ -369,7 +371,7 @@ OMOP = Layout(
         Lookup(
             "cost",
             required=("cost_event_id", "cost_domain_id"),
-            optional=("amount_allowed", "total_cost", "total_paid"),
+            optional=("amount_allowed", "total_cost", "total_paid", "revenue_code_source_value"),
         ),
         Lookup("provider", required=("provider_id",), optional=("specialty_concept_id", "specialty_source_value")),
         Lookup("concept", required=("concept_id", "vocabulary_id", "concept_code")),
