@@ -134,9 +134,7 @@ def _prepare_people(raw: Raw) -> dict[str, DataFrame]:
 
 
 def _by_visit_day(coded: Raw) -> DataFrame:
-    """Coded events -> visit and day, with the diagnoses and concepts recorded there: conditions, and what else is
-    coded as a diagnosis.
-    """
+    """Coded events -> visit and day, with the diagnoses and concepts of conditions and what else is coded as one."""
     told = stack(_diagnoses_of(coded[event.table], event) for event in _DIAGNOSED if event.table in coded)
     return (
         told.filter("beside_visit > 0 AND beside_day IS NOT NULL")
