@@ -197,4 +197,5 @@ def test_everything_happens(told: Told) -> None:
     events = Counter()
     for _, _, _, outcome, horizon, n_events, *_ in rows["outcomes"]:
         events[outcome, horizon] += n_events
-    assert min(events.values()) > 0, events
+    # An operation is rare, and most of those who have one are excluded by it.
+    assert {outcome for outcome, n_events in events.items() if n_events == 0} <= {("surgery", 180)}
