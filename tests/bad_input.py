@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,6 +44,22 @@ HEAD = "person_id,claim_id,day\n"
 ROW = "P0031415,SMITHSON,1980-05-05\n"
 TEXT = HEAD + ROW
 PARQUET = parquet(person_id=["P0031415"], claim_id=["SMITHSON"], day=["1980-05-05"])
+SCHEMA = {"type": "struct", "fields": [
+    {"name": name, "type": "string", "nullable": True, "metadata": {}} for name in HEAD[:-1].split(",")]}  # fmt: skip
+FORMAT = {"provider": "parquet", "options": {}}
+DELTA = "\n".join(
+    json.dumps(action)
+    for action in (
+        {"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}},
+        {"metaData": {"id": "00000000-0000-4000-8000-000000000001", "format": FORMAT, "partitionColumns": [],
+                      "schemaString": json.dumps(SCHEMA), "configuration": {}, "createdTime": 0}},
+        {"add": {"path": "a.parquet", "partitionValues": {}, "size": len(PARQUET), "modificationTime": 0,
+                 "dataChange": True}},
+    )
+)  # fmt: skip
+LOG, NEXT, LAST = (f"claims/_delta_log/{version:020d}.json" for version in range(3))
+TOOK_OUT = json.dumps({"remove": {"path": "a.parquet", "deletionTimestamp": 0, "dataChange": True}})
+TABLE = {LOG: DELTA, "claims/a.parquet": PARQUET}
 ZIPPED = gzip.compress((HEAD + ROW * 50_000).encode())
 LACKS = "12: table claims lacks"
 NO_NAMES = "found 3 columns, none of them by such a name: a text file begins with the names of its columns"
@@ -65,6 +82,10 @@ SITES = [
         ("a misspelt key", {"warehous": "w"}, "10: warehous: unknown key; did you mean warehouse?"),
         ("an unknown layout", {"source": {"layout": "sas", "path": "p"}}, "10: source.layout: must be 'tuva'"),
         ("a source without a folder", {"source": {"layout": "tuva"}}, "10: source.path: is missing"),
+        ("a folder and a schema", {"source": {"layout": "tuva", "path": "p", "catalog": "c"}}, "10: source.catalog: s"),
+        ("a schema in a schema", {"source": {"layout": "tuva", "catalog": "a.b.c"}}, "10: source.catalog: cannot be"),
+        ("a version below zero", {"source": {"layout": "tuva", "path": "p", "versions": {"claims": -1}}},
+         "10: source.versions.claims: must be greater than or equal to 0 (found -1)"),
         ("a mapping without its document", {"source": {"layout": "mapping", "path": "p"}}, "10: source.mapping: is"),
         ("percent where a share is meant", {"max_quarantined": 5}, "10: max_quarantined: must be less than or equal"),
         ("a share in quotes", {"max_quarantined": "0.1"}, "10: max_quarantined: must be a number (found '0.1'"),
@@ -121,7 +142,21 @@ FILES = [
         ("two formats of a table", {"claims.parquet": PARQUET, "claims.csv": TEXT}, "13: lies there in 2 places"),
         ("numbered and not", {"claims.csv": TEXT, "claims_2020.csv": TEXT}, "13: lies there in 2 places"),
         ("capitals that differ", {"claims.csv": TEXT, "CLAIMS.csv": TEXT}, "13: lies there twice, under names that di"),
-        ("a Delta table", {"claims/_delta_log/0.json": "{}", "claims/a.parquet": PARQUET}, "13: claims is a Delta tab"),
+        ("a Delta table", TABLE, "read 1"),
+        ("a Delta table beside files of no version", TABLE | {"claims/b.parquet": PARQUET}, "read 1"),
+        ("a Delta table whose rows were taken out", TABLE | {NEXT: TOOK_OUT}, "read 0"),
+        ("a Delta table as it was before", TABLE | {NEXT: TOOK_OUT, "@versions": {"claims": 0}}, "read 1"),
+        ("a version that was never written", TABLE | {"@versions": {"claims": 7}}, "13: claims has no version 7 that"),
+        ("a version of what is no Delta table", {"claims.csv": TEXT, "@versions": {"claims": 0}},
+         "10: source.versions names claims, which is no Delta table"),
+        ("a version of no table", TABLE | {"@versions": {"clams": 0}}, "10: source.versions names clams, which is no"),
+        ("a Delta table that a VACUUM broke", {LOG: DELTA}, "13: file a.parquet is gone (FAILED_READ_FILE.FILE_NOT_E"),
+        ("a Delta table without a commit", {"claims/_delta_log/0.json": "{}", "claims/a.parquet": PARQUET},
+         "13: claims is a Delta table that cannot be read (DELTA_TABLE_NOT_FOUND)"),
+        ("a Delta table with a damaged commit", {LOG: "{x"}, "13: claims is a Delta table that cannot be read (FAILED"),
+        ("a Delta table without a commit between", TABLE | {LAST: TOOK_OUT}, "13: (DELTA_VERSIONS_NOT_CONTIGUOUS)"),
+        ("a Delta table in a folder below", {f"claims/2020{LOG[6:]}": DELTA}, "13: has a Delta table in a folder be"),
+        ("a Delta table and a file", TABLE | {"claims.csv": TEXT}, "13: lies there in 2 places (claims, claims.csv)"),
         ("a hidden file beside", {"claims/a.csv": TEXT, "claims/.b.csv": "garbage"}, "read 1"),
         ("a folder somebody is at work on", {"claims/a.csv": TEXT, "claims/_temporary/0/b.csv": TEXT}, "read 1"),
         ("a folder named like a file", {"claims.csv/part-0.csv": TEXT}, "read 1"),
@@ -189,6 +224,31 @@ FILES = [
         ("bytes in Parquet", {"claims.parquet": parquet(person_id=[b"x"], claim_id=[b"y"], day=[b"z"])}, "read 1"),
         ("30,000 columns", {"claims.csv": f"{HEAD[:-1]}{',' * 30_000}\n"}, "13: cannot be read: TextParsingException"),
         ("a line of 30,000 fields", {"claims.csv": f"{TEXT}{',' * 30_000}\n"}, "13: of more than 20,480 fields"),
+    )
+]  # fmt: skip
+
+# Statements that fill the schema SCHEMA; then the schema that the site names, and versions.
+CATALOGS = [
+    Bad("catalog", *case)
+    for case in (
+        ("a Delta table", ("CREATE TABLE SCHEMA.claims USING delta AS SELECT ROWS",), "read 1"),
+        ("capitals", ("CREATE TABLE SCHEMA.CLAIMS USING parquet AS SELECT ROWS",), "read 1"),
+        ("a view", ("CREATE VIEW SCHEMA.claims AS SELECT ROWS",), "read 1"),
+        ("the name of the session's catalog", ("CREATE VIEW SCHEMA.claims AS SELECT ROWS", "spark_catalog.SCHEMA"),
+         "read 1"),
+        ("no schema", ("nowhere",), "13: schema nowhere does not exist, or may not be seen; the site's source.catalog"),
+        ("no catalog", ("nowhere.claims",), "15: schema nowhere.claims cannot be reached"),
+        ("no table", (), "13: lacks claims (found no table); each must be a table or a view that may be read"),
+        ("another table", ("CREATE TABLE SCHEMA.clams USING parquet AS SELECT ROWS",), "13: lacks claims (found clams"),
+        ("a temporary view", ("CREATE TEMPORARY VIEW claims AS SELECT ROWS",), "13: lacks claims (found no table)"),
+        ("a view of nothing", ("CREATE TABLE SCHEMA.old USING parquet AS SELECT ROWS",
+         "CREATE VIEW SCHEMA.claims AS SELECT * FROM SCHEMA.old", "DROP TABLE SCHEMA.old"),
+         "13: cannot be read (TABLE_OR_VIEW_NOT_FOUND): whoever runs this needs USE CATALOG, USE SCHEMA and SELECT"),
+        ("a version that was never written", ("CREATE TABLE SCHEMA.claims USING delta AS SELECT ROWS", {"claims": 7}),
+         "13: claims has no version 7 that can be read (DELTA_VERSION_NOT_FOUND)"),
+        ("a version of what is no Delta table", ("CREATE VIEW SCHEMA.claims AS SELECT ROWS", {"claims": 0}),
+         "10: source.versions names claims, which is no Delta table"),
+        ("another column", ("CREATE VIEW SCHEMA.claims AS SELECT 'x' AS person_id",), f"{LACKS} claim_id, day (found"),
     )
 ]  # fmt: skip
 
@@ -376,4 +436,4 @@ LINKS = [
     )
 ]  # fmt: skip
 
-BAD_INPUT = [*SITES, *MAPPINGS, *FILES, *LINES, *FILLS, *SPANS, *ENROLMENTS, *LINKS]
+BAD_INPUT = [*SITES, *MAPPINGS, *FILES, *CATALOGS, *LINES, *FILLS, *SPANS, *ENROLMENTS, *LINKS]

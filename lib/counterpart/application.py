@@ -66,7 +66,8 @@ class Application:
         released = release_intake(done.intake)
         for line in released["lines"]:
             say(line)
-        return {"delivery": {"key": done.delivery, "reused": done.is_reused}, "intake": released["rows"]}
+        told = {"key": done.delivery, "reused": done.is_reused, "source_versions": dict(done.versions)}
+        return {"delivery": told, "intake": released["rows"]}
 
     def explain_source(self) -> dict[str, Any]:
         """Say how the layout reads the site's files, and what the study, if there is one, asks for in vain."""

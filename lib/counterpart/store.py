@@ -23,9 +23,8 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from counterpart.deliveries import Delivery, absolute, file_system, read_delivery
+from counterpart.deliveries import absolute, file_system
 from counterpart.errors import ContractError, DataError
-from counterpart.protocol import TextFiles
 from counterpart.tables import RESULTS, Table, conform
 
 if TYPE_CHECKING:
@@ -239,16 +238,6 @@ class Store:
             yield stage
         finally:
             _delete(self.spark, folder)
-
-    def read_delivery(
-        self,
-        folder: str,
-        wanted: Mapping[str, bool],
-        separator: str = ",",
-        files: Mapping[str, TextFiles] | None = None,
-    ) -> Delivery:
-        """The raw tables of a folder: see `deliveries.read_delivery`."""
-        return read_delivery(self.spark, folder, wanted, separator, files)
 
     def record(self, result: StageResult, protocol_hash: str, code_version: str) -> None:
         """Mark a stage as finished: from now on its rows may be read and reused."""

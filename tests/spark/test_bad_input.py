@@ -24,12 +24,13 @@ from tests.bad_input import BAD_INPUT, CANARIES, Bad
 from tests.studies import changed
 
 from counterpart import cli
-from counterpart.deliveries import read_delivery, unreadable_files_told
+from counterpart.deliveries import read_delivery, read_source, unreadable_files_told
 from counterpart.errors import StudyError
-from counterpart.protocol import load_mapping, load_site
-from counterpart.sources import ClaimsDelivery, IngestContext, Layout, Source, build_claims, source_tables
+from counterpart.protocol import Source, load_mapping, load_site
+from counterpart.sources import ClaimsDelivery, IngestContext, Layout, build_claims, source_tables
 from counterpart.sources.delivery import LAYOUTS
 from counterpart.sources.eligibility import build_cover
+from counterpart.sources.layout import Source as LayoutSource
 from counterpart.sources.layout import check_columns, spell_columns
 
 pytestmark = pytest.mark.spark
@@ -79,6 +80,8 @@ def test_bad_input(bad: Bad, request: pytest.FixtureRequest, tmp_path: Path) -> 
         assert_told(bad, lambda: read_document(bad, tmp_path / "document.yaml"))
     elif bad.where == "files":
         assert_told(bad, lambda: read_files(bad, request.getfixturevalue("spark"), tmp_path / "raw"))
+    elif bad.where == "catalog":
+        assert_told(bad, lambda: read_schema(bad, request.getfixturevalue("spark")))
     else:
         assert_accounted(bad, request.getfixturevalue("outcome"))
 
@@ -114,7 +117,7 @@ def read_document(bad: Bad, path: Path) -> int:
 
 
 CLAIMS = Layout(
-    "small", (), (Source("claims", lambda _: {}, ("person_id", "claim_id", "day"), optional=("died",)),), (), ()
+    "small", (), (LayoutSource("claims", lambda _: {}, ("person_id", "claim_id", "day"), optional=("died",)),), (), ()
 )
 
 
@@ -123,14 +126,40 @@ def read_files(bad: Bad, spark: SparkSession, folder: Path) -> int:
     if isinstance(bad.given, dict):
         write_files(folder, bad.given)
     address = bad.given if isinstance(bad.given, str) else str(folder)
+    versions = bad.given.get("@versions", {}) if isinstance(bad.given, dict) else {}
+    return n_rows(spark, Source(layout="tuva", path=address, versions=versions))
+
+
+def read_schema(bad: Bad, spark: SparkSession) -> int:
+    """The rows of a table of a schema that is made of statements; see CATALOGS."""
+    own = tag_of(bad)
+    spark.sql(f"CREATE DATABASE {own}")
+    try:
+        schema, versions = own, {}
+        for one in bad.given:
+            if isinstance(one, dict):
+                versions = one
+            elif " " in one:
+                spark.sql(one.replace("SCHEMA", own).replace("ROWS", "'x' AS person_id, 'y' AS claim_id, 'z' AS day"))
+            else:
+                schema = one.replace("SCHEMA", own)
+        return n_rows(spark, Source(layout="tuva", catalog=schema, versions=versions))
+    finally:
+        spark.sql(f"DROP DATABASE {own} CASCADE")
+        spark.catalog.dropTempView("claims")
+
+
+def n_rows(spark: SparkSession, source: Source) -> int:
     with unreadable_files_told():
-        raw = spell_columns(CLAIMS, read_delivery(spark, address, {"claims": True}).tables)
+        raw = spell_columns(CLAIMS, read_source(spark, source, {"claims": True}).tables)
         check_columns(CLAIMS, raw)
         return int(raw["claims"].select(F.count("person_id"), F.count("*")).collect()[0][1])
 
 
-def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
+def write_files(folder: Path, files: Mapping[str, Any]) -> None:
     for name, content in files.items():
+        if name.startswith("@"):
+            continue
         path = folder / name if name else folder
         path.parent.mkdir(parents=True, exist_ok=True)
         if content == "damaged":

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
+from counterpart.deliveries import read_delivery
 from counterpart.errors import ContractError, DataError
 from counterpart.protocol import BROKEN_LINE
 from counterpart.store import StageResult, Store
@@ -237,7 +238,7 @@ def test_csv_parts_are_read_by_name_and_parquet_parts_with_all_columns(
     write(tmp_path / "csv/claims/3.csv", "")
     write(tmp_path / "csv/claims/_SUCCESS", "")
     write(tmp_path / "csv/roster.csv", "person_id\n")
-    delivery = store.read_delivery(str(tmp_path / "csv"), WANTED)
+    delivery = read_delivery(store.spark, str(tmp_path / "csv"), WANTED)
     ddl = "claim_id string, person_id string, amount string"
     expected = frame('claim_id | person_id | amount\n 007 | a "b", c | \n 8 | d | 1.50', ddl)
     assertDataFrameEqual(delivery.tables["claims"].drop(BROKEN_LINE), expected)
@@ -249,12 +250,12 @@ def test_csv_parts_are_read_by_name_and_parquet_parts_with_all_columns(
         rows = expected.select(*columns).filter(F.col("claim_id") == ("007", "8")[place]).coalesce(1)
         rows.write.parquet(f"{tmp_path}/parquet/claims/{place}")
     (tmp_path / "parquet/roster").mkdir()
-    again = store.read_delivery(str(tmp_path / "parquet"), WANTED)
+    again = read_delivery(store.spark, str(tmp_path / "parquet"), WANTED)
     assert set(again.tables) == {"claims"}
     found = again.tables["claims"].select("claim_id", "person_id", "amount")
     assertDataFrameEqual(found, frame('claim_id | person_id | amount\n 007 | a "b", c | \n 8 | | 1.50', ddl))
     assert again.fingerprint != delivery.fingerprint
-    assert again.fingerprint == store.read_delivery(str(tmp_path / "parquet"), WANTED).fingerprint
+    assert again.fingerprint == read_delivery(store.spark, str(tmp_path / "parquet"), WANTED).fingerprint
 
 
 @pytest.mark.parametrize(
@@ -278,7 +279,7 @@ def test_files_that_cannot_be_read_are_a_message(
     for name, text in files.items():
         write(tmp_path / "raw" / name, text)
     with pytest.raises(DataError, match=message) as told:
-        store.read_delivery(str(tmp_path / "raw"), WANTED)
+        read_delivery(store.spark, str(tmp_path / "raw"), WANTED)
     assert told.value.__suppress_context__ or told.value.__context__ is None
 
 
@@ -287,7 +288,7 @@ def test_numbered_files_with_other_separators_are_one_table(store: Store, tmp_pa
     write(tmp_path / "CLAIMS_2011.csv", '\ufeffx|y\n1|5" pipe\n')
     write(tmp_path / "claims_2012.csv", "x|y\n2|\n")
     write(tmp_path / "claims_history.csv", "x|y\n3|\n")
-    found = store.read_delivery(str(tmp_path), WANTED, "|").tables["claims"].drop(BROKEN_LINE)
+    found = read_delivery(store.spark, str(tmp_path), WANTED, "|").tables["claims"].drop(BROKEN_LINE)
     assertDataFrameEqual(found, frame('x | y\n 1 | 5" pipe\n 2 |', "x string, y string"))
 
 
@@ -295,7 +296,7 @@ def test_parts_that_disagree_on_a_type_are_a_message(store: Store, spark: SparkS
     for kind in ("int", "string"):
         spark.range(1).select(F.lit(1).cast(kind).alias("line")).write.parquet(f"{tmp_path}/raw/claims/{kind}")
     with pytest.raises(DataError, match="claims cannot be read: CANNOT_MERGE_SCHEMAS"):
-        store.read_delivery(str(tmp_path / "raw"), WANTED)
+        read_delivery(store.spark, str(tmp_path / "raw"), WANTED)
 
 
 def test_a_relative_folder_is_one_of_this_machine(spark: SparkSession, tmp_path: Path, monkeypatch) -> None:

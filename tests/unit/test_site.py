@@ -27,6 +27,18 @@ SITE: dict[str, Any] = {"name": "here", "warehouse": "w/tables", "reports": "w/r
             {"layout": "mapping", "path": "p"},
             "source.mapping: is missing: layout mapping needs the path of a mapping document (YAML)",
         ),
+        (
+            "source",
+            {"layout": "tuva"},
+            "source.path: is missing: the folder of the claims, or `catalog`, the schema whose tables they are",
+        ),
+        ("source.catalog", "main.claims", "…: stands beside path; the claims lie in one of them"),
+        (
+            "source.catalog",
+            "main.payer.claims",
+            "…: cannot be read (found 'main.payer.claims'); it is a schema such as main.claims or claims",
+        ),
+        ("source.versions", {"claims": -1}, "….claims: must be greater than or equal to 0 (found -1)"),
         ("source.mapping", "m.yaml", "…: is not read: the layout is tuva; write layout: mapping"),
         ("max_quarantined", 5, "…: must be less than or equal to 1 (found 5); it is a share of the rows, such as 0.05"),
         ("spark.driver_memory", "4 GB", "…: cannot be read (found '4 GB'); it is a size such as 4g or 4096m"),

@@ -31,18 +31,31 @@ def _as_spark_reads(value: Any) -> Any:
 SparkValue = Annotated[str, BeforeValidator(_as_spark_reads)]
 
 
+Version = Annotated[int, Field(strict=True, ge=0)]
+
+
 class Source(Section):
     """Raw claims. `path` is a folder; relative paths are relative to the folder the command runs in.
 
-    The layout `mapping` is what the document `mapping` says of the columns.
+    `catalog` is instead a schema of a catalog, `main.claims` or `claims`, whose tables are named as the layout's.
+    `versions` says at which version a Delta table is read, where not at the newest. The layout `mapping` is what the
+    document `mapping` says of the columns.
     """
 
     layout: Literal["tuva", "desynpuf", "omop", "rif", "mapping"]
-    path: Text
+    path: Text | None = None
+    catalog: str | None = Field(
+        default=None, pattern=r"^[^.\s]+(\.[^.\s]+)?$", description="a schema such as main.claims or claims"
+    )
+    versions: dict[str, Version] = Field(default={})
     mapping: Text | None = None
 
     def contradictions(self) -> Iterator[Problem]:
-        """A mapping without its document, or the document beside another layout."""
+        """Two places or none; a mapping without its document, or the document beside another layout."""
+        if self.path is None and self.catalog is None:
+            yield ("path",), "is missing: the folder of the claims, or `catalog`, the schema whose tables they are"
+        if self.path is not None and self.catalog is not None:
+            yield ("catalog",), "stands beside path; the claims lie in one of them"
         if self.layout == "mapping" and self.mapping is None:
             yield ("mapping",), "is missing: layout mapping needs the path of a mapping document (YAML)"
         if self.layout != "mapping" and self.mapping is not None:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from counterpart.deliveries import unreadable_files_told
+from counterpart.deliveries import Delivery, read_source, unreadable_files_told
 from counterpart.errors import DataError, ProtocolError
-from counterpart.protocol import RowRules, Site, content_hash
+from counterpart.protocol import RowRules, Site, Source, content_hash
 from counterpart.sources import ClaimsDelivery, IngestContext, Layout, build_claims, layout_of, source_tables
 from counterpart.sources.placement import Placement
 from counterpart.stages.context import Progress, code_version
-from counterpart.store import Delivery, StageResult, Store
+from counterpart.store import StageResult, Store
 from counterpart.tables import CONCEPT_ANCESTORS, ENROLLMENT, INTAKE, MEDICAL, MEMBERS, PHARMACY, PROGRAM, QUARANTINE
 
 if TYPE_CHECKING:
@@ -26,11 +26,15 @@ _ROOMS = ("sources", "stages/claims.py")
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What became of a delivery. `intake` has the contract INTAKE: a few dozen rows."""
+    """What became of a delivery. `intake` has the contract INTAKE: a few dozen rows.
+
+    `versions` are those of the source tables that are Delta tables.
+    """
 
     delivery: str
     is_reused: bool
     intake: pd.DataFrame
+    versions: Mapping[str, int]
 
 
 def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> IngestReport:
@@ -45,11 +49,11 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
             "the site document has no section `source`; it names the layout and the folder of the claims"
         )
     layout = layout_of(source)
-    delivered = store.read_delivery(source.path, source_tables(layout), layout.separator, layout.files)
+    delivered = read_source(store.spark, source, source_tables(layout), layout.separator, layout.files)
     delivery = delivery_key(delivered.fingerprint, layout, site.rules)
     if delivery in store.finished([delivery]):
         progress.note(f"ingest: reused, this delivery is in the tables already (key {delivery})")
-        return IngestReport(delivery, True, _read_intake(store, delivery))
+        return IngestReport(delivery, True, _read_intake(store, delivery), delivered.versions)
     with progress.stage("ingest"), unreadable_files_told(), store.staging(delivery) as stage:
         n_rows = {source: frame.count() for source, frame in delivered.tables.items()}
         context = IngestContext(
@@ -63,8 +67,8 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
         claims = build_claims(layout, delivered.tables, context)
         intake = _account(store, claims, delivery, site, n_rows)
         _write_claims(store, claims, context)
-        _record(store, delivery, delivered)
-    return IngestReport(delivery, False, intake)
+        _record(store, delivery, delivered, source)
+    return IngestReport(delivery, False, intake, delivered.versions)
 
 
 def delivery_key(fingerprint: str, layout: Layout, rules: RowRules) -> str:
@@ -143,7 +147,8 @@ def _write_claims(store: Store, claims: ClaimsDelivery, context: IngestContext) 
     store.change_lines(PHARMACY, claims.pharmacy, claims.pharmacy_retired, properties, context.delivery)
 
 
-def _record(store: Store, delivery: str, delivered: Delivery) -> None:
+def _record(store: Store, delivery: str, delivered: Delivery, source: Source) -> None:
     now = datetime.now(timezone.utc).replace(microsecond=0)
-    inputs: dict[str, Any] = {"fingerprint": delivered.fingerprint}
+    inputs: dict[str, Any] = {"fingerprint": delivered.fingerprint, "source": source.catalog or source.path}
+    inputs["versions"] = delivered.versions
     store.record(StageResult("ingest", "", delivery, inputs, {}, now), "", code_version(_ROOMS))

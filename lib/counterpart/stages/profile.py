@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from counterpart import __version__
-from counterpart.deliveries import unreadable_files_told
+from counterpart.deliveries import read_source, unreadable_files_told
 from counterpart.disclosure import SiteTallies, release_quality
 from counterpart.errors import StudyError
 from counterpart.protocol import Site
@@ -66,7 +66,7 @@ def _tally_lags(store: Store, site: Site) -> tuple[pd.DataFrame | None, str]:
     try:
         layout = layout_of(site.source)
         wanted = dict.fromkeys(source_tables(layout), False)
-        delivered = store.read_delivery(site.source.path, wanted, layout.separator, layout.files)
+        delivered = read_source(store.spark, site.source, wanted, layout.separator, layout.files)
         with unreadable_files_told():
             lags = tally_lags(layout, delivered.tables)
             counted = None if lags is None else _collect(lags)

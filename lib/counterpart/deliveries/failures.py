@@ -1,0 +1,52 @@
+"""What Spark says when raw claims cannot be read, in words that quote no row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]  # py4j ships no types
+from pyspark.errors import PySparkException
+
+from counterpart.errors import DataError
+from counterpart.text_tables import file_name
+
+SPARK_PROBLEMS = (PySparkException, Py4JJavaError)
+
+
+def condition_of(problem: PySparkException | Py4JJavaError) -> str:
+    """Spark's name for what went wrong, or Java's; its message would quote files and values."""
+    error: Any = problem.java_exception if isinstance(problem, Py4JJavaError) else problem
+    try:
+        return str(error.getCondition() or type(error).__name__)
+    except Py4JError:
+        return str(error.getClass().getSimpleName())
+
+
+@contextmanager
+def unreadable_files_told() -> Iterator[None]:
+    """DataError where a file proves unreadable in its middle: gzip that was cut off, a damaged page of Parquet.
+
+    So does one that a VACUUM took away from under the version of a Delta table that is read.
+    """
+    try:
+        yield
+    except SPARK_PROBLEMS as problem:
+        condition = condition_of(problem)
+        if not condition.startswith("FAILED_READ_FILE"):
+            raise
+        if condition.endswith("FILE_NOT_EXIST"):
+            raise DataError(
+                f"file {_file_of(problem)} is gone ({condition}): somebody took it away after the source table was "
+                "listed, or a VACUUM after the version of the Delta table that is read; ingest a version it still has"
+            ) from None
+        raise DataError(
+            f"file {_file_of(problem)} cannot be read to its end ({condition}): it is damaged or cut off, or has a "
+            "line of more than 20,480 fields"
+        ) from None
+
+
+def _file_of(problem: PySparkException | Py4JJavaError) -> str:
+    error: Any = problem.java_exception if isinstance(problem, Py4JJavaError) else problem
+    return file_name(str(error.getMessageParameters().get("path")))
