@@ -51,11 +51,15 @@ class ClaimsTable:
 
 @dataclass(frozen=True)
 class FinalLines:
-    """`rows` are all source rows, labelled; `added` and `retired` change the table."""
+    """`rows` are all source rows, labelled; `added` and `retired` change the table.
+
+    `renamed` are the former ids (`alias_key`) that rows came under.
+    """
 
     rows: DataFrame
     added: DataFrame
     retired: DataFrame | None
+    renamed: DataFrame
 
 
 def build_final_lines(claims: ClaimsTable, raw: Raw, members: DataFrame, context: IngestContext) -> FinalLines:
@@ -72,7 +76,8 @@ def build_final_lines(claims: ClaimsTable, raw: Raw, members: DataFrame, context
     if existing is not None and resolved.retired is not None:
         key = [column for column in VERSION_KEY if not (claims.has_claim_rows and column == "line_number")]
         retired = existing.join(resolved.retired.select(*key), key, "left_semi")
-    return FinalLines(resolved.rows, added, retired)
+    renamed = suspects.filter("suspect_given_key != suspect_key")
+    return FinalLines(resolved.rows, added, retired, renamed.select(F.col("suspect_given_key").alias("alias_key")))
 
 
 def _find_suspects(claims: ClaimsTable, raw: Raw, members: DataFrame, context: IngestContext) -> DataFrame:

@@ -16,7 +16,7 @@ from counterpart.sources.accounts import IngestContext, label_lookup, select_qua
 from counterpart.sources.ancestors import label_ancestors, select_ancestors
 from counterpart.sources.broken_lines import label_broken_lines, select_whole_lines
 from counterpart.sources.claims import ClaimsTable, build_final_lines
-from counterpart.sources.crosswalk import label_crosswalk, select_aliases
+from counterpart.sources.crosswalk import KEPT_CROSSWALK, build_crosswalk, find_known_ids, label_kept, select_seen
 from counterpart.sources.desynpuf import DESYNPUF
 from counterpart.sources.eligibility import build_cover
 from counterpart.sources.layout import (
@@ -33,7 +33,7 @@ from counterpart.sources.omop import OMOP
 from counterpart.sources.rif import RIF
 from counterpart.sources.roster import label_enrolments, select_program
 from counterpart.sources.tuva import TUVA
-from counterpart.tables import MEDICAL, MEMBERS, PHARMACY
+from counterpart.tables import MEDICAL, PHARMACY
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -57,6 +57,7 @@ class ClaimsDelivery:
     medical_retired: DataFrame | None
     pharmacy_retired: DataFrame | None
     ancestors: DataFrame | None
+    crosswalk: DataFrame | None
     quarantine: DataFrame
     intake: DataFrame
 
@@ -90,10 +91,10 @@ def build_claims(named: str | Layout, raw: Mapping[str, DataFrame], context: Ing
     labelled = label_broken_lines(layout, raw, context)
     raw = select_whole_lines(layout, raw)
     raw = {**layout.prepare(raw), NOTHING.name: _no_rows(raw)}
-    if CROSSWALK.name in raw:
-        links = label_crosswalk(raw[CROSSWALK.name], context)
-        labelled.append(links)
-        context = replace(context, aliases=select_aliases(links, context.existing.get(MEMBERS.name)))
+    known_ids = find_known_ids(raw.get(CROSSWALK.name), context)
+    if known_ids is not None:
+        labelled += [] if known_ids.rows is None else [known_ids.rows]
+        context = replace(context, aliases=known_ids.aliases)
     cover = build_cover(layout.eligibility, raw, context)
     medical_sources, pharmacy_sources, rosters = (
         tuple(source for source in sources if source.name in raw) or (NOTHING,)
@@ -106,6 +107,12 @@ def build_claims(named: str | Layout, raw: Mapping[str, DataFrame], context: Ing
     enrolments = label_enrolments(rosters, raw, context)
     labelled += [cover.rows, medical.rows, pharmacy.rows, enrolments.filter("is_new = 1")]
     labelled += [label_lookup(lookup.name, raw[lookup.name]) for lookup in layout.lookups if lookup.name in raw]
+    crosswalk = None
+    if known_ids is not None:
+        seen = (cover.rows, enrolments, medical.renamed, pharmacy.renamed)
+        seen_ids = context.stage("crosswalk_seen", select_seen(seen))
+        labelled.append(label_kept(known_ids, seen_ids))
+        crosswalk = build_crosswalk(known_ids, seen_ids, context.existing.get(KEPT_CROSSWALK.name))
     ancestors = None
     if layout.ancestors is not None and layout.ancestors.name in raw:
         ancestors = context.stage("ancestors", label_ancestors(layout.ancestors, raw[layout.ancestors.name]))
@@ -119,6 +126,7 @@ def build_claims(named: str | Layout, raw: Mapping[str, DataFrame], context: Ing
         medical_retired=medical.retired,
         pharmacy_retired=pharmacy.retired,
         ancestors=None if ancestors is None else select_ancestors(ancestors),
+        crosswalk=crosswalk,
         quarantine=select_quarantined(labelled, context.delivery),
         intake=summarise_fates(labelled, context.delivery),
     )

@@ -56,7 +56,7 @@ def _draft(source: Source, raw: DataFrame, context: IngestContext) -> DataFrame:
     named, row["person_id"] = add_known_as(raw, row["person_id"], context.aliases)
     read = source.columns_read(raw)
     # In two steps: rules name a date many times, and in one step Spark would write its reading out each time.
-    typed = named.select(*map(quoted, read), *(column.alias(TYPED + name) for name, column in row.items()))
+    typed = named.select(*map(quoted, read), "alias_key", *(column.alias(TYPED + name) for name, column in row.items()))
     row = {name: F.col(TYPED + name) for name in row}
     judged = typed.withColumn("rejected_by", first_broken(cover_rules(row, context.received_on, context.rules)))
     return judged.select(
@@ -64,6 +64,7 @@ def _draft(source: Source, raw: DataFrame, context: IngestContext) -> DataFrame:
         member_key(row["person_id"]).alias("member_key"),
         *(column.alias(name) for name, column in row.items()),
         "rejected_by",
+        "alias_key",
         row_as_json(read, F.col("rejected_by").isNotNull()).alias("row_json"),
     )
 

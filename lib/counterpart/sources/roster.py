@@ -43,6 +43,7 @@ def _draft(source: Source, raw: DataFrame, context: IngestContext) -> DataFrame:
         member_key(person_id).alias("member_key"),
         *(row[name].alias(name) for name in ("program", "enrolled_on", "left_on")),
         rejected_by.alias("rejected_by"),
+        "alias_key",
         row_as_json(source.columns_read(raw), rejected_by.isNotNull()).alias("row_json"),
         F.lit(1).alias("is_new"),
     )

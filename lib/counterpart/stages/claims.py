@@ -10,13 +10,25 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from counterpart.deliveries import Delivery, read_source, unreadable_files_told
+from counterpart.disclosure.cells import shown
 from counterpart.errors import DataError, ProtocolError
 from counterpart.protocol import RowRules, Site, Source, content_hash
 from counterpart.sources import ClaimsDelivery, IngestContext, Layout, build_claims, layout_of, source_tables
+from counterpart.sources.crosswalk import FROM_KEPT, KEPT_CROSSWALK
 from counterpart.sources.placement import Placement
 from counterpart.stages.context import Progress, code_version
 from counterpart.store import StageResult, Store
-from counterpart.tables import CONCEPT_ANCESTORS, ENROLLMENT, INTAKE, MEDICAL, MEMBERS, PHARMACY, PROGRAM, QUARANTINE
+from counterpart.tables import (
+    CONCEPT_ANCESTORS,
+    ENROLLMENT,
+    INTAKE,
+    MEDICAL,
+    MEMBERS,
+    PHARMACY,
+    PROGRAM,
+    QUARANTINE,
+    SMALLEST_SHOWN,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,15 +72,23 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
             delivery=delivery,
             received_on=received_on,
             placement=_placement(store, site, n_rows),
-            existing={table.name: store.read(table) for table in _CLAIMS if store.exists(table)},
+            existing={table.name: store.read(table) for table in (*_CLAIMS, KEPT_CROSSWALK) if store.exists(table)},
             stage=stage,
             rules=site.rules,
         )
         claims = build_claims(layout, delivered.tables, context)
         intake = _account(store, claims, delivery, site, n_rows)
+        _tell_kept(intake, progress)
         _write_claims(store, claims, context)
         _record(store, delivery, delivered, source)
     return IngestReport(delivery, False, intake, delivered.versions)
+
+
+def _tell_kept(intake: pd.DataFrame, progress: Progress) -> None:
+    n_ids = int(intake.loc[intake["source"] == FROM_KEPT, "n_rows"].sum())
+    if n_ids:
+        count = f"{n_ids:,}" if shown(n_ids) else f"fewer than {SMALLEST_SHOWN}"
+        progress.note(f"ingest: {count} former ids are known from the crosswalk that earlier deliveries left")
 
 
 def delivery_key(fingerprint: str, layout: Layout, rules: RowRules) -> str:
@@ -135,6 +155,8 @@ def _hold_to_threshold(intake: pd.DataFrame, limit: float) -> None:
 
 def _write_claims(store: Store, claims: ClaimsDelivery, context: IngestContext) -> None:
     for table, rows in (
+        # First: a delivery that comes after an interrupted one must know which ids the tables do not have.
+        (KEPT_CROSSWALK, claims.crosswalk),
         (MEMBERS, claims.members),
         (ENROLLMENT, claims.enrollment),
         (PROGRAM, claims.program),
