@@ -88,7 +88,7 @@ show(plots["forest"])
 
 # COMMAND ----------
 
-store = Store(spark, site.warehouse)
+store = Store(spark, site.warehouse, site.upkeep)
 keys = told["result_keys"]
 cohort = store.read_result(COHORT, keys["cohort"])
 follow_up = store.read_result(FOLLOW_UP, keys["outcomes"])

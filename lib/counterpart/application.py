@@ -51,7 +51,7 @@ class Application:
         if is_ours:
             self._open.callback(self.spark.stop)
         self.progress.watch(self.spark)
-        self.store = Store(self.spark, self.site.warehouse)
+        self.store = Store(self.spark, self.site.warehouse, self.site.upkeep)
         return self
 
     def __exit__(

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote
 
 from delta import exceptions as races
 from delta.tables import DeltaTable
@@ -25,6 +26,7 @@ from pyspark.sql import functions as F
 
 from counterpart.deliveries import absolute, file_system
 from counterpart.errors import ContractError, DataError
+from counterpart.protocol import Upkeep
 from counterpart.tables import RESULTS, Table, conform
 
 if TYPE_CHECKING:
@@ -60,11 +62,12 @@ class StageResult:
 
 
 class Store:
-    """The Delta tables of one site, by contract."""
+    """The Delta tables of one site, by contract. Tables that it makes keep their versions as long as `upkeep` says."""
 
-    def __init__(self, spark: SparkSession, warehouse: str) -> None:
+    def __init__(self, spark: SparkSession, warehouse: str, upkeep: Upkeep | None = None) -> None:
         self.spark = spark
         self.warehouse = absolute(warehouse)
+        self._made_with = (upkeep or Upkeep()).as_properties()
 
     def path(self, table: Table) -> str:
         """Where a table lives."""
@@ -83,10 +86,13 @@ class Store:
 
     def read(self, table: Table, version: int | None = None) -> DataFrame:
         """A claims table at a version (default: the newest)."""
+        return conform(self._load(table, version), table)
+
+    def _load(self, table: Table, version: int | None = None) -> DataFrame:
         reader = self.spark.read.format("delta")
         if version is not None:
             reader = reader.option("versionAsOf", version)
-        return conform(reader.load(self.path(table)), table)
+        return reader.load(self.path(table))
 
     def read_result(self, table: Table, result_key: str) -> DataFrame:
         """The rows of a result table that one stage run made."""
@@ -117,7 +123,7 @@ class Store:
 
     def replace(self, table: Table, rows: DataFrame) -> None:
         """Replace a whole claims table in one commit."""
-        writer = conform(rows, table).write.format("delta").mode("overwrite")
+        writer = conform(rows, table).write.format("delta").options(**self._made_with).mode("overwrite")
         if table.partitioned_by:
             writer = writer.partitionBy(*table.partitioned_by)
         _retrying(lambda: writer.save(self.path(table)))
@@ -162,6 +168,51 @@ class Store:
         detail = DeltaTable.forPath(self.spark, self.path(table)).detail().select("properties")
         return dict(detail.collect()[0][0])
 
+    def set_properties(self, table: Table, properties: Mapping[str, str]) -> bool:
+        """Give a table properties, in one commit unless it has them; says whether it had not."""
+        held = self.properties(table)
+        if all(held.get(name) == value for name, value in properties.items()):
+            return False
+        given = ", ".join(f"'{name}' = '{value}'" for name, value in properties.items())
+        self.spark.sql(f"ALTER TABLE delta.`{self.path(table)}` SET TBLPROPERTIES ({given})")
+        return True
+
+    def files(self, table: Table, version: int | None = None) -> set[str]:
+        """Addresses of the files of a table at a version (default: the newest); no row is read.
+
+        None at all of a version that Delta's log does not tell any more.
+        """
+        try:
+            return set(self._load(table, version).inputFiles())
+        except AnalysisException:
+            if version is None:
+                raise
+            return set()
+
+    def written_at(self, table: Table) -> dict[int, datetime]:
+        """When each version that the log holds was written."""
+        history = DeltaTable.forPath(self.spark, self.path(table)).history()
+        told = history.select("version", F.unix_millis("timestamp").alias("at")).collect()
+        return {int(row["version"]): datetime.fromtimestamp(row["at"] / 1000, timezone.utc) for row in told}
+
+    def join_files(self, table: Table, periods: Sequence[int]) -> bool:
+        """Join the small files of these service periods (OPTIMIZE). False if another run was quicker; rows stay."""
+        partitions = f"service_period IN ({', '.join(map(str, periods))})"
+        try:
+            DeltaTable.forPath(self.spark, self.path(table)).optimize().where(partitions).executeCompaction()
+        except _LOST_RACES:
+            return False
+        return True
+
+    def remove_files(self, table: Table, retain_days: int) -> None:
+        """Remove the files that no version of the last days needs (VACUUM)."""
+        DeltaTable.forPath(self.spark, self.path(table)).vacuum(24 * retain_days)
+
+    def has_file(self, address: str) -> bool:
+        """Is the file still there?"""
+        system, path = file_system(self.spark, unquote(address))
+        return bool(system.exists(path))
+
     def holds_the_same(self, table: Table, rows: DataFrame) -> bool:
         """Does the table hold exactly these rows?"""
         here, there = self.read(table), conform(rows, table)
@@ -174,8 +225,8 @@ class Store:
         retired: DataFrame | None,
         properties: Mapping[str, str],
         once: str | None = None,
-    ) -> None:
-        """Take out the retired lines and add the new ones in one commit; no commit where there is nothing to change.
+    ) -> bool:
+        """Take out the retired lines and add the new ones in one commit; False where there is nothing to change.
 
         `once` names the change: of two runs that make it at the same time one does, the other gets a DataError, as it
         does if any other change came between.
@@ -188,13 +239,16 @@ class Store:
             self._merge_lines(table, added, retired)
         elif is_new or not added.isEmpty():
             self.append(table, _laid_out(added, table), once)
+        else:
+            return False
+        return True
 
     def _create(self, table: Table, properties: Mapping[str, str]) -> None:
         builder = (
             DeltaTable.createIfNotExists(self.spark).location(self.path(table)).partitionedBy(*table.partitioned_by)
         )
         builder = builder.addColumns(self.spark.createDataFrame([], table.ddl).schema)
-        for name, value in properties.items():
+        for name, value in {**self._made_with, **properties}.items():
             builder = builder.property(name, value)
         builder.execute()
 

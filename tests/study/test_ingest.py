@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -12,12 +14,13 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from counterpart.codes import decode
 from counterpart.errors import DataError, ProtocolError
-from counterpart.protocol import Site
+from counterpart.protocol import Site, Upkeep
 from counterpart.sources import build_claims
 from counterpart.stages import claims as claims_stage
 from counterpart.stages.claims import IngestReport, ingest
@@ -121,42 +124,77 @@ def test_the_same_files_again_are_reused(report: IngestReport, store: Store, cla
     assert notes.said == [f"ingest: reused, this delivery is in the tables already (key {report.delivery})"]
 
 
-def shuffle(claims: Path, folder: Path) -> None:
-    """The same rows in another order and in other files."""
+@pytest.fixture
+def catalog(spark: SparkSession, claims: Path, tmp_path: Path) -> Iterator[str]:
+    """The same rows in another order, as tables of a catalog: two of Delta, one of Parquet files, and a view."""
+    spark.sql("CREATE DATABASE payer_claims")
     for number, name in enumerate(("eligibility", "medical_claim", "pharmacy_claim", "program_roster")):
         rows = pq.read_table(claims / name)
         order = pd.Series(range(rows.num_rows)).sample(frac=1, random_state=number).to_numpy()
-        (folder / name).mkdir(parents=True)
+        (tmp_path / name).mkdir()
         for part in range(3):
-            pq.write_table(rows.take(order[part::3]), folder / name / f"{part}.parquet")
+            pq.write_table(rows.take(order[part::3]), tmp_path / name / f"{part}.parquet")
+        shuffled = spark.read.parquet(str(tmp_path / name))
+        if name == "eligibility":
+            spark.sql(f"CREATE VIEW payer_claims.{name} AS SELECT * FROM parquet.`{tmp_path / name}`")
+        else:
+            shuffled.write.saveAsTable(
+                f"payer_claims.{name}", format="parquet" if name == "pharmacy_claim" else "delta"
+            )
+    yield "payer_claims"
+    spark.sql("DROP DATABASE payer_claims CASCADE")
 
 
-def test_interrupted_and_repeated_with_rows_shuffled_over_other_files_the_tables_are_the_same(
-    report: IngestReport, store: Store, claims: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_interrupted_and_repeated_from_shuffled_tables_of_a_catalog_the_tables_are_the_same(
+    report: IngestReport, store: Store, catalog: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shuffle(claims, tmp_path / "claims")
+    source, notes = {"layout": "tuva", "catalog": catalog}, Notes()
     other = Store(store.spark, str(tmp_path / "tables"))
     write = Store.change_lines
 
-    def stop_before_fills(self: Store, table: Table, *rest: Any) -> None:
+    def stop_before_fills(self: Store, table: Table, *rest: Any) -> bool:
         if table.name == "pharmacy":
             raise KeyboardInterrupt
-        write(self, table, *rest)
+        return write(self, table, *rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(Store, "change_lines", stop_before_fills)
         with pytest.raises(KeyboardInterrupt):
-            bring_in(other, tmp_path / "claims")
+            bring_in(other, tmp_path, source=source)
     assert other.finished() == {}
     assert not list(Path(other.warehouse, "_staging").iterdir())
     medical = other.version(MEDICAL)
-    repeated = bring_in(other, tmp_path / "claims")
-    assert not repeated.is_reused
+    repeated = bring_in(other, tmp_path, notes, source=source)
+    assert (repeated.is_reused, repeated.versions) == (False, {"medical_claim": 0, "program_roster": 0})
     assert other.version(MEDICAL) == medical
     assert by_rule(repeated.intake) == by_rule(report.intake)
     for table in CLAIMS_TABLES:
         assert_same(other.read(table), store.read(table))
     assert_same(other.read(QUARANTINE).drop("delivery"), store.read(QUARANTINE).drop("delivery"))
+    assert_planned(notes.said, report.intake)
+    DeltaTable.forName(store.spark, f"{catalog}.medical_claim").optimize().executeCompaction()
+    again = bring_in(other, tmp_path, source=source)
+    assert (again.is_reused, again.versions) == (True, {"medical_claim": 1, "program_roster": 0})
+    recorded = other.finished([repeated.delivery])[repeated.delivery].inputs
+    assert (recorded["source"], recorded["versions"]) == (catalog, repeated.versions)
+
+
+def assert_planned(said: list[str], intake: pd.DataFrame) -> None:
+    """What a person is told before an ingest starts."""
+    n_rows = intake.groupby("source")["n_rows"].sum()
+    begun, *plan = said
+    assert begun == "ingest: this delivery was begun before and is taken up again"
+    told = [re.sub(r"\d+ files?, \S+( than 1)? MB", "FILES", line.strip()) for line in plan]
+    assert told == [
+        "reads eligibility: view, rows to be counted",
+        f"reads medical_claim: Delta version 0, FILES, {n_rows['medical_claim']:,} rows",
+        f"reads pharmacy_claim: table, FILES, {n_rows['pharmacy_claim']:,} rows",
+        f"reads program_roster: Delta version 0, FILES, {n_rows['program_roster']:,} rows",
+        "writes medical and pharmacy by year of service, 1 bucket of members in each, as they lie",
+        "rules: service before 1900-01-01 quarantined; more than 30 days after death: quarantine; negative quantity: "
+        "mend; unknown sex: keep; stops where more than 20% of a source table would be quarantined",
+        "upkeep: small files joined: touched; old files never removed; versions kept for 30 days",
+    ]
 
 
 def test_too_much_rejected_stops_before_anything_is_written(claims: Path, tmp_path: Path, spark: SparkSession) -> None:
@@ -234,8 +272,14 @@ def write_later(claims: Path, folder: Path, rows: pd.DataFrame) -> None:
 
 
 def test_a_later_delivery_appends_and_corrects(
-    report: IngestReport, store: Store, claims: Path, tmp_path: Path
+    report: IngestReport, store: Store, claims: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    kept_up: list[tuple[Upkeep, list[str], dict[str, int]]] = []
+
+    def note_upkeep(_: Store, upkeep: Upkeep, changed: list[Table], before: dict[str, int], __: Notes) -> None:
+        kept_up.append((upkeep, [table.name for table in changed], before))
+
+    monkeypatch.setattr(claims_stage, "keep_up", note_upkeep)
     before, before_versions = lines_of(store), versions(store)
     chosen, paid_on = choose(claims, before, 80), date(2021, 9, 1)
     again, cheaper, taken_back, new = (chosen.iloc[start : start + 20] for start in range(0, 80, 20))
@@ -264,3 +308,5 @@ def test_a_later_delivery_appends_and_corrects(
     changed = {name for name, number in versions(store).items() if number != before_versions[name]}
     assert changed == {"medical", "intake"}
     assert versions(store)["medical"] == before_versions["medical"] + 1
+    known = {name: before_versions[name] for name in ("medical", "pharmacy")}
+    assert kept_up == [(Upkeep(), ["medical"], known)]

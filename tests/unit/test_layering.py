@@ -95,6 +95,7 @@ DOORS: dict[tuple[str, str], str] = {
     ("deliveries.catalog", "_content_of"): "one row",
     ("store", "version"): "one row",
     ("store", "properties"): "one row",
+    ("store", "written_at"): "a row per version that a table's log holds",
     ("store", "_merge_lines"): "the months or years that a delivery corrects",
     ("store", "finished"): "a row per finished stage run",
     ("store", "hold_to_keys"): "one name",

@@ -41,6 +41,13 @@ SITE: dict[str, Any] = {"name": "here", "warehouse": "w/tables", "reports": "w/r
         ("source.versions", {"claims": -1}, "….claims: must be greater than or equal to 0 (found -1)"),
         ("source.mapping", "m.yaml", "…: is not read: the layout is tuva; write layout: mapping"),
         ("max_quarantined", 5, "…: must be less than or equal to 1 (found 5); it is a share of the rows, such as 0.05"),
+        (
+            "upkeep.retain_days",
+            3,
+            "…: must be greater than or equal to 7 (found 3); it is days, such as 30; Delta deems fewer than 7 unsafe, "
+            "for a run may still read them",
+        ),
+        ("upkeep.optimize", "always", "…: must be 'never', 'touched' or 'all' (found 'always')"),
         ("spark.driver_memory", "4 GB", "…: cannot be read (found '4 GB'); it is a size such as 4g or 4096m"),
         ("spark.driver_memory", 4, "…: must be text (found 4; put it in quotes); it is a size such as 4g or 4096m"),
         ("spark.shuffle_partitions", 0, "…: must be greater than or equal to 1 (found 0)"),

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from counterpart.errors import EnvironmentProblem
-from counterpart.protocol.section import Day, Problem, Real, Section, Text, Whole
+from counterpart.protocol.section import Day, Problem, Real, Section, Text, Whole, YesNo
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
@@ -75,6 +75,26 @@ class RowRules(Section):
     unknown_sex: Literal["keep", "quarantine"] = "keep"
 
 
+class Upkeep(Section):
+    """What is done to the files of the claims tables after an ingest that changed them. Rows never change.
+
+    `optimize` joins small files: of the months or years that the ingest touched, of all, or never. `vacuum` removes
+    files that no version of the last `retain_days` needs: older versions can then not be read any more. Delta's log,
+    without which a version cannot be read either, is kept as long.
+    """
+
+    optimize: Literal["never", "touched", "all"] = "touched"
+    vacuum: YesNo = False
+    retain_days: Whole = Field(
+        default=30, ge=7, description="days, such as 30; Delta deems fewer than 7 unsafe, for a run may still read them"
+    )
+
+    def as_properties(self) -> dict[str, str]:
+        """The same as properties of a Delta table, which others that clean up after it hold to as well."""
+        names = ("delta.logRetentionDuration", "delta.deletedFileRetentionDuration")
+        return dict.fromkeys(names, f"interval {self.retain_days} days")
+
+
 class SparkSettings(Section):
     """How a session is built where there is none yet; on a platform that brings its own, nothing here applies."""
 
@@ -92,7 +112,8 @@ class Site(Section):
     `warehouse` is the folder (or object-store address) of the Delta tables, `reports` a folder for reports, `mlflow`
     a tracking address (default: a SQLite file in the warehouse's parent folder). `max_quarantined` is the share of a
     source table's rows above which ingest stops; `rules` say which rows are rejected. `target_lines_per_file` decides
-    the number of member buckets, `match_task_bytes` into how many tasks a large stratum is cut (it changes no pair).
+    the number of member buckets, `match_task_bytes` into how many tasks a large stratum is cut (it changes no pair);
+    `upkeep` says what is done to the files of the tables.
     """
 
     name: Text
@@ -105,6 +126,7 @@ class Site(Section):
     rules: RowRules = RowRules()
     target_lines_per_file: Whole = Field(default=8_000_000, ge=1_000)
     match_task_bytes: Whole = Field(default=2**30, ge=2**20)
+    upkeep: Upkeep = Upkeep()
     spark: SparkSettings = SparkSettings()
 
     def contradictions(self) -> Iterator[Problem]:

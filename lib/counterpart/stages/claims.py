@@ -17,6 +17,8 @@ from counterpart.sources import ClaimsDelivery, IngestContext, Layout, build_cla
 from counterpart.sources.crosswalk import FROM_KEPT, KEPT_CROSSWALK
 from counterpart.sources.placement import Placement
 from counterpart.stages.context import Progress, code_version
+from counterpart.stages.plan import describe_plan
+from counterpart.stages.upkeep import keep_up, take_versions
 from counterpart.store import StageResult, Store
 from counterpart.tables import (
     CONCEPT_ANCESTORS,
@@ -28,6 +30,7 @@ from counterpart.tables import (
     PROGRAM,
     QUARANTINE,
     SMALLEST_SHOWN,
+    Table,
 )
 
 if TYPE_CHECKING:
@@ -66,22 +69,57 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
     if delivery in store.finished([delivery]):
         progress.note(f"ingest: reused, this delivery is in the tables already (key {delivery})")
         return IngestReport(delivery, True, _read_intake(store, delivery), delivered.versions)
+    start = _begin(store, site, delivered, delivery, progress)
     with progress.stage("ingest"), unreadable_files_told(), store.staging(delivery) as stage:
-        n_rows = {source: frame.count() for source, frame in delivered.tables.items()}
+        n_rows = start.n_rows | {
+            name: frame.count() for name, frame in delivered.tables.items() if name not in start.n_rows
+        }
         context = IngestContext(
             delivery=delivery,
             received_on=received_on,
-            placement=_placement(store, site, n_rows),
+            placement=start.placement or _placement(store, site, n_rows),
             existing={table.name: store.read(table) for table in (*_CLAIMS, KEPT_CROSSWALK) if store.exists(table)},
             stage=stage,
             rules=site.rules,
         )
         claims = build_claims(layout, delivered.tables, context)
-        intake = _account(store, claims, delivery, site, n_rows)
+        intake = _account(store, claims, delivery, site, n_rows) if start.intake is None else start.intake
         _tell_kept(intake, progress)
-        _write_claims(store, claims, context)
+        changed = _write_claims(store, claims, context)
         _record(store, delivery, delivered, source)
+    if changed and start.has_tables:
+        with progress.stage("upkeep"):
+            keep_up(store, site.upkeep, changed, start.versions, progress)
     return IngestReport(delivery, False, intake, delivered.versions)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What is known before an ingest starts.
+
+    `n_rows` of the source tables that tell them, `placement` unless it takes the others', `intake` of an earlier ingest
+    of this delivery that was interrupted, `versions` of the tables whose files may be joined.
+    """
+
+    n_rows: dict[str, int]
+    placement: Placement | None
+    intake: pd.DataFrame | None
+    has_tables: bool
+    versions: Mapping[str, int]
+
+
+def _begin(store: Store, site: Site, delivered: Delivery, delivery: str, progress: Progress) -> _Start:
+    """Look at what is there and say what will be done."""
+    with unreadable_files_told():
+        n_rows = delivered.count_cheaply()
+    earlier = _read_intake(store, delivery) if store.exists(INTAKE) else None
+    intake = None if earlier is None or earlier.empty else earlier
+    has_tables = store.exists(MEDICAL)
+    is_placed = has_tables or len(n_rows) == len(delivered.sources)
+    placement = _placement(store, site, n_rows) if is_placed else None
+    for line in describe_plan(site, delivered, n_rows, placement, intake is not None, has_tables):
+        progress.note(line)
+    return _Start(n_rows, placement, intake, has_tables, take_versions(store))
 
 
 def _tell_kept(intake: pd.DataFrame, progress: Progress) -> None:
@@ -111,12 +149,7 @@ def _placement(store: Store, site: Site, n_rows: Mapping[str, int]) -> Placement
 def _account(
     store: Store, claims: ClaimsDelivery, delivery: str, site: Site, n_rows: Mapping[str, int]
 ) -> pd.DataFrame:
-    """Write quarantine and intake unless an interrupted ingest of this delivery did.
-
-    Stops before anything is written if a source row is not accounted for, or if too much was rejected.
-    """
-    if store.exists(INTAKE) and not (earlier := _read_intake(store, delivery)).empty:
-        return earlier
+    """Write quarantine and intake. Stops before that if a source row is not accounted for, or too much rejected."""
     intake = claims.intake.toPandas()
     _require_all_rows(intake, n_rows)
     _hold_to_threshold(intake, site.max_quarantined)
@@ -153,7 +186,9 @@ def _hold_to_threshold(intake: pd.DataFrame, limit: float) -> None:
             )
 
 
-def _write_claims(store: Store, claims: ClaimsDelivery, context: IngestContext) -> None:
+def _write_claims(store: Store, claims: ClaimsDelivery, context: IngestContext) -> list[Table]:
+    """Bring the tables up to date; those that changed."""
+    changed = []
     for table, rows in (
         # First: a delivery that comes after an interrupted one must know which ids the tables do not have.
         (KEPT_CROSSWALK, claims.crosswalk),
@@ -164,9 +199,15 @@ def _write_claims(store: Store, claims: ClaimsDelivery, context: IngestContext) 
     ):
         if rows is not None and not (store.exists(table) and store.holds_the_same(table, rows)):
             store.replace(table, rows)
+            changed.append(table)
     properties = context.placement.as_properties()
-    store.change_lines(MEDICAL, claims.medical, claims.medical_retired, properties, context.delivery)
-    store.change_lines(PHARMACY, claims.pharmacy, claims.pharmacy_retired, properties, context.delivery)
+    for table, added, retired in (
+        (MEDICAL, claims.medical, claims.medical_retired),
+        (PHARMACY, claims.pharmacy, claims.pharmacy_retired),
+    ):
+        if store.change_lines(table, added, retired, properties, context.delivery):
+            changed.append(table)
+    return changed
 
 
 def _record(store: Store, delivery: str, delivered: Delivery, source: Source) -> None:

@@ -1,0 +1,134 @@
+"""Upkeep on real Delta tables: files before and after, the rows the same, old versions as long as the site says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.testing import assertDataFrameEqual
+
+from counterpart.protocol import Upkeep
+from counterpart.stages.upkeep import choose_periods, keep_up, take_versions, tell_lost
+from counterpart.store import StageResult, Store
+from counterpart.tables import PHARMACY
+
+pytestmark = pytest.mark.spark
+
+Frame = Callable[[str, str], DataFrame]
+
+FORTY_DAYS = 40 * 24 * 3600
+
+
+class Notes:
+    """What a person would see."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+    def stage(self, _: str) -> Any:
+        return nullcontext()
+
+
+def fills(frame: Frame, claim: str, days: Sequence[str]) -> DataFrame:
+    rows = frame("dispensing_date\n" + "\n".join(days), "dispensing_date date")
+    period = F.year("dispensing_date") * 100 + F.month("dispensing_date")
+    told = {"claim_id": F.lit(claim), "member_key": F.lit(1), "line_number": F.lit(1), "version_hash": F.lit(1)}
+    rows = rows.withColumns(told | {"service_period": period, "service_month": period, "member_bucket": F.lit(0)})
+    return rows.select(*(F.col(n) if n in rows.columns else F.lit(None).alias(n) for n in PHARMACY.columns)).select(
+        *(F.col(n).cast(kind) for n, kind in PHARMACY.columns.items())
+    )
+
+
+def by_period(store: Store) -> dict[str, int]:
+    """Files of the newest version by month."""
+    return dict(Counter(re.findall(r"service_period=(\d+)", " ".join(store.files(PHARMACY)))))
+
+
+def on_disk(store: Store) -> int:
+    return len(list(Path(store.path(PHARMACY)).rglob("*.parquet")))
+
+
+def age(table: Path, seconds: int) -> None:
+    """Make a Delta table older: its files, its commits, and what it says of when files were taken out."""
+    for commit in table.glob("_delta_log/*.json"):
+        told = re.sub(
+            r'(?<="deletionTimestamp":)(\d+)', lambda at: str(int(at[0]) - 1000 * seconds), commit.read_text()
+        )
+        commit.write_text(told)
+        crc = commit.with_name(f".{commit.name}.crc")
+        crc.unlink(missing_ok=True)
+    for number, path in enumerate(sorted(table.rglob("*"))):
+        then = time.time() - seconds + number
+        os.utime(path, (then, then))
+
+
+def test_files_are_joined_where_an_ingest_wrote_and_removed_when_they_are_old(
+    spark: SparkSession, frame: Frame, tmp_path: Path
+) -> None:
+    store, notes = Store(spark, f"{tmp_path}/tables"), Notes()
+    for claim, days in (("a", ("2020-01-31", "2020-02-01")), ("b", ("2020-01-31", "2020-02-01"))):
+        store.change_lines(PHARMACY, fills(frame, claim, days), None, {})
+    before = take_versions(store)
+    store.change_lines(PHARMACY, fills(frame, "c", ["2020-02-01"]), None, {})
+    assert (before, by_period(store)) == ({"pharmacy": 2}, {"202001": 2, "202002": 3})
+    rows = store.read(PHARMACY).localCheckpoint()
+    keep_up(store, Upkeep(optimize="never"), [PHARMACY], before, notes)
+    assert (store.version(PHARMACY), notes.said) == (3, [])
+    keep_up(store, Upkeep(), [PHARMACY], before, notes)
+    # January was not written to.
+    assert (by_period(store), store.version(PHARMACY)) == ({"202001": 2, "202002": 1}, 4)
+    assert notes.said == ["upkeep: pharmacy: 5 files joined to 3, in 1 periods"]
+    assert on_disk(store) == 6
+    for version in (3, 4):
+        assertDataFrameEqual(store.read(PHARMACY, version), rows)
+
+    # Forty days later. A study has read version 3.
+    inputs, now = {"tables": {"pharmacy": 3}}, datetime.now(timezone.utc).replace(microsecond=0)
+    store.record(StageResult("cohort", "back_pain", "key", inputs, {}, now), "protocol", "code")
+    shutil.copytree(store.warehouse, tmp_path / "later")
+    age(tmp_path / "later/pharmacy", FORTY_DAYS)
+    later, notes = Store(spark, f"{tmp_path}/later"), Notes()
+    upkeep = Upkeep(optimize="all", vacuum=True, retain_days=14)
+    keep_up(later, upkeep, [PHARMACY], {"pharmacy": 3}, notes)
+    assert notes.said == [
+        "upkeep: pharmacy: versions are kept for 14 days from now on",
+        "upkeep: pharmacy: 3 files joined to 2, in 1 periods",
+        "upkeep: pharmacy: version 3 cannot be read any more, its files are older than 14 days; read by back_pain, "
+        "whose results stay",
+        "upkeep: pharmacy: files older than 14 days that nobody needs removed",
+    ]
+    # The three of February are gone. The two of January were joined just now: versions of yesterday need them.
+    assert (by_period(later), on_disk(later)) == ({"202001": 1, "202002": 1}, 4)
+    assertDataFrameEqual(later.read(PHARMACY), rows)
+    assertDataFrameEqual(later.read(PHARMACY, 4), rows)
+    properties = later.properties(PHARMACY)
+    kept = ("delta.logRetentionDuration", "delta.deletedFileRetentionDuration")
+    assert {name: properties[name] for name in kept} == dict.fromkeys(kept, "interval 14 days")
+    assert store.properties(PHARMACY)[kept[0]] == "interval 30 days"
+    # What is gone is told once.
+    assert not list(tell_lost(later, PHARMACY, 14))
+
+
+def test_only_months_that_were_written_to_and_have_several_files_in_a_partition() -> None:
+    def file(period: int, bucket: int, name: str) -> str:
+        return f"s3a://b/pharmacy/service_period={period}/member_bucket={bucket}/{name}.parquet"
+
+    lone, pair = {file(202001, 0, "a"), file(202001, 1, "a")}, {file(202002, 1, "a"), file(202002, 1, "b")}
+    other = {file(202003, 0, "a"), file(202003, 0, "b")}
+    assert choose_periods(lone | pair | other, {file(202001, 0, "a"), file(202002, 1, "b")}) == [202002]
+    assert choose_periods(lone | pair | other, lone | pair | other) == [202002, 202003]
+    assert choose_periods(set(), set()) == []

@@ -1,0 +1,63 @@
+"""What an ingest says before it starts: lines for a person, without a small count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from counterpart.deliveries import Delivery, SourceTable
+from counterpart.protocol import Site
+from counterpart.sources.placement import Placement
+from counterpart.stages.plan import describe_plan
+
+
+def source(kind: str, **facts: Any) -> SourceTable:
+    return SourceTable(None, kind, dict, **facts)  # type: ignore[arg-type]  # no row is looked at
+
+
+def site(**sections: Any) -> Site:
+    return Site.model_validate({"name": "here", "warehouse": "w", "reports": "r"} | sections)
+
+
+DELIVERED = Delivery(
+    {
+        "lines": source("Delta", version=12, n_files=1_200, n_bytes=41_600_000_000),
+        "fills": source("Parquet", n_files=1, n_bytes=999_999),
+        "cover": source("view"),
+        "roster": source("text", n_files=2, n_bytes=1_500_000),
+    }
+)
+
+
+def test_a_first_delivery_of_which_not_all_is_known() -> None:
+    said = list(describe_plan(site(), DELIVERED, {"lines": 14_000_000_000, "fills": 10}, None, False, False))
+    assert said == [
+        "ingest: a new delivery",
+        "  reads cover: view, rows to be counted",
+        "  reads fills: Parquet, 1 file, less than 1 MB, fewer than 11 rows",
+        "  reads lines: Delta version 12, 1,200 files, 41,600 MB, 14,000,000,000 rows",
+        "  reads roster: text, 2 files, 2 MB, rows to be counted",
+        "  writes medical and pharmacy by month, or by year if they are few, for files of some 8,000,000 lines",
+        "  rules: service before 1900-01-01 quarantined; more than 30 days after death: quarantine; negative quantity: "
+        "mend; unknown sex: keep; stops where more than 5% of a source table would be quarantined",
+        "  upkeep: small files joined: touched; old files never removed; versions kept for 30 days",
+    ]
+
+
+def test_a_later_delivery_at_a_site_that_judges_otherwise() -> None:
+    rules = {
+        "earliest_service": "2015-01-01",
+        "after_death": "keep",
+        "after_death_days": 7,
+        "unknown_sex": "quarantine",
+    }
+    upkeep = {"optimize": "all", "vacuum": True, "retain_days": 90}
+    here = site(rules=rules, upkeep=upkeep, max_quarantined=0.5)
+    none = Delivery({"fills": source("Parquet", n_files=0, n_bytes=0)})
+    assert list(describe_plan(here, none, {"fills": 0}, Placement(16), True, True)) == [
+        "ingest: this delivery was begun before and is taken up again",
+        "  reads fills: Parquet, 0 files, less than 1 MB, 0 rows",
+        "  writes medical and pharmacy by month of service, 16 buckets of members in each, as they lie",
+        "  rules: service before 2015-01-01 quarantined; more than 7 days after death: keep; negative quantity: mend; "
+        "unknown sex: quarantine; stops where more than 50% of a source table would be quarantined",
+        "  upkeep: small files joined: all; old files removed; versions kept for 90 days",
+    ]
