@@ -1,6 +1,6 @@
 # counterpart: `make run` and `make test` need Python 3.10-3.12 (with venv), Java 17 or newer, and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit check bench bench-matching clean
+.PHONY: help setup run test test-unit check bench bench-ingest bench-matching clean
 
 VENV    ?= .venv
 MEMBERS ?= 100000
@@ -34,6 +34,9 @@ check: setup  ## format, lint, types, layering
 
 bench: setup  ## time, memory, bias and coverage over many seeds (an hour or more)
 	@$(BIN)/pytest tests/bench -m "bench or scale" -s
+
+bench-ingest: setup  ## a million members into the tables, beside DuckDB (a quarter of an hour)
+	@$(BIN)/pytest tests/bench/test_ingest_race.py -m bench -s
 
 bench-matching: setup build/peers/.installed  ## matching beside other libraries, one thread each
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest tests/bench/test_matching_race.py -m bench -s
