@@ -31,6 +31,9 @@ SELDOM_OPTIMISED = (
     "-XX:Tier4InvocationThreshold=50000 -XX:Tier4MinInvocationThreshold=6000 -XX:Tier4CompileThreshold=150000 "
     "-XX:Tier4BackEdgeThreshold=400000 -XX:+UseParallelGC"
 )
+# Hundreds of plans of few rows: making and compiling Java for each took a third of an ingest's CPU time. What is run by
+# spark-submit has code made, as in use, and is compared with the session's to the bit.
+INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 PUBLIC_CLAIMS = ROOT.parent / "shared" / "data"
 
 
@@ -84,6 +87,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         conf={
             "spark.default.parallelism": "2",
             "spark.driver.extraJavaOptions": SELDOM_OPTIMISED,
+            **INTERPRETED,
             "spark.sql.warehouse.dir": str(folder / "warehouse"),
             "spark.local.dir": str(folder / "scratch"),
         },

@@ -15,7 +15,6 @@ its own row, not of the claim.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import date
@@ -55,7 +54,6 @@ pytestmark = [pytest.mark.spark, pytest.mark.study]
 N_PEOPLE, SEED = 900, 20
 # Whoever has these is excluded.
 SELDOM_ELIGIBLE = {"charlson_canc", "charlson_metacanc", "charlson_aids"}
-INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 RECEIVED_ON = date(2022, 1, 31)
 WRITERS = {"tuva": write_tuva, "omop": write_omop, "rif": write_rif, "mapping": write_mapped}
 # The people of the first layout are 1,000,001 and on, those of the second 2,000,001: four studies are one.
@@ -138,20 +136,9 @@ def studied(spark: SparkSession, folder: Path, stores: list[Store], root: Path) 
 
 
 @pytest.fixture(scope="module")
-def interpreted(spark: SparkSession) -> Iterator[SparkSession]:
-    """The session without code made for each plan: four layouts are hundreds of plans, each of a few thousand rows."""
-    with_code = {name: spark.conf.get(name) for name in INTERPRETED}
-    for name, value in INTERPRETED.items():
-        spark.conf.set(name, value)
-    yield spark
-    for name, before in with_code.items():
-        spark.conf.set(name, str(before))
-
-
-@pytest.fixture(scope="module")
-def told(interpreted: SparkSession, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Told:
+def told(spark: SparkSession, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Told:
     folder = tmp_path_factory.mktemp("four")
-    warehouse = studied(interpreted, folder, ingested(interpreted, folder), root)
+    warehouse = studied(spark, folder, ingested(spark, folder), root)
     found = Told()
     layouts = list(WRITERS)
     with duckdb.connect() as database:
