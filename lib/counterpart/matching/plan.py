@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 NARROWEST_CELL = 2**27
 
 # Bytes of a unit in a task: moved and laid out (103 measured at 100 million units whose ids are whole numbers; texts
-# add their length); for each number it is compared by.
-ROW_BYTES, NUMBER_BYTES = 110, 24
+# add their length); for each number it is compared by (48 with 20 covariates at a million units).
+ROW_BYTES, NUMBER_BYTES = 110, 48
 # Up to so many cells every executor gets the table of them; above, units are shuffled to theirs.
 MOST_BROADCAST = 1_000_000
 # Tasks are worth their start from some tenths of a second on; more of them than cores even out what was misjudged.
