@@ -193,7 +193,9 @@ class _Story:
         for _ in range(self._number(1, 4)):
             self._see_doctor(index, (self._one_of(BACK_PAIN),))
         for _ in range(self._number(0, 3)):
-            self._see_doctor(index, (self._one_of(COMMON), self._one_of((*CARRIED, *CARRIED, *EXCLUDED, *UNRELATED))))
+            self._see_doctor(
+                index, (self._one_of((*COMMON, *UNRELATED)), self._one_of((*CARRIED, *CARRIED, *EXCLUDED, *UNRELATED)))
+            )
         for chance, happen in self._chances():
             if self._happens(chance):
                 happen(self._near(index, EDGES))
