@@ -37,6 +37,13 @@ def is_in_space(matching: Matching) -> bool:
     return matching.distance != "score" or bool(matching.calipers)
 
 
+def may_be_approximate(matching: Matching) -> bool:
+    """Whether `choose_search` could answer with an approximate search."""
+    return matching.search == "ann" or (
+        matching.search == "auto" and is_in_space(matching) and matching.caliper is None
+    )
+
+
 def seconds_of_distance(matching: Matching) -> float:
     """Seconds that one distance takes."""
     return (len(matching.covariates) + len(matching.calipers) + _EVERY_DISTANCE) * COORDINATE

@@ -24,6 +24,7 @@ from counterpart.matching.cost import (
     Search,
     choose_search,
     is_in_space,
+    may_be_approximate,
     seconds_of_distance,
 )
 from counterpart.matching.parts import Stages, choose_stages, component_window, measure_parts, spread_parts
@@ -39,8 +40,9 @@ if TYPE_CHECKING:
 NARROWEST_CELL = 2**27
 
 # Bytes of a unit in a task: moved and laid out (103 measured at 100 million units whose ids are whole numbers; texts
-# add their length); for each number it is compared by (48 with 20 covariates at a million units).
-ROW_BYTES, NUMBER_BYTES = 110, 48
+# add their length); for each number it is compared by (48 with 20 covariates at a million units), and
+# what an index of it takes more (32 with 50 covariates at half a million).
+ROW_BYTES, NUMBER_BYTES, INDEX_BYTES = 110, 48, 32
 # Up to so many cells every executor gets the table of them; above, units are shuffled to theirs.
 MOST_BROADCAST = 1_000_000
 # Tasks are worth their start from some tenths of a second on; more of them than cores even out what was misjudged.
@@ -126,7 +128,8 @@ def cut(units: DataFrame, survey: Survey, matching: Matching, task_bytes: int = 
         pool = _join(celled.filter("is_pool"), reachable, [*exact, "cell"], how="left_semi")
         constant = _constant_columns(pool, exact)
     n_cores = units.sparkSession.sparkContext.defaultParallelism
-    row_bytes = ROW_BYTES + NUMBER_BYTES * (len(matching.covariates) + len(matching.calipers))
+    number_bytes = NUMBER_BYTES + (INDEX_BYTES if may_be_approximate(matching) else 0)
+    row_bytes = ROW_BYTES + number_bytes * (len(matching.covariates) + len(matching.calipers))
     strata = _measure_strata(cells, exact, matching, row_bytes)
     measured = measure_parts(strata, constant, matching, n_cores, row_bytes, task_bytes)
     packed = _pack(measured, constant, n_cores, task_bytes).persist()
