@@ -127,11 +127,11 @@ def reducer(work: Work, n_together: int, is_merge: bool) -> Stage:
     of_parts = replace(work, matching=work.matching.model_copy(update={"min_ratio": 1}))
 
     def reduce_partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        parcels, task, slot = [], 0, 0
+        parts: dict[tuple[int, int], list[pa.Table]] = {}
         for batch in batches:
-            task, slot = batch.column("task")[0].as_py(), batch.column("slot")[0].as_py()
-            parcels += [from_bytes(parcel) for parcel in batch.column("parcel")]
-        if parcels:
+            for task, slot, parcel in zip(*map(batch.column, ("task", "slot", "parcel")), strict=True):
+                parts.setdefault((slot.as_py(), task.as_py()), []).append(from_bytes(parcel))
+        for (slot, task), parcels in sorted(parts.items()):
             for left in _reduce_part(parcels, of_parts, is_merge, is_first=slot % n_together == 0):
                 yield _parcels([task], [slot // n_together], [to_bytes(left)])
 
