@@ -112,6 +112,16 @@ def test_strata_too_large_for_a_task_are_cut(
     assert content_of(found) == content_of(match(few_treated[1], matching, SEED))
 
 
+def test_a_long_search_is_cut_for_idle_cores(units: DataFrame, monkeypatch: pytest.MonkeyPatch):
+    """Into as many parts as cores; not where few times the treated are left to a part, nor on the score."""
+    monkeypatch.setattr("counterpart.matching.parts.LONG_TASK", 0.0)
+    few_treated = units.filter("not treated or cost < 10")
+    in_space = Matching(**SCORED, distance="mahalanobis", covariates=("age", "cost"), caliper=None)
+    assert plan(few_treated, in_space).n_parts == 2
+    assert plan(units, in_space).n_parts == 0
+    assert plan(few_treated, Matching(**SCORED, caliper=None)).n_parts == 0
+
+
 def test_what_the_smaller_arm_takes_no_cut_makes_less(units: DataFrame):
     """459 treated are in every part, so 10,000 bytes cannot do; the plan says so."""
     told = plan(units, Matching(**SCORED), task_bytes=10_000)
