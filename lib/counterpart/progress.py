@@ -30,6 +30,7 @@ class TerminalProgress:
         self.started = time.monotonic()
         self.spark: SparkSession | None = None
         self.seconds: dict[str, float] = {}
+        self._doing = ""
 
     def watch(self, spark: SparkSession) -> None:
         """Follow the tasks of this session."""
@@ -45,6 +46,7 @@ class TerminalProgress:
     def stage(self, name: str) -> Iterator[None]:
         """Show a stage while it runs; say how long it took."""
         started = time.monotonic()
+        self._doing = ""
         done = threading.Event()
         show = self._show_live if self.console.is_terminal else self._show_plain
         watcher = threading.Thread(target=show, args=(name, done), name=WATCHER, daemon=True)
@@ -56,6 +58,13 @@ class TerminalProgress:
             watcher.join()
         self.seconds[name] = time.monotonic() - started
         self.note(f"{name}: done in {self.seconds[name]:.1f} s")
+
+    def doing(self, what: str) -> None:
+        """What the stage at work is doing now: shown with its name, for one long task tells nothing."""
+        self._doing = what
+
+    def _name(self, stage: str) -> str:
+        return f"{stage}, {self._doing}" if self._doing else stage
 
     def steps(self, name: str) -> Callable[[int, int], None]:
         """A callback for work outside Spark that knows how far it is: a line for every tenth."""
@@ -95,14 +104,13 @@ class TerminalProgress:
             task: TaskID = bar.add_task(name, total=None, tasks="")
             while not done.wait(_POLL_SECONDS):
                 n_done, n_known = self._tasks()
-                bar.update(
-                    task, completed=n_done, total=n_known or None, tasks=f"{n_done}/{n_known} tasks" if n_known else ""
-                )
+                tasks = f"{n_done}/{n_known} tasks" if n_known else ""
+                bar.update(task, description=self._name(name), completed=n_done, total=n_known or None, tasks=tasks)
 
     def _show_plain(self, name: str, done: threading.Event) -> None:
         while not done.wait(_PLAIN_LINE_SECONDS):
             n_done, n_known = self._tasks()
-            self.note(f"{name}: {n_done} of {n_known} tasks" if n_known else f"{name}: at work")
+            self.note(f"{self._name(name)}: " + (f"{n_done} of {n_known} tasks" if n_known else "at work"))
 
 
 def say(text: str) -> None:

@@ -50,6 +50,8 @@ LOCAL = {
     "spark.sql.ui.explainMode": "simple",
     # A study has more plans than the 100 compiled ones that Spark keeps: a third of a warm run was compiling again.
     "spark.sql.codegen.cache.maxEntries": "2000",
+    # Java's own limit, of bytes: a longer method is never compiled, and Spark would run the ingest's in such.
+    "spark.sql.codegen.hugeMethodLimit": "8000",
     # pyspark 4 notes the caller of every Column for its error messages: some tenth of a small warm run.
     "spark.python.sql.dataFrameDebugging.enabled": "false",
 }

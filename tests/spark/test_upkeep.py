@@ -8,15 +8,14 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
+from tests.notes import Notes
 
 from counterpart.protocol import Upkeep
 from counterpart.stages.upkeep import choose_periods, keep_up, take_versions, tell_lost
@@ -28,19 +27,6 @@ pytestmark = pytest.mark.spark
 Frame = Callable[[str, str], DataFrame]
 
 FORTY_DAYS = 40 * 24 * 3600
-
-
-class Notes:
-    """What a person would see."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.said.append(text)
-
-    def stage(self, _: str) -> Any:
-        return nullcontext()
 
 
 def fills(frame: Frame, claim: str, days: Sequence[str]) -> DataFrame:

@@ -15,7 +15,6 @@ its own row, not of the claim.
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import date
 from functools import reduce
@@ -27,6 +26,7 @@ import pytest
 import yaml
 from pyspark.sql import DataFrame, SparkSession
 from tests.bench.oracle import live_files
+from tests.notes import Notes
 from tests.population.as_mapped import write_mapped
 from tests.population.as_omop import write_omop
 from tests.population.as_rif import write_rif
@@ -72,14 +72,6 @@ COMPARED = {
 }
 
 
-class Silent:
-    def note(self, _: str) -> None:
-        """Nobody looks."""
-
-    def stage(self, _: str) -> Any:
-        return nullcontext()
-
-
 @dataclass
 class Told:
     """Table -> layout -> its rows; and the names that the study has for what could happen."""
@@ -117,7 +109,7 @@ def ingested(spark: SparkSession, folder: Path) -> list[Store]:
             folder / layout, layout=layout, path=str(claims), **({"mapping": str(mapping)} if mapping else {})
         )
         stores.append(Store(spark, site.warehouse))
-        ingest(stores[-1], site, Silent(), RECEIVED_ON)
+        ingest(stores[-1], site, Notes(), RECEIVED_ON)
     return stores
 
 
@@ -128,7 +120,7 @@ def studied(spark: SparkSession, folder: Path, stores: list[Store], root: Path) 
     for table in CLAIMS_TABLES:
         store.replace(table, reduce(DataFrame.unionAll, (one.read(table) for one in stores)).coalesce(1))
     library = CodeLibrary.load([root / "conf/codesets"])
-    context = Context(spark, site, the_study(root), library, store, Silent())
+    context = Context(spark, site, the_study(root), library, store, Notes())
     prepare(context)
     for name in ("cohort", "covariates", "outcomes"):
         STAGES[name].compute(context)

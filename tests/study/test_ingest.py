@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from tests.notes import Notes
 
 from counterpart.codes import decode
 from counterpart.errors import DataError, ProtocolError
@@ -36,19 +36,6 @@ SETTINGS = SynthSettings(
 )  # fmt: skip
 RECEIVED_ON = date(2021, 10, 15)
 LINE = ["person_id", "claim_id", "claim_line_number"]
-
-
-@dataclass
-class Notes:
-    """What a person would see."""
-
-    said: list[str] = field(default_factory=list)
-
-    def note(self, text: str) -> None:
-        self.said.append(text)
-
-    def stage(self, _: str) -> Any:
-        return nullcontext()
 
 
 def bring_in(store: Store, claims: Path, notes: Notes | None = None, **site: Any) -> IngestReport:
@@ -288,7 +275,18 @@ def test_a_later_delivery_appends_and_corrects(
     taken_back = taken_back.assign(**{name: -taken_back[name] for name in amounts}, paid_date=paid_on)
     new = new.assign(claim_id="later-" + new.claim_id, hcpcs_code="72148")
     write_later(claims, tmp_path / "later", pd.concat([again, cheaper, taken_back, new]))
-    later = bring_in(store, tmp_path / "later")
+    later = bring_in(store, tmp_path / "later", notes := Notes())
+    work = ("members whose lines need a look", "reading rows", "lines that came more than once", "versions of lines")
+    assert notes.done == [
+        *(
+            "eligibility",
+            "members",
+            *(f"{table}: {one}" for table in ("medical", "pharmacy") for one in work),
+            "roster",
+        ),
+        "adding up the fates of all rows",
+        *(f"writing {table}" for table in ("members", "enrollment", "program", "medical", "pharmacy")),
+    ]
     assert by_rule(later.intake[later.intake.source == "medical_claim"]) == {
         ("medical_claim", "merged", "duplicate"): 20,
         ("medical_claim", "kept", "as_sent"): 40,

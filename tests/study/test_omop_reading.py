@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
+from tests.notes import Notes
 from tests.study.conftest import Installation, install
 
 from counterpart.protocol import Site
@@ -44,14 +44,6 @@ SYNTHEA = {
     ("concept", "merged", "looked_up"): 2_294,
     ("provider", "merged", "looked_up"): 67,
 }
-
-
-class Silent:
-    def note(self, _: str) -> None:
-        """Nobody looks."""
-
-    def stage(self, _: str) -> Any:
-        return nullcontext()
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +108,6 @@ def test_synthea_reads_whole(spark: SparkSession, public_claims: Path, tmp_path:
     store = Store(spark, str(tmp_path / "tables"))
     source = {"layout": "omop", "path": str(public_claims / "omop_synthea27nj")}
     site = Site.model_validate({"name": "s", "warehouse": store.warehouse, "reports": "r", "source": source})
-    report = ingest(store, site, Silent(), date(2023, 12, 31))
+    report = ingest(store, site, Notes(), date(2023, 12, 31))
     assert fates(report.intake.to_dict("records")) == SYNTHEA
     assert store.read(MEMBERS).filter("death_date IS NOT NULL").count() == 3

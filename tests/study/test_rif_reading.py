@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
+from tests.notes import Notes
 
 from counterpart.codes import decode
 from counterpart.protocol import Site
@@ -72,14 +71,6 @@ ODD = {
 }
 
 
-class Silent:
-    def note(self, _: str) -> None:
-        """Nobody looks."""
-
-    def stage(self, _: str) -> Any:
-        return nullcontext()
-
-
 def lay_together(files: Path, folder: Path) -> None:
     """The files of the three people, with the odd one's rows at their ends; beneficiaries stay one file a year."""
     for file in files.glob("beneficiary_2*.csv"):
@@ -113,7 +104,7 @@ def report(store: Store, public_claims: Path, tmp_path_factory: pytest.TempPathF
     source = {"layout": "rif", "path": str(folder)}
     limits = {"max_quarantined": 0.1, "rules": {"after_death": "keep"}}
     document = {"name": "s", "warehouse": store.warehouse, "reports": "r", "source": source, **limits}
-    return ingest(store, Site.model_validate(document), Silent(), date(2022, 12, 31))
+    return ingest(store, Site.model_validate(document), Notes(), date(2022, 12, 31))
 
 
 def test_every_row_is_accounted_for(report: IngestReport) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from tests.notes import Notes
 from tests.study.conftest import Installation
 
 from counterpart.codes import CodeLibrary, is_in
@@ -46,18 +46,10 @@ COUNTS = {
 }
 
 
-class Silent:
-    def note(self, _: str) -> None:
-        """Nobody looks."""
-
-    def stage(self, _: str) -> Any:
-        return nullcontext()
-
-
 def bring_in(store: Store, folder: Path) -> IngestReport:
     source = {"layout": "desynpuf", "path": str(folder)}
     site = Site.model_validate({"name": "synpuf", "warehouse": store.warehouse, "reports": "r", "source": source})
-    return ingest(store, site, Silent(), date(2010, 12, 31))
+    return ingest(store, site, Notes(), date(2010, 12, 31))
 
 
 @pytest.fixture(scope="module")

@@ -98,8 +98,14 @@ def test_a_stage_that_takes_long_is_heard_of(monkeypatch: pytest.MonkeyPatch) ->
     shown.watch(session([], [(3, 4), (0, -1)], [(3, 4), (4, 8)]))
     with shown.stage("match"):
         assert screen.came.wait(PATIENCE)
+    screen.awaited = "writing"
+    screen.came.clear()
+    with shown.stage("ingest"):
+        shown.doing("writing medical")
+        assert screen.came.wait(PATIENCE)
     lines = plain(screen.getvalue())
-    assert lines[-1] == "match: done in _ s"
+    assert lines[-1] == "ingest: done in _ s"
+    assert lines[-2] == "ingest, writing medical: 7 of 12 tasks"
     of_match = [line for line in lines if line.startswith("match")]
     assert of_match[:3] == ["match: at work", "match: 3 of 4 tasks", "match: 7 of 12 tasks"]
 
@@ -113,6 +119,10 @@ def test_on_a_terminal_tasks_are_shown_live_and_leave_one_line(monkeypatch: pyte
     with shown.stage("match [1:1]"):
         assert screen.came.wait(PATIENCE)
         shown.note("a word in between")
+        screen.awaited = "match [1:1], packing"
+        screen.came.clear()
+        shown.doing("packing")
+        assert screen.came.wait(PATIENCE)
     text = screen.getvalue()
     assert "match [1:1]" in text
     assert "\x1b[?25l" in text  # the cursor is hidden

@@ -35,6 +35,9 @@ from counterpart.tables import (
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pyspark.sql import DataFrame
+
+    from counterpart.sources.accounts import Stage
 
 _ROOMS = ("sources", "stages/claims.py")
 
@@ -79,13 +82,14 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
             received_on=received_on,
             placement=start.placement or _placement(store, site, n_rows),
             existing={table.name: store.read(table) for table in (*_CLAIMS, KEPT_CROSSWALK) if store.exists(table)},
-            stage=stage,
+            stage=_telling(stage, progress),
             rules=site.rules,
         )
         claims = build_claims(layout, delivered.tables, context)
+        progress.doing("adding up the fates of all rows")
         intake = _account(store, claims, delivery, site, n_rows) if start.intake is None else start.intake
         _tell_kept(intake, progress)
-        changed = _write_claims(store, claims, context)
+        changed = _write_claims(store, claims, context, progress)
         _record(store, delivery, delivered, source)
     if changed and start.has_tables:
         with progress.stage("upkeep"):
@@ -120,6 +124,26 @@ def _begin(store: Store, site: Site, delivered: Delivery, delivery: str, progres
     for line in describe_plan(site, delivered, n_rows, placement, intake is not None, has_tables):
         progress.note(line)
     return _Start(n_rows, placement, intake, has_tables, take_versions(store))
+
+
+# What a part that is staged holds, as a person would say it.
+_WORK = {
+    "suspects": "members whose lines need a look",
+    "drafts": "reading rows",
+    "repeated": "lines that came more than once",
+    "resolved": "versions of lines",
+}
+
+
+def _telling(stage: Stage, progress: Progress) -> Stage:
+    """The same, and whoever watches knows which part is being made."""
+
+    def told(part: str, rows: DataFrame) -> DataFrame:
+        table, _, work = part.rpartition("_")
+        progress.doing(f"{table}: {_WORK[work]}" if work in _WORK else part.replace("_", " "))
+        return stage(part, rows)
+
+    return told
 
 
 def _tell_kept(intake: pd.DataFrame, progress: Progress) -> None:
@@ -186,7 +210,7 @@ def _hold_to_threshold(intake: pd.DataFrame, limit: float) -> None:
             )
 
 
-def _write_claims(store: Store, claims: ClaimsDelivery, context: IngestContext) -> list[Table]:
+def _write_claims(store: Store, claims: ClaimsDelivery, context: IngestContext, progress: Progress) -> list[Table]:
     """Bring the tables up to date; those that changed."""
     changed = []
     for table, rows in (
@@ -197,7 +221,10 @@ def _write_claims(store: Store, claims: ClaimsDelivery, context: IngestContext) 
         (PROGRAM, claims.program),
         (CONCEPT_ANCESTORS, claims.ancestors),
     ):
-        if rows is not None and not (store.exists(table) and store.holds_the_same(table, rows)):
+        if rows is None:
+            continue
+        progress.doing(f"writing {table.name}")
+        if not (store.exists(table) and store.holds_the_same(table, rows)):
             store.replace(table, rows)
             changed.append(table)
     properties = context.placement.as_properties()
@@ -205,6 +232,7 @@ def _write_claims(store: Store, claims: ClaimsDelivery, context: IngestContext) 
         (MEDICAL, claims.medical, claims.medical_retired),
         (PHARMACY, claims.pharmacy, claims.pharmacy_retired),
     ):
+        progress.doing(f"writing {table.name}")
         if store.change_lines(table, added, retired, properties, context.delivery):
             changed.append(table)
     return changed

@@ -34,6 +34,9 @@ class Progress(Protocol):
     def stage(self, name: str) -> Any:
         """A context manager around the work of one stage."""
 
+    def doing(self, what: str) -> None:
+        """What the stage at work is doing now."""
+
 
 @dataclass
 class Context:
