@@ -81,6 +81,16 @@ def test_files_are_joined_where_an_ingest_wrote_and_removed_when_they_are_old(
     assert on_disk(store) == 6
     for version in (3, 4):
         assertDataFrameEqual(store.read(PHARMACY, version), rows)
+    # Which files the first half of an interrupted ingest wrote is not known.
+    shutil.copytree(store.warehouse, tmp_path / "repeated")
+    repeated, told = Store(spark, f"{tmp_path}/repeated"), Notes()
+    keep_up(repeated, Upkeep(), [PHARMACY], {"pharmacy": 4}, told)
+    assert (by_period(repeated), told.said) == ({"202001": 2, "202002": 1}, [])
+    keep_up(repeated, Upkeep(), [PHARMACY], {"pharmacy": 4}, told, is_repeated=True)
+    assert (by_period(repeated), told.said) == (
+        {"202001": 1, "202002": 1},
+        ["upkeep: pharmacy: 3 files joined to 2, in 1 periods"],
+    )
 
     # Forty days later. A study has read version 3.
     inputs, now = {"tables": {"pharmacy": 3}}, datetime.now(timezone.utc).replace(microsecond=0)

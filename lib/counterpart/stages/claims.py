@@ -18,7 +18,7 @@ from counterpart.sources.crosswalk import FROM_KEPT, KEPT_CROSSWALK
 from counterpart.sources.placement import Placement
 from counterpart.stages.context import Progress, code_version
 from counterpart.stages.plan import describe_plan
-from counterpart.stages.upkeep import keep_up, take_versions
+from counterpart.stages.upkeep import JOINED, keep_up, take_versions
 from counterpart.store import StageResult, Store
 from counterpart.tables import (
     CONCEPT_ANCESTORS,
@@ -91,9 +91,11 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
         _tell_kept(intake, progress)
         changed = _write_claims(store, claims, context, progress)
         _record(store, delivery, delivered, source)
-    if changed and start.has_tables:
+    is_repeated = start.intake is not None
+    written = changed + [table for table in JOINED if is_repeated and table not in changed]
+    if written and start.has_tables:
         with progress.stage("upkeep"):
-            keep_up(store, site.upkeep, changed, start.versions, progress)
+            keep_up(store, site.upkeep, written, start.versions, progress, is_repeated)
     return IngestReport(delivery, False, intake, delivered.versions)
 
 

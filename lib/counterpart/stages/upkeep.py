@@ -33,16 +33,19 @@ def keep_up(
     changed: Sequence[Table],
     before: Mapping[str, int],
     progress: Progress,
+    is_repeated: bool = False,
 ) -> None:
     """Join and remove files of the tables that an ingest has changed, and say what was done.
 
-    `before`: the versions from which it started; a table that it made has one file a partition.
+    `before`: the versions from which it started; a table that it made has one file a partition. `is_repeated`: it was
+    interrupted, and which files came with its first half nobody knows any more: all are looked at.
     """
     for table in changed:
         if store.set_properties(table, upkeep.as_properties()):
             progress.note(f"upkeep: {table.name}: versions are kept for {upkeep.retain_days} days from now on")
-        if table.name in before and upkeep.optimize != "never":
-            _join_files(store, table, before[table.name] if upkeep.optimize == "touched" else None, progress)
+        if upkeep.optimize != "never" and (is_repeated or table.name in before):
+            since = before[table.name] if upkeep.optimize == "touched" and not is_repeated else None
+            _join_files(store, table, since, progress)
         if upkeep.vacuum:
             for line in tell_lost(store, table, upkeep.retain_days):
                 progress.note(line)
