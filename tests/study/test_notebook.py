@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.conftest import INTERPRETED
 from tests.study.conftest import COMPILED_LIGHTLY
 
 pytestmark = [pytest.mark.spark, pytest.mark.study]
@@ -35,13 +34,12 @@ def run_notebook(notebook: Path, folder: Path, **environment: str) -> str:
 
 def test_the_study_runs_from_top_to_bottom(root: Path, tmp_path: Path):
     """In a relative folder, as `make run` has it; what it prints counts."""
-    interpreted = (f"--conf {name}={value}" for name, value in INTERPRETED.items())
     printed = run_notebook(
         root / "notebooks" / "msk_imaging.py",
         tmp_path,
         COUNTERPART_DEMO="demo",
         COUNTERPART_MEMBERS="12000",
-        PYSPARK_SUBMIT_ARGS=" ".join([f"--driver-java-options '{COMPILED_LIGHTLY}'", *interpreted, "pyspark-shell"]),
+        PYSPARK_SUBMIT_ARGS=f"--driver-java-options '{COMPILED_LIGHTLY}' pyspark-shell",
     )
     for said in ("treated", "eligible_not_chosen", "rate_ratio", "Figure(", "coverage_end", "report.html", "mlflow ui"):
         assert said in printed, said
