@@ -86,7 +86,7 @@ def test_files_are_joined_where_an_ingest_wrote_and_removed_when_they_are_old(
     repeated, told = Store(spark, f"{tmp_path}/repeated"), Notes()
     keep_up(repeated, Upkeep(), [PHARMACY], {"pharmacy": 4}, told)
     assert (by_period(repeated), told.said) == ({"202001": 2, "202002": 1}, [])
-    keep_up(repeated, Upkeep(), [PHARMACY], {"pharmacy": 4}, told, is_repeated=True)
+    keep_up(repeated, Upkeep(), [PHARMACY], take_versions(repeated, is_repeated=True), told)
     assert (by_period(repeated), told.said) == (
         {"202001": 1, "202002": 1},
         ["upkeep: pharmacy: 3 files joined to 2, in 1 periods"],

@@ -151,14 +151,14 @@ def test_interrupted_and_repeated_from_shuffled_tables_of_a_catalog_the_tables_a
     assert other.finished() == {}
     assert not list(Path(other.warehouse, "_staging").iterdir())
     medical = other.version(MEDICAL)
-    kept_up: list[tuple[set[str], bool]] = []
+    kept_up: list[tuple[set[str], dict[str, int | None]]] = []
 
-    def note_upkeep(*given: Any) -> None:
-        kept_up.append(({table.name for table in given[2]}, given[-1]))
+    def note_upkeep(_: Store, __: Upkeep, written: list[Table], before: dict[str, int | None], ___: Notes) -> None:
+        kept_up.append(({table.name for table in written}, before))
 
     monkeypatch.setattr(claims_stage, "keep_up", note_upkeep)
     repeated = bring_in(other, tmp_path, notes, source=source)
-    assert kept_up == [({"medical", "pharmacy"}, True)]
+    assert kept_up == [({"medical", "pharmacy"}, {"medical": None})]
     assert (repeated.is_reused, repeated.versions) == (False, {"medical_claim": 0, "program_roster": 0})
     assert other.version(MEDICAL) == medical
     assert by_rule(repeated.intake) == by_rule(report.intake)
@@ -270,10 +270,7 @@ def test_a_later_delivery_appends_and_corrects(
 ) -> None:
     kept_up: list[tuple[Upkeep, list[str], dict[str, int]]] = []
 
-    def note_upkeep(
-        _: Store, upkeep: Upkeep, changed: list[Table], before: dict[str, int], __: Notes, is_repeated: bool
-    ) -> None:
-        assert not is_repeated
+    def note_upkeep(_: Store, upkeep: Upkeep, changed: list[Table], before: dict[str, int], __: Notes) -> None:
         kept_up.append((upkeep, [table.name for table in changed], before))
 
     monkeypatch.setattr(claims_stage, "keep_up", note_upkeep)

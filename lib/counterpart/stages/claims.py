@@ -91,11 +91,11 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
         _tell_kept(intake, progress)
         changed = _write_claims(store, claims, context, progress)
         _record(store, delivery, delivered, source)
-    is_repeated = start.intake is not None
-    written = changed + [table for table in JOINED if is_repeated and table not in changed]
+    # What an interrupted ingest wrote before, it does not write again.
+    written = changed + [table for table in JOINED if start.intake is not None and table not in changed]
     if written and start.has_tables:
         with progress.stage("upkeep"):
-            keep_up(store, site.upkeep, written, start.versions, progress, is_repeated)
+            keep_up(store, site.upkeep, written, start.versions, progress)
     return IngestReport(delivery, False, intake, delivered.versions)
 
 
@@ -111,7 +111,7 @@ class _Start:
     placement: Placement | None
     intake: pd.DataFrame | None
     has_tables: bool
-    versions: Mapping[str, int]
+    versions: Mapping[str, int | None]
 
 
 def _begin(store: Store, site: Site, delivered: Delivery, delivery: str, progress: Progress) -> _Start:
@@ -125,7 +125,7 @@ def _begin(store: Store, site: Site, delivered: Delivery, delivery: str, progres
     placement = _placement(store, site, n_rows) if is_placed else None
     for line in describe_plan(site, delivered, n_rows, placement, intake is not None, has_tables):
         progress.note(line)
-    return _Start(n_rows, placement, intake, has_tables, take_versions(store))
+    return _Start(n_rows, placement, intake, has_tables, take_versions(store, intake is not None))
 
 
 # What a part that is staged holds, as a person would say it.

@@ -22,30 +22,32 @@ JOINED = (MEDICAL, PHARMACY)
 _PARTITION = re.compile(r"/service_period=(\d+)/member_bucket=(\d+)/")
 
 
-def take_versions(store: Store) -> dict[str, int]:
-    """The versions, before an ingest, of the tables whose files may be joined after it."""
-    return {table.name: store.version(table) for table in JOINED if store.exists(table)}
+def take_versions(store: Store, is_repeated: bool = False) -> dict[str, int | None]:
+    """The versions, before an ingest, of the tables whose files may be joined after it.
+
+    None if it was interrupted and `is_repeated`: from which version its first half started nobody knows any more.
+    """
+    tables = [table for table in JOINED if store.exists(table)]
+    return {table.name: None if is_repeated else store.version(table) for table in tables}
 
 
 def keep_up(
     store: Store,
     upkeep: Upkeep,
     changed: Sequence[Table],
-    before: Mapping[str, int],
+    before: Mapping[str, int | None],
     progress: Progress,
-    is_repeated: bool = False,
 ) -> None:
     """Join and remove files of the tables that an ingest has changed, and say what was done.
 
-    `before`: the versions from which it started; a table that it made has one file a partition. `is_repeated`: it was
-    interrupted, and which files came with its first half nobody knows any more: all are looked at.
+    `before`: the versions from which it started, or None where all files are to be looked at; a table that it made has
+    one file a partition.
     """
     for table in changed:
         if store.set_properties(table, upkeep.as_properties()):
             progress.note(f"upkeep: {table.name}: versions are kept for {upkeep.retain_days} days from now on")
-        if upkeep.optimize != "never" and (is_repeated or table.name in before):
-            since = before[table.name] if upkeep.optimize == "touched" and not is_repeated else None
-            _join_files(store, table, since, progress)
+        if table.name in before and upkeep.optimize != "never":
+            _join_files(store, table, before[table.name] if upkeep.optimize == "touched" else None, progress)
         if upkeep.vacuum:
             for line in tell_lost(store, table, upkeep.retain_days):
                 progress.note(line)
