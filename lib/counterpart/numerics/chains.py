@@ -5,6 +5,8 @@ all of the person's units, and so on. Each step leads to a better pair, so a cha
 other; that pair belongs to the outcome, is taken, and the chain goes on from where it stood (the nearest-neighbour
 chain of Benzecri 1982). A taken unit is skipped through a union-find pointer to the next free one, never walked over,
 so ties cost nothing.
+
+Places that come out of an array are widened before they are handed on: a step is compiled once a type it is given.
 """
 
 from __future__ import annotations
@@ -131,7 +133,7 @@ def _nearest_free(asking: Line, i: int, asked: Line, won: Indices, treated_asks:
     the barred ones.
     """
     position, n_asked, n_steps = asking.position[i], len(asked.position), 2
-    after = _free_at_or_after(asked.right, asking.seat[i])
+    after = _free_at_or_after(asked.right, np.int64(asking.seat[i]))
     while after < n_asked and _is_barred(asking, i, asked, after, won, treated_asks):
         after = _free_at_or_after(asked.right, after + 1)
         n_steps += 1
@@ -140,7 +142,7 @@ def _nearest_free(asking: Line, i: int, asked: Line, won: Indices, treated_asks:
     before = -1
     last = _free_at_or_before(asked.left, asking.seat[i] - 1)
     while before < 0 <= last:
-        tied = _free_at_or_after(asked.right, asked.tie_start[last])
+        tied = _free_at_or_after(asked.right, np.int64(asked.tie_start[last]))
         while tied <= last and _is_barred(asking, i, asked, tied, won, treated_asks):
             tied = _free_at_or_after(asked.right, tied + 1)
             n_steps += 1
@@ -185,7 +187,7 @@ def _nearest_to_person(
                 best, best_unit, best_distance = found, sibling, distance
         if len(siblings) == 0:
             return best, best_unit, n_steps
-        sibling = siblings[sibling]
+        sibling = np.int64(siblings[sibling])
         if sibling == unit:
             return best, best_unit, n_steps
 
@@ -197,10 +199,10 @@ def _serve(controls: Line, siblings: Indices, unit: int, spare: Any) -> None:
     if spare[controls.person[unit]] > 0:
         return
     if len(siblings):
-        sibling = siblings[unit]
+        sibling = np.int64(siblings[unit])
         while sibling != unit:
             _take(controls, sibling)
-            sibling = siblings[sibling]
+            sibling = np.int64(siblings[sibling])
     _take(controls, unit)
 
 
@@ -216,7 +218,7 @@ def follow_chains(
         chain[0] = start
         length = 1 if treated.right[start] == start else 0
         while length > 0:
-            end = chain[length - 1]
+            end = np.int64(chain[length - 1])
             unit, steps = _nearest_within(treated, end, controls, won, reach)
             n_steps += steps
             if unit < 0:
@@ -243,7 +245,8 @@ def take_turns(
 ) -> tuple[Indices, int]:
     """Each treated place in turn its nearest free control; the rest as for `follow_chains`."""
     partner, n_steps = np.full(len(treated.position), -1, dtype=np.int32), 0
-    for i in turns:
+    for turn in turns:
+        i = np.int64(turn)
         unit, steps = _nearest_within(treated, i, controls, won, reach)
         n_steps += steps
         partner[i] = unit

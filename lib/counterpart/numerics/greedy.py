@@ -18,7 +18,7 @@ import numpy as np
 
 from counterpart.numerics.approximate import BELIEVED, list_approximately
 from counterpart.numerics.compiled import compiled
-from counterpart.numerics.line import lay_out, sort_units
+from counterpart.numerics.line import lay_out, sort_runs, sort_units
 from counterpart.numerics.neighbours import (
     NOTHING_MORE,
     Floats,
@@ -166,7 +166,7 @@ def _group(arm: Cloud, position: Longs, rank: Longs, person: Indices, may_join: 
     order = sort_units(position, hashes)
     is_new = _starts(order, position, hashes, arm.point, box, may_join)
     start = np.r_[np.flatnonzero(is_new), len(order)].astype(np.int32)
-    _sort_inside(order, start, rank)
+    sort_runs(order, is_new, rank)
     first = order[start[:-1]]
     of_whom = np.where(may_join[first], NOBODY, person[first]).astype(np.int32)
     return Rows(position[first], arm.point[first], box[first], of_whom), Groups(order, start)
@@ -202,14 +202,6 @@ def _starts(order: Indices, position: Longs, hashes: Longs, point: Floats, box: 
                 is_same &= box[a, k] == box[b, k]
             starts[e] = not is_same
     return starts
-
-
-@compiled
-def _sort_inside(order: Indices, start: Indices, rank: Longs) -> None:
-    for g in range(len(start) - 1):
-        if start[g + 1] - start[g] > 1:
-            units = order[start[g] : start[g + 1]].copy()
-            order[start[g] : start[g + 1]] = units[np.argsort(rank[units])]
 
 
 @compiled
