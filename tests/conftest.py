@@ -25,12 +25,6 @@ ON_THE_DEMO = (
 )
 ON_SYNPUF = ("test_chiropractic.py", "test_synpuf_reading.py")
 SHARED = dict.fromkeys(ON_THE_DEMO, "demo") | dict.fromkeys(ON_SYNPUF, "synpuf")
-# Tests plan much and compute little: half of a first study's CPU time went into compiling what soon was over. C2 waits
-# ten times as long for a method to prove itself, and garbage is collected when there is some, not all along.
-SELDOM_OPTIMISED = (
-    "-XX:Tier4InvocationThreshold=50000 -XX:Tier4MinInvocationThreshold=6000 -XX:Tier4CompileThreshold=150000 "
-    "-XX:Tier4BackEdgeThreshold=400000 -XX:+UseParallelGC"
-)
 # Hundreds of plans of few rows: making and compiling Java for each took a third of an ingest's CPU time. What is run by
 # spark-submit has code made, as in use, and is compared with the session's to the bit.
 INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
@@ -86,7 +80,6 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         shuffle_partitions=2,
         conf={
             "spark.default.parallelism": "2",
-            "spark.driver.extraJavaOptions": SELDOM_OPTIMISED,
             **INTERPRETED,
             "spark.sql.warehouse.dir": str(folder / "warehouse"),
             "spark.local.dir": str(folder / "scratch"),
