@@ -38,6 +38,8 @@ pytestmark = pytest.mark.spark
 Frame = Callable[[str, str], DataFrame]
 
 LINES: dict[str, Any] = {"person_id": "m", "claim_id": "c", "line_number": "n", "service_date": "d"}
+VOID: dict[str, Any] = {"void": {"column": "f", "any_of": ["8"]}}
+FREQUENCY = {**VOID, "replacement": {"column": "f", "any_of": ["7"]}}
 DOCUMENT: dict[str, Any] = {
     "name": "payer",
     "none": ["null"],
@@ -242,6 +244,37 @@ def test_systems_sequences_and_amounts_of_a_line(spark: SparkSession) -> None:
     ]
 
 
+def test_replacements_and_voids_are_told_where_the_mapping_says_how(spark: SparkSession) -> None:
+    raw = texts(spark, "m c n d f", *(f"1|A|1|2020-01-01|{code}" for code in ("1", "7", "8", "")))
+    assert "is_replacement" not in mapped().medical[0].read(raw)
+    for told, expected in ((FREQUENCY, [False, True, True, False]), (VOID, [False, False, True, False])):
+        row = mapped(("medical.lines", LINES | told)).medical[0].rows(raw, MEDICAL_FORM)
+        found = raw.select(row["is_replacement"], row["is_denied"]).collect()
+        assert [tuple(one) for one in found] == [(one, code == 2) for code, one in enumerate(expected)]
+
+
+def test_a_replacement_of_a_claim_that_is_a_row(spark: SparkSession) -> None:
+    """It is corrected as a whole in any case; without days the replacement is the last version."""
+    claims = LINES | FREQUENCY | {"line_number": None, "lines": {"procedure": "p1..p2"}}
+    raw = {
+        "spans": texts(spark, "m a b", "1|2020-01-01|"),
+        "claims": texts(
+            spark, "m c d p1 p2 f",
+            "1|A|2020-01-01|72148|72149|1", "1|A|2020-01-01|72158||7", "1|B|2020-01-01|72148|72149|1",
+            "1|B|2020-01-01|72148||8", "1|C|2020-01-01|72148|72149|1", "1|C|2020-01-01|72148||7",
+        ),
+    }  # fmt: skip
+    context = IngestContext("first", date(2021, 1, 1), stage=lambda _, rows: rows.localCheckpoint())
+    made = build_claims(mapped(("medical", {"claims": claims})), raw, context)
+    found = made.medical.select("claim_id", "line_number", "procedure").collect()
+    assert sorted((one[0], one[1], codes_of([one[2]])) for one in found) == [
+        ("A", 1, "hcpcs:72158"),
+        ("C", 1, "hcpcs:72148"),
+    ]
+    counted = made.intake.filter("source = 'claims'").select("rule", "n_rows").collect()
+    assert dict(map(tuple, counted)) == {"as_sent": 2, "superseded": 3, "denied": 1}
+
+
 def test_a_payer_without_pharmacy_and_roster(spark: SparkSession) -> None:
     raw = {"spans": texts(spark, "m a b", "1|2020-01-01|"), "lines": texts(spark, "m c n d", "1|A|1|2020-01-01")}
 
@@ -338,7 +371,7 @@ def test_a_source_is_explained_and_nothing_is_written(spark: SparkSession, tmp_p
         "  GROUP          9           0%        not read",
         "  missing (ingest would stop): REV",
         "eligibility: plans: not delivered; ingest needs it, with MBR, EFF",
-        "No table of medical feeds bill_type, concepts, modifiers, sent_on, specialty",
+        "No table of medical feeds bill_type, concepts, is_replacement, modifiers, sent_on, specialty",
         "  criterion opioids: pharmacy.ndc; event opioid_analgesics is never seen",
         "  outcome imaging: medical.revenue; event imaging is never seen",
     ):

@@ -121,8 +121,10 @@ OUTPATIENT = """claim    | revenue_line | revenue_day | revenue | frequency | re
                 asked    | 1            |             | 0450    | 1         | P      |             | 693.11
                 replaced | 1            |             | 0450    | 1         |        | 01-FEB-2020 | 693.11
                 replaced | 1            |             | 0450    | 7         |        | 01-MAR-2020 | 500
+                replaced | 2            |             | 0320    | 1         |        | 01-FEB-2020 | 693.11
                 voided   | 1            |             | 0450    | 1         |        | 01-FEB-2020 | 693.11
-                voided   | 1            |             | 0450    | 8         |        | 01-MAR-2020 | 693.11"""
+                voided   | 1            |             | 0450    | 8         |        | 01-MAR-2020 | 693.11
+                voided   | 2            |             | 0320    | 1         |        | 01-FEB-2020 | 693.11"""
 FILLS = """fill     | product       | fill_paid   | cost   | by_patient | adjustment
            plain    | 00093-7146-01 |             | 550.00 | 235.85     |
            adjusted | 00093714601   | 01-FEB-2020 | 550.00 | 235.85     |
@@ -147,7 +149,7 @@ INTAKE_ROWS = """source      | fate        | rule            | n_rows
                  carrier     | quarantined | unknown_member  | 1
                  outpatient  | kept        | as_sent         | 3
                  outpatient  | kept        | mended          | 1
-                 outpatient  | merged      | superseded      | 2
+                 outpatient  | merged      | superseded      | 4
                  outpatient  | quarantined | denied          | 2
                  pde         | kept        | as_sent         | 2
                  pde         | kept        | mended          | 1
@@ -249,7 +251,10 @@ def test_cover_is_the_months_with_both_parts_outside_a_plan(delivery: ClaimsDeli
 
 
 def test_a_line_has_the_diagnoses_of_its_claim_and_version(delivery: ClaimsDelivery) -> None:
-    """ICD-9 where the version beside a code says so, else by the claim's day. A facility is paid on its first line."""
+    """ICD-9 where the version beside a code says so, else by the claim's day. A facility is paid on its first line.
+
+    Of a facility's claim that is replaced or void no line is left that the last version does not have.
+    """
     lines = delivery.medical.collect()
     found = {(row["claim_id"], row["line_number"]): row for row in lines}
     assert {

@@ -1,16 +1,16 @@
-"""Copies, reversals and adjustments of a claim line: which version holds, and what becomes of every row."""
+"""Copies, reversals, adjustments and replacements of claim lines: which holds, and what becomes of every row."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
 from itertools import groupby
-from typing import NamedTuple
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
+from tests.oracles.versions import Held, Version, judge_claim
 
 from counterpart.sources.versions import Versions, resolve_versions
 
@@ -23,44 +23,46 @@ DRAFTS = (
     "fate string, rule string"
 )
 HELD = "claim_id string, paid_cents bigint, version_hash bigint"
+OF_LINES = "line_number int, "
 
 
 def as_drafts(rows: DataFrame) -> DataFrame:
-    """Rows as written in a table -> drafts: one member, one line, allowed as paid."""
-    return rows.drop("fate", "rule").withColumns(
+    """Rows as written in a table -> drafts: one member, one line, allowed as paid. A kind is several words at times."""
+    words = F.split(F.coalesce("kind", F.lit("")), " ")
+    return as_held(rows.drop("fate", "rule")).withColumns(
         {
-            "member_key": F.lit(1).cast("bigint"),
-            "line_number": F.lit(1),
-            "allowed_cents": F.col("paid_cents"),
-            "is_reversal": F.col("kind").eqNullSafe("reversal"),
-            "is_denied": F.col("kind").eqNullSafe("denial"),
-            "is_mended": F.col("kind").eqNullSafe("mended"),
-            "rejected_by": F.when(F.col("kind") == "rejected", "null_key"),
-            "row_json": F.lit(None).cast("string"),
+            "is_reversal": F.array_contains(words, "reversal"),
+            "is_denied": F.array_contains(words, "denial"),
+            "is_mended": F.array_contains(words, "mended"),
+            "rejected_by": F.when(F.array_contains(words, "rejected"), "null_key"),
+            "row_json": F.when(F.array_contains(words, "reversal"), F.col("kind")),
         }
     )
 
 
 def as_held(rows: DataFrame) -> DataFrame:
+    line_number = F.col("line_number") if "line_number" in rows.columns else F.lit(1)
+    member_key = F.lit(1).cast("bigint")
     return rows.withColumns(
-        {
-            "member_key": F.lit(1).cast("bigint"),
-            "line_number": F.lit(1),
-            "allowed_cents": F.col("paid_cents"),
-        }
+        {"member_key": member_key, "line_number": line_number, "allowed_cents": F.col("paid_cents")}
     )
 
 
-def resolve(rows: DataFrame, held: DataFrame | None) -> Versions:
-    return resolve_versions(as_drafts(rows), None if held is None else as_held(held), checkpoint, "lines")
+def as_replacing(drafts: DataFrame) -> DataFrame:
+    """Drafts of a layout that tells of replacements; those of others lack the column."""
+    return drafts.withColumn("is_replacement", F.coalesce(F.col("kind").contains("whole"), F.lit(False)))
+
+
+def resolve(rows: DataFrame, held: DataFrame | None, prepare: Callable[[DataFrame], DataFrame] = as_drafts) -> Versions:
+    return resolve_versions(prepare(rows), None if held is None else as_held(held), checkpoint, "lines")
 
 
 def checkpoint(_: str, rows: DataFrame) -> DataFrame:
     return rows.localCheckpoint()
 
 
-def told(versions: Versions) -> DataFrame:
-    return versions.rows.select(*(part.split()[0] for part in DRAFTS.split(", ")))
+def told(versions: Versions, ddl: str = DRAFTS) -> DataFrame:
+    return versions.rows.select(*(part.split()[0] for part in ddl.split(", ")))
 
 
 def test_versions_of_one_delivery(frame: Frame) -> None:
@@ -165,118 +167,150 @@ def test_no_rows_at_all(frame: Frame) -> None:
     assert versions.retired.isEmpty()
 
 
-# --- against one key after the other ----------------------------------------------------------------------------------
+def test_a_replacement_stands_for_its_whole_claim(frame: Frame) -> None:
+    """What it drops no longer holds, whether it was told in the delivery or lies in the table."""
+    held = frame(
+        """claim_id           | line_number | paid_cents | version_hash
+           held               | 1           | 100        | 11
+           held               | 3           | 30         | 30
+           sent again         | 1           | 80         | 12
+           history again      | 1           | 80         | 12
+           void of a line     | 1           | 100        | 11
+           void of a line     | 3           | 30         | 30
+           taken back         | 3           | 30         | 30
+           corrected since    | 3           | 30         | 30
+           same line          | 1           | 100        | 11
+           reversed and gone  | 3           | 30         | 30
+           another claim      | 3           | 30         | 30""",
+        OF_LINES + HELD,
+    )
+    ddl = OF_LINES + DRAFTS
+    rows = frame(
+        """claim_id         | line_number | paid_on    | sent_on | paid_cents | version_hash | kind | fate | rule
+           one delivery     | 1 | 2020-01-01 |   | 100  | 11 |                | merged      | superseded
+           one delivery     | 3 | 2020-01-01 |   | 30   | 30 |                | merged      | superseded
+           one delivery     | 1 | 2020-02-01 |   | 80   | 12 | whole          | kept        | as_sent
+           one delivery     | 4 | 2020-02-01 |   | 40   | 40 | whole mended   | kept        | mended
+           held             | 1 | 2020-02-01 |   | 80   | 12 | whole          | kept        | as_sent
+           held             | 2 | 2020-02-01 |   | 20   | 20 | whole          | kept        | as_sent
+           sent again       | 1 | 2020-02-01 | 1 | 80   | 12 | whole          | merged      | duplicate
+           sent again       | 1 | 2020-02-01 | 2 | 80   | 12 | whole          | merged      | duplicate
+           history again    | 1 | 2020-01-01 |   | 100  | 11 |                | merged      | superseded
+           history again    | 3 | 2020-01-01 |   | 30   | 30 |                | merged      | superseded
+           history again    | 1 | 2020-02-01 |   | 80   | 12 | whole          | merged      | duplicate
+           corrected since  | 1 | 2020-02-01 |   | 80   | 12 | whole          | kept        | as_sent
+           corrected since  | 3 | 2020-01-01 |   | 30   | 30 |                | merged      | superseded
+           corrected since  | 3 | 2020-03-01 |   | 30   | 31 |                | kept        | as_sent
+           void of a line   | 1 | 2020-02-01 |   | 0    | 10 | whole denial   | quarantined | denied
+           void of a line   | 2 | 2020-01-01 |   | 20   | 20 |                | merged      | superseded
+           undated          | 1 |            |   | 100  | 91 |                | merged      | superseded
+           undated          | 3 |            |   | 30   | 30 |                | merged      | superseded
+           undated          | 1 |            |   | 80   | 12 | whole          | kept        | as_sent
+           undated, same    | 1 |            |   | 100  | 11 |                | merged      | superseded
+           undated, same    | 3 |            |   | 30   | 30 |                | merged      | superseded
+           undated, same    | 1 |            |   | 100  | 11 | whole          | kept        | as_sent
+           undated, paid    | 1 |            |   | 100  | 11 |                | merged      | reversed
+           undated, paid    | 1 |            |   | -100 | 21 | whole reversal | merged      | reversed
+           undated, paid    | 1 |            |   | 100  | 13 | whole          | kept        | as_sent
+           by when sent     | 3 | 2020-02-01 | 2 | 30   | 30 |                | kept        | as_sent
+           by when sent     | 2 | 2020-02-01 |   | 20   | 20 |                | merged      | superseded
+           by when sent     | 1 | 2020-02-01 | 1 | 80   | 12 | whole          | kept        | as_sent
+           taken back       | 1 | 2020-01-01 |   | 100  | 11 |                | kept        | as_sent
+           taken back       | 1 | 2020-02-01 |   | 80   | 12 | whole          | merged      | reversed
+           taken back       | 1 | 2020-03-01 |   | -80  | 22 | whole reversal | merged      | reversed
+           taken back       | 2 | 2020-01-01 |   | 20   | 20 |                | kept        | as_sent
+           reversed and gone| 1 | 2020-02-01 |   | 80   | 12 | whole          | kept        | as_sent
+           reversed and gone| 3 | 2020-02-01 |   | -30  | 33 | reversal       | merged      | reversed
+           two in a row     | 1 | 2020-01-01 |   | 100  | 11 |                | merged      | superseded
+           two in a row     | 2 | 2020-02-01 |   | 20   | 20 | whole          | merged      | superseded
+           two in a row     | 1 | 2020-02-01 |   | 80   | 12 | whole          | merged      | superseded
+           two in a row     | 1 | 2020-03-01 |   | 80   | 13 | whole          | kept        | as_sent
+           second taken back| 1 | 2020-02-01 |   | 80   | 12 | whole          | kept        | as_sent
+           second taken back| 2 | 2020-02-01 |   | 20   | 20 | whole          | kept        | as_sent
+           second taken back| 3 | 2020-01-01 |   | 30   | 30 |                | merged      | superseded
+           second taken back| 1 | 2020-03-01 |   | 70   | 14 | whole          | merged      | reversed
+           second taken back| 1 | 2020-04-01 |   | -70  | 24 | reversal       | merged      | reversed
+           copy counts      | 1 | 2020-02-01 | 1 | 80   | 12 | whole          | merged      | superseded
+           copy counts      | 1 | 2020-02-01 | 2 | 80   | 12 |                | kept        | as_sent
+           copy counts      | 3 | 2020-01-01 |   | 30   | 30 |                | merged      | superseded
+           rejected         | 1 | 2020-02-01 |   | 80   | 12 | whole rejected | quarantined | null_key
+           rejected         | 3 | 2020-01-01 |   | 30   | 30 |                | kept        | as_sent
+           a denial alone   | 1 | 2020-02-01 |   | 0    | 10 | denial         | quarantined | denied
+           a denial alone   | 3 | 2020-01-01 |   | 30   | 30 |                | kept        | as_sent
+           a line denied    | 1 | 2020-01-01 |   | 100  | 11 |                | merged      | superseded
+           a line denied    | 2 | 2020-01-01 |   | 0    | 10 | denial         | merged      | superseded
+           a line denied    | 1 | 2020-02-01 |   | 0    | 10 | whole denial   | quarantined | denied
+           a line denied    | 3 | 2020-02-01 |   | 30   | 30 | whole          | kept        | as_sent
+           orphans          | 3 | 2020-01-01 |   | -30  | 33 | reversal       | quarantined | orphan_reversal
+           orphans          | 1 | 2020-02-01 |   | 80   | 12 | whole          | kept        | as_sent
+           copies           | 3 | 2020-01-01 | 1 | 30   | 30 |                | merged      | duplicate
+           copies           | 3 | 2020-01-01 | 2 | 30   | 30 |                | merged      | superseded
+           copies           | 1 | 2020-02-01 |   | 80   | 12 | whole          | kept        | as_sent
+           same line        | 1 | 2020-02-01 |   | 100  | 11 | whole          | merged      | duplicate""",
+        ddl,
+    )
+    retired = frame(
+        """claim_id          | line_number
+           held              | 1
+           held              | 3
+           void of a line    | 1
+           void of a line    | 3
+           corrected since   | 3
+           reversed and gone | 3""",
+        "claim_id string, line_number int",
+    )
+    versions = resolve(rows, held, lambda rows: as_replacing(as_drafts(rows)))
+    assertDataFrameEqual(told(versions, ddl), rows)
+    assertDataFrameEqual(versions.retired.select("claim_id", "line_number"), retired)
 
-SEED, N_KEYS = 20200301, 1_500
+
+# --- against one claim after the other --------------------------------------------------------------------------------
+
+SEED, N_CLAIMS = 20200301, 1_500
 
 
-class Row(NamedTuple):
-    """A version. Its content decides the rest: 11 and 13 cost 100, 12 costs 80, 10 is a denial, 20 to 22 reversals."""
-
-    claim: int
-    paid_on: str | None
-    sent_on: int | None
-    content: int
-    is_mended: bool
-
-    @property
-    def amount(self) -> int:
-        return {10: 0, 11: 100, 12: 80, 13: 100, 20: 0, 21: -100, 22: -80}[self.content]
-
-    @property
-    def kind(self) -> str | None:
-        if self.content == 10:
-            return "denial"
-        return "reversal" if self.content >= 20 else "mended" if self.is_mended else None
-
-
-def random_deliveries() -> tuple[list[Row], dict[int, int]]:
-    """Rows of many keys, and for half of the keys the content that the table holds."""
+def random_deliveries(most_lines: int, replaced: float) -> tuple[list[Version], Held]:
+    """Rows of many claims, and for half of their lines the content that the table holds."""
     dice = random.Random(SEED)
     contents = (10, 11, 11, 11, 12, 12, 13, 20, 21, 21, 22)
     days, sent = (None, "2020-01-01", "2020-01-01", "2020-02-01", "2020-02-29"), (None, 1, 2)
-    rows = [
-        Row(claim, dice.choice(days), dice.choice(sent), content, content < 20 and content > 10 and dice.random() < 0.2)
-        for claim in range(N_KEYS)
-        for content in dice.choices(contents, k=dice.randint(1, 6))
+    lines = {claim: dice.randint(1, most_lines) for claim in range(N_CLAIMS)}
+    rows = []
+    for claim, n_lines in lines.items():
+        for content in dice.choices(contents, k=dice.randint(1, 6)):
+            is_mended = 10 < content < 20 and dice.random() < 0.2
+            told = (dice.randint(1, n_lines), dice.choice(days), dice.choice(sent), content, is_mended)
+            rows.append(Version(claim, *told, dice.random() < replaced))
+    keys = [(claim, line) for claim, n_lines in lines.items() for line in range(1, n_lines + 1)]
+    return rows, {key: dice.choice((11, 12, 13)) for key in keys if dice.random() < 0.5}
+
+
+@pytest.mark.parametrize(("most_lines", "replaced"), [(1, 0), (3, 0.25)])
+def test_many_claims_as_judged_one_by_one(spark: SparkSession, most_lines: int, replaced: float) -> None:
+    rows, held = random_deliveries(most_lines, replaced)
+    cells = [
+        (str(row.claim), row.line, row.paid_on, row.sent_on, row.amount, row.content, row.kind, row.is_whole)
+        for row in rows
     ]
-    return rows, {claim: dice.choice((11, 12, 13)) for claim in range(N_KEYS) if dice.random() < 0.5}
-
-
-def age(row: Row) -> tuple:
-    """Oldest first; what is not told is oldest."""
-    is_reversal, is_denied = row.kind == "reversal", row.kind == "denial"
-    return (row.paid_on or "", row.sent_on or -1, is_reversal, row.content, is_denied, row.is_mended)
-
-
-def split_copies(rows: list[Row]) -> tuple[list[Row], list[Row]]:
-    """Versions, oldest first; and copies of them."""
-    versions, copies = [], []
-    same = sorted(rows, key=lambda row: (row.content, row.paid_on or "", -(row.sent_on or -1), row.is_mended))
-    for _, group in groupby(same, key=lambda row: (row.content, row.paid_on)):
-        newest, *others = group
-        versions.append(newest)
-        copies += others
-    return sorted(versions, key=age), copies
-
-
-def is_sent_again(held: Row, versions: list[Row]) -> bool:
-    """Does the delivery tell the version in the table, before it takes such a version back?"""
-    for row in versions:
-        if row.kind == "reversal" and row.amount == -held.amount:
-            return False
-        if row.content == held.content:
-            return True
-    return False
-
-
-def judge(rows: list[Row], held_content: int | None) -> tuple[list[tuple], bool]:
-    """One key: every row with fate and rule; and whether the table loses its line."""
-    versions, copies = split_copies(rows)
-    held = None if held_content is None else Row(rows[0].claim, None, None, held_content, False)
-    fates = [(*row, "merged", "duplicate") for row in copies]
-    open_versions = [] if held is None or is_sent_again(held, versions) else [held]
-    for row in versions:
-        if row.kind != "reversal":
-            open_versions.append(row)
-            continue
-        closes = [place for place, other in enumerate(open_versions) if other.amount == -row.amount]
-        if not closes:
-            fates.append((*row, "quarantined", "orphan_reversal"))
-            continue
-        taken_back = open_versions.pop(closes[-1])
-        fates += [(*one, "merged", "reversed") for one in (taken_back, row) if one is not held]
-    fates += [(*row, "merged", "superseded") for row in open_versions[:-1] if row is not held]
-    last = open_versions[-1] if open_versions else None
-    if last is not None and last is not held:
-        fates.append((*last, *fate_of(last, held_content)))
-    holds = last.content if last is not None and last.kind != "denial" else None
-    return fates, held is not None and holds != held_content
-
-
-def fate_of(last: Row, held_content: int | None) -> tuple[str, str]:
-    if last.kind == "denial":
-        return "quarantined", "denied"
-    if last.content == held_content:
-        return "merged", "duplicate"
-    return "kept", "mended" if last.is_mended else "as_sent"
-
-
-def test_many_keys_as_judged_one_by_one(spark: SparkSession) -> None:
-    rows, held = random_deliveries()
-    cells = [(str(row.claim), row.paid_on, row.sent_on, row.amount, row.content, row.kind) for row in rows]
-    ddl = "claim_id string, day string, sent_on bigint, paid_cents bigint, version_hash bigint, kind string"
-    delivered = spark.createDataFrame(cells, ddl).withColumn("paid_on", F.col("day").cast("date"))
-    table = [(str(claim), Row(claim, None, None, content, False).amount, content) for claim, content in held.items()]
-    versions = resolve(delivered, spark.createDataFrame(table, HELD))
-    found = versions.rows.select(
-        F.col("claim_id").cast("int"), "day", "sent_on", "version_hash", "is_mended", "fate", "rule"
+    ddl = (
+        "claim_id string, line_number int, day string, sent_on bigint, paid_cents bigint, version_hash bigint, "
+        "kind string, is_replacement boolean"
     )
-    by_claim = [(claim, list(group)) for claim, group in groupby(rows, key=lambda row: row.claim)]
-    judged = {claim: judge(group, held.get(claim)) for claim, group in by_claim}
-    expected = [fate for fates, _ in judged.values() for fate in fates]
+    delivered = spark.createDataFrame(cells, ddl).withColumn("paid_on", F.col("day").cast("date"))
+    delivered = delivered if replaced else delivered.drop("is_replacement")
+    amounts = {11: 100, 12: 80, 13: 100}
+    table = [(line, str(claim), amounts[content], content) for (claim, line), content in held.items()]
+    versions = resolve(delivered, spark.createDataFrame(table, OF_LINES + HELD))
+    found = versions.rows.select(
+        *(F.col("claim_id").cast("int"), "line_number", "day", "sent_on", "version_hash", "is_mended"),
+        *(F.col("kind").contains("whole"), "fate", "rule"),
+    )
+    by_claim = groupby(rows, key=lambda row: row.claim)
+    judged = [judge_claim(claim, list(group), held) for claim, group in by_claim]
+    expected = [fate for fates, _ in judged for fate in fates]
     assert sorted(map(str, map(tuple, found.collect()))) == sorted(map(str, expected))
     assert len(expected) == len(rows)
-    retired = sorted(int(row.claim_id) for row in versions.retired.select("claim_id").collect())
-    assert retired == sorted(claim for claim, (_, is_lost) in judged.items() if is_lost)
-    assert len(retired) > 100
+    retired = versions.retired.select(F.col("claim_id").cast("int"), "line_number")
+    lost = sorted(key for _, keys in judged for key in keys)
+    assert sorted(map(tuple, retired.collect())) == lost
+    assert len(lost) > 100

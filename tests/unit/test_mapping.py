@@ -91,6 +91,8 @@ def write(path: Path, document: dict[str, Any]) -> Path:
          "….amounts: needs charged, allowed or paid: the first that is not zero is negative"),
         ("medical.lines.void", {"amounts": True},
          "….amounts: cannot tell a void; a row that takes back amounts is a reversal"),
+        ("medical.lines.replacement", {"amounts": True},
+         "….amounts: cannot tell a replacement; a column does, such as frequency codes with a 7"),
         ("medical.lines.sequence", "N", "…: cannot stand beside sent_on; one of them orders the versions"),
         ("medical.lines.place", "mbr",
          "medical.lines: MBR and mbr are one column: capitals do not matter; write it in one way"),

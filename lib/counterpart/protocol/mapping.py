@@ -89,7 +89,8 @@ class ClaimsTable(MappedTable):
     """What medical and pharmacy claims have in common.
 
     Versions of a line are ordered by `paid_on`, then by `sent_on` or `sequence`. `denied` and `void` take out what
-    earlier versions said; a `reversal` takes back the amounts of one version before it.
+    earlier versions said; a `reversal` takes back the amounts of one version before it. Rows of a `replacement` or a
+    void stand for their whole claim: lines that it told before and that are not among them hold no more.
     """
 
     person_id: TextField
@@ -103,6 +104,7 @@ class ClaimsTable(MappedTable):
     denied: ClaimFlag | None = None
     void: ClaimFlag | None = None
     reversal: ClaimFlag | None = None
+    replacement: ClaimFlag | None = None
 
     def contradictions(self) -> Iterator[Problem]:
         """Two orders of versions; amounts that tell of denials and are not there."""
@@ -112,6 +114,11 @@ class ClaimsTable(MappedTable):
             yield ("denied", "amounts"), "needs charged, allowed and paid: of a charge nothing was allowed or paid"
         if self.void and self.void.amounts:
             yield ("void", "amounts"), "cannot tell a void; a row that takes back amounts is a reversal"
+        if self.replacement and self.replacement.amounts:
+            yield (
+                ("replacement", "amounts"),
+                "cannot tell a replacement; a column does, such as frequency codes with a 7",
+            )
         if self.reversal and self.reversal.amounts and not (self.charged or self.allowed or self.paid):
             yield ("reversal", "amounts"), "needs charged, allowed or paid: the first that is not zero is negative"
 

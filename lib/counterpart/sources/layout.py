@@ -52,6 +52,7 @@ _CLAIM_FORM = {
     "sent_on": "bigint",  # any number that grows with what was sent later
     "is_denied": "boolean",
     "is_reversal": "boolean",
+    "is_replacement": "boolean",  # of a version of the whole claim: lines told before that are not in it hold no more
     "is_mended": "boolean",
     "has_unreadable_date": "boolean",
 }

@@ -173,7 +173,7 @@ def _claim(row: MappedRow, table: ClaimsTable) -> Row:
     is_denied = row.claim_flag(table.denied, (allowed == 0) & (paid == 0) & (charged > 0))
     is_void = row.claim_flag(table.void, F.lit(False))
     sent_on = F.unix_date(row.day(table.sent_on)) if table.sent_on else row.large_number(table.sequence)
-    return {
+    read = {
         "person_id": row.text(table.person_id),
         "claim_id": row.text(table.claim_id),
         "allowed_cents": allowed,
@@ -184,6 +184,10 @@ def _claim(row: MappedRow, table: ClaimsTable) -> Row:
         "is_denied": is_denied | is_void,
         "is_reversal": row.claim_flag(table.reversal, told < 0),
     }
+    if table.replacement or table.void:
+        # A void stands for the whole claim, whichever lines it lists.
+        read["is_replacement"] = row.claim_flag(table.replacement, F.lit(False)) | is_void
+    return read
 
 
 def _has_unreadable_day(row: MappedRow, table: ClaimsTable, *dates: DateField | None) -> Column:

@@ -3,6 +3,7 @@
 - A row of a claims file is a line and repeats the header of its claim, the claim's diagnoses and payment included.
 - A facility is paid by claim: the payment stands on the claim's first line. Lines of other files have their own.
 - A row that is marked as deleted, voided or not the final action stands like a denial: it takes its line out.
+- A facility's claim that replaces or voids another under its id stands for the whole of it.
 - Cover is told month by month, so a year may hold several spans of it. Medical cover is Part A and Part B together,
   outside a Medicare Advantage plan, whose claims are not in these files; pharmacy cover is a contract of Part D.
 
@@ -48,7 +49,7 @@ _DENIED_CLAIM = r"^([0D-Y]|\d\d)$"
 _ALLOWED_LINE = ("A", "R", "S")
 # Every reason but P, "payment requested", is one why Medicare did not pay (CMS, CLM_MDCR_NON_PMT_RSN_CD).
 _PAYMENT_REQUESTED = "P"
-_VOID = "8"
+_REPLACEMENT, _VOID = "7", "8"
 # A larger number is no year, and no date could be made of it.
 _DELETED = "DELETE"
 
@@ -175,6 +176,7 @@ def read_facility(raw: DataFrame) -> Row:
         "allowed_cents": payment,
         "paid_cents": payment,
         "is_denied": _is_out(raw) | F.coalesce(reason != _PAYMENT_REQUESTED, F.lit(False)),
+        "is_replacement": bill_type[-1].isin(_REPLACEMENT, _VOID),
         "is_mended": line["is_mended"] | (told.isNotNull() & ~is_inside),
         "has_unreadable_date": fields.has_unreadable_date(raw, *dates),
     }

@@ -1,15 +1,17 @@
-"""Versions of a claim line: copies, reversals and adjustments -> the one that holds.
+"""Versions of a claim line: copies, reversals, adjustments and replacements -> the one that holds.
 
 Versions of a key are ordered by the day they were paid, then by when they were sent; what the tables hold already
-is the oldest. The rules, in order:
+is the oldest, a replacement the last of its moment. The rules, in order:
 
 - copies of one version merge into the last of them (`duplicate`);
 - a reversal and the nearest version before it with the opposite amounts both vanish (`reversed`); one that finds none
   is quarantined (`orphan_reversal`);
+- what is older than the newest replacement of its claim merges (`superseded`), also where that has no such line;
 - of what is left the last version holds, those before it merge (`superseded`); if the last is a denial, the line is
   quarantined (`denied`); if the tables hold the same content, nothing changes (`duplicate`).
 
-Few keys have more than one row: only those are sorted into windows, all others are judged where they lie.
+Few keys have more than one row, few claims are replaced: only those are sorted into windows, all others are judged
+where they lie. Drafts without `is_replacement` replace nothing, and then no claim is looked at as a whole.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 VERSION_KEY = ("member_key", "claim_id", "line_number")
 
+_CLAIM_KEY = ("member_key", "claim_id")
 _EARLIER = (W.unboundedPreceding, -1)
 _SO_FAR = (W.unboundedPreceding, W.currentRow)
 _FROM_HERE = (W.currentRow, W.unboundedFollowing)
@@ -48,7 +51,8 @@ def resolve_versions(drafts: DataFrame, existing: DataFrame | None, stage: Stage
     is_repeated = _key_hash() == F.col("repeated_key")
     rejected = drafts.filter(F.col("rejected_by").isNotNull())
     single = good.join(repeated, is_repeated, "left_anti").select("*", *_single_fate())
-    several = good.join(repeated, is_repeated, "left_semi").withColumn("is_new", F.lit(1))
+    several = good.join(repeated, is_repeated, "left_semi")
+    several = several.withColumns({"is_new": F.lit(1), "is_whole_claim": _is_whole_claim(several)})
     if existing is not None:
         earlier = existing.join(repeated, is_repeated, "left_semi").withColumns(_as_draft())
         several = several.unionByName(earlier, allowMissingColumns=True)
@@ -66,6 +70,7 @@ def _oldest_first() -> list[Column]:
         F.col("is_new").asc(),
         F.col("paid_on").asc_nulls_first(),
         F.col("sent_on").asc_nulls_first(),
+        F.col("is_whole_claim").asc(),
         F.col("is_reversal").asc(),
         F.col("version_hash").asc(),
         F.col("is_denied").asc(),
@@ -83,18 +88,45 @@ def _key_hash() -> Column:
     return F.xxhash64(*VERSION_KEY)
 
 
+def _is_replacing(drafts: DataFrame) -> bool:
+    """May there be replacements among the drafts?"""
+    return "is_replacement" in drafts.columns
+
+
+def _is_whole_claim(drafts: DataFrame) -> Column:
+    """Is the row of a version of its whole claim? One that takes back amounts tells of these alone."""
+    return F.col("is_replacement") & ~F.col("is_reversal") if _is_replacing(drafts) else F.lit(False)
+
+
 def _find_repeated(good: DataFrame, existing: DataFrame | None) -> DataFrame:
-    """Hashes of keys that occur more than once, at least once in the delivery. Two keys of one hash do no harm."""
-    keys = good.select(_key_hash().alias("repeated_key"), F.lit(1).alias("is_new"))
+    """Hashes of keys that occur more than once, at least once in the delivery, or whose claim the delivery replaces.
+
+    Two keys of one hash do no harm.
+    """
+    keys = _keys_of(good, 1)
     if existing is not None:
-        keys = keys.unionAll(existing.select(_key_hash().alias("repeated_key"), F.lit(0).alias("is_new")))
-    counted = keys.groupBy("repeated_key").agg(F.count("*").alias("n_rows"), F.max("is_new").alias("is_new"))
-    return counted.filter("n_rows > 1 AND is_new = 1").select("repeated_key")
+        keys = keys.unionAll(_keys_of(existing, 0))
+    is_repeated = F.expr("n_rows > 1 AND is_new = 1")
+    key = ["repeated_key"]
+    if _is_replacing(good):
+        replaced = good.filter(_is_whole_claim(good)).select(_claim_hash(), F.lit(True).alias("is_replaced")).distinct()
+        keys = keys.join(replaced, "claim_hash", "left")
+        is_repeated, key = is_repeated | F.col("is_replaced").isNotNull(), ["claim_hash", "repeated_key", "is_replaced"]
+    counted = keys.groupBy(*key).agg(F.count("*").alias("n_rows"), F.max("is_new").alias("is_new"))
+    return counted.filter(is_repeated).select("repeated_key")
+
+
+def _keys_of(rows: DataFrame, is_new: int) -> DataFrame:
+    return rows.select(_claim_hash(), _key_hash().alias("repeated_key"), F.lit(is_new).alias("is_new"))
+
+
+def _claim_hash() -> Column:
+    return F.xxhash64(*_CLAIM_KEY).alias("claim_hash")
 
 
 def _as_draft() -> dict[str, Column]:
     """A line of the table as the oldest version."""
-    flags = dict.fromkeys(("is_denied", "is_reversal", "is_mended"), F.lit(False))
+    flags = dict.fromkeys(("is_denied", "is_reversal", "is_whole_claim", "is_mended"), F.lit(False))
     return {"is_new": F.lit(0), **flags}
 
 
@@ -115,13 +147,14 @@ def _single_fate() -> list[Column]:
 
 
 def _label_versions(rows: DataFrame) -> DataFrame:
-    """Rows of keys that occur more than once -> the same rows with `fate`, `rule`, `is_retired`."""
-    return _label_fates(_mark_final(_pair_reversals(_mark_copies(rows))))
+    """Rows of keys that occur more than once, or of replaced claims -> the same, with `fate`, `rule`, `is_retired`."""
+    return _label_fates(_mark_final(_mark_replaced(_pair_reversals(_mark_copies(rows)))))
 
 
 def _mark_copies(rows: DataFrame) -> DataFrame:
     """Add `is_copy`: another row says the same, later; for a line of the table: the delivery has that version again."""
-    same_version = W.partitionBy(*VERSION_KEY, "version_hash", "paid_on", "is_denied", "is_reversal", "is_new")
+    flags = ("is_denied", "is_reversal", "is_whole_claim")
+    same_version = W.partitionBy(*VERSION_KEY, "version_hash", "paid_on", *flags, "is_new")
     newest_first = same_version.orderBy(F.col("sent_on").desc_nulls_last(), "is_mended", "row_json")
     rows = rows.withColumn("is_copy", F.row_number().over(newest_first) > 1)
     is_held = F.col("is_new") == 0
@@ -163,9 +196,23 @@ def _pair_reversals(rows: DataFrame) -> DataFrame:
     )
 
 
+def _mark_replaced(rows: DataFrame) -> DataFrame:
+    """Add `is_replaced`: a version of the whole claim came after the row, and was not taken back.
+
+    Of copies the last counts, which is the newest.
+    """
+    if not _is_replacing(rows):
+        return rows.withColumn("is_replaced", F.lit(False))
+    # Structs compare field by field, nulls first: as versions are ordered.
+    moment = F.struct("is_new", "paid_on", "sent_on", "is_whole_claim")
+    is_replacing = F.col("is_whole_claim") & ~F.col("is_copy") & ~F.col("is_reversed")
+    newest = F.max(F.when(is_replacing, moment)).over(W.partitionBy(*_CLAIM_KEY))
+    return rows.withColumn("is_replaced", F.coalesce(moment < newest, F.lit(False)))
+
+
 def _mark_final(rows: DataFrame) -> DataFrame:
     """Add `is_final`, the last version left, and `final_hash`, what the table is to hold (null: nothing)."""
-    is_left = ~F.col("is_copy") & F.col("stays_open")
+    is_left = ~F.col("is_copy") & F.col("stays_open") & ~F.col("is_replaced")
     last_first = W.partitionBy(*VERSION_KEY, is_left).orderBy(*_oldest_first()).rowsBetween(*_LATER)
     rows = rows.withColumn("is_final", is_left & (F.count("*").over(last_first) == 0))
     same_key = W.partitionBy(*VERSION_KEY)

@@ -1,0 +1,127 @@
+"""Which versions of a claim's lines hold, by a slow and obvious way: one claim after the other."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import NamedTuple
+
+
+class Version(NamedTuple):
+    """A version. Its content decides the rest: 11 and 13 cost 100, 12 costs 80, 10 is a denial, 20 to 22 reversals."""
+
+    claim: int
+    line: int
+    paid_on: str | None
+    sent_on: int | None
+    content: int
+    is_mended: bool
+    is_whole: bool
+
+    @property
+    def amount(self) -> int:
+        return {10: 0, 11: 100, 12: 80, 13: 100, 20: 0, 21: -100, 22: -80}[self.content]
+
+    @property
+    def kind(self) -> str:
+        kind = "denial" if self.content == 10 else "reversal" if self.content >= 20 else ""
+        return f"{kind}{' mended' * self.is_mended}{' whole' * self.is_whole}"
+
+    @property
+    def is_reversal(self) -> bool:
+        return self.content >= 20
+
+    @property
+    def replaces(self) -> bool:
+        return self.is_whole and not self.is_reversal
+
+    @property
+    def moment(self) -> tuple:
+        """What is not told is oldest."""
+        return (self.paid_on or "", self.sent_on or -1, self.replaces)
+
+
+Held = dict[tuple[int, int], int]
+"""The content that the table holds, by claim and line."""
+
+
+def age(row: Version) -> tuple:
+    """Oldest first."""
+    return (*row.moment, row.is_reversal, row.content, row.content == 10, row.is_mended)
+
+
+def split_copies(rows: list[Version]) -> tuple[list[Version], list[Version]]:
+    """Versions of a line, oldest first; and copies of them."""
+    versions, copies = [], []
+    same = sorted(rows, key=lambda row: (*same_version(row), -(row.sent_on or -1), row.is_mended, row.kind))
+    for _, group in groupby(same, key=same_version):
+        newest, *others = group
+        versions.append(newest)
+        copies += others
+    return sorted(versions, key=age), copies
+
+
+def same_version(row: Version) -> tuple:
+    return (row.content, row.paid_on or "", row.replaces)
+
+
+def is_sent_again(held: Version, versions: list[Version]) -> bool:
+    """Does the delivery tell the version in the table, before it takes such a version back?"""
+    for row in versions:
+        if row.is_reversal and row.amount == -held.amount:
+            return False
+        if row.content == held.content:
+            return True
+    return False
+
+
+def leave_open(rows: list[Version], held: Version | None) -> tuple[list[tuple], list[Version]]:
+    """One line: fates of copies and of what reversals take back; and the versions that are left, oldest first."""
+    versions, copies = split_copies(rows)
+    fates = [(*row, "merged", "duplicate") for row in copies]
+    open_versions = [] if held is None or is_sent_again(held, versions) else [held]
+    for row in versions:
+        if not row.is_reversal:
+            open_versions.append(row)
+            continue
+        closes = [place for place, other in enumerate(open_versions) if other.amount == -row.amount]
+        if not closes:
+            fates.append((*row, "quarantined", "orphan_reversal"))
+            continue
+        taken_back = open_versions.pop(closes[-1])
+        fates += [(*one, "merged", "reversed") for one in (taken_back, row) if one is not held]
+    return fates, open_versions
+
+
+def judge_claim(claim: int, rows: list[Version], held: Held) -> tuple[list[tuple], list[tuple[int, int]]]:
+    """One claim: every row with fate and rule; and the lines that the table loses."""
+    fates, lost, left = [], [], {}
+    lines = {row.line for row in rows} | {line for of_claim, line in held if of_claim == claim}
+    of_table = {
+        line: Version(claim, line, None, None, held[claim, line], is_mended=False, is_whole=False)
+        for line in lines
+        if (claim, line) in held
+    }
+    for line in lines:
+        more, left[line] = leave_open([row for row in rows if row.line == line], of_table.get(line))
+        fates += more
+    newest = max((row.moment for versions in left.values() for row in versions if row.replaces), default=())
+    for line, versions in left.items():
+        in_table = of_table.get(line)
+        hold = [row for row in versions if not newest or (row is not in_table and row.moment >= newest)]
+        last = hold[-1] if hold else None
+        fates += [(*row, "merged", "superseded") for row in versions if row is not last and row is not in_table]
+        if last is not None and last is not in_table:
+            fates.append((*last, *fate_of(last, held.get((claim, line)))))
+        holds = last.content if last is not None and last.content != 10 else None
+        is_told = any(row.line == line for row in rows) or newest
+        if in_table is not None and is_told and holds != in_table.content:
+            lost.append((claim, line))
+    return fates, lost
+
+
+def fate_of(last: Version, held_content: int | None) -> tuple[str, str]:
+    if last.content == 10:
+        return "quarantined", "denied"
+    if last.content == held_content:
+        return "merged", "duplicate"
+    return "kept", "mended" if last.is_mended else "as_sent"
