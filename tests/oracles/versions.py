@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import groupby
 from typing import NamedTuple
 
@@ -104,10 +105,15 @@ def judge_claim(claim: int, rows: list[Version], held: Held) -> tuple[list[tuple
     for line in lines:
         more, left[line] = leave_open([row for row in rows if row.line == line], of_table.get(line))
         fates += more
-    newest = max((row.moment for versions in left.values() for row in versions if row.replaces), default=())
+    newest, replaced_last = replacements(left.values())
     for line, versions in left.items():
         in_table = of_table.get(line)
-        hold = [row for row in versions if not newest or (row is not in_table and row.moment >= newest)]
+        hold = [
+            row
+            for row in versions
+            if not newest
+            or (row is not in_table and (row.moment > replaced_last if row.replaces else row.moment >= newest))
+        ]
         last = hold[-1] if hold else None
         fates += [(*row, "merged", "superseded") for row in versions if row is not last and row is not in_table]
         if last is not None and last is not in_table:
@@ -117,6 +123,16 @@ def judge_claim(claim: int, rows: list[Version], held: Held) -> tuple[list[tuple
         if in_table is not None and is_told and holds != in_table.content:
             lost.append((claim, line))
     return fates, lost
+
+
+def replacements(lines: Iterable[list[Version]]) -> tuple[tuple, tuple]:
+    """The moments of the newest replacement of a claim, and of the last that another one replaced line by line."""
+    newest, replaced_last = (), ()
+    for versions in lines:
+        replacing = sorted(row.moment for row in versions if row.replaces)
+        newest = max(newest, *replacing[-1:], ())
+        replaced_last = max(replaced_last, *(one for one in replacing if one < replacing[-1]), ())
+    return newest, replaced_last
 
 
 def fate_of(last: Version, held_content: int | None) -> tuple[str, str]:

@@ -225,6 +225,16 @@ def test_a_replacement_stands_for_its_whole_claim(frame: Frame) -> None:
            two in a row     | 2 | 2020-02-01 |   | 20   | 20 | whole          | merged      | superseded
            two in a row     | 1 | 2020-02-01 |   | 80   | 12 | whole          | merged      | superseded
            two in a row     | 1 | 2020-03-01 |   | 80   | 13 | whole          | kept        | as_sent
+           of several days  | 3 | 2020-01-01 |   | 30   | 30 |                | merged      | superseded
+           of several days  | 1 | 2020-02-01 |   | 80   | 12 | whole          | kept        | as_sent
+           of several days  | 2 | 2020-02-03 |   | 20   | 20 | whole          | kept        | as_sent
+           numbered rows    | 3 |            | 1 | 30   | 30 |                | merged      | superseded
+           numbered rows    | 1 |            | 4 | 80   | 12 | whole          | kept        | as_sent
+           numbered rows    | 2 |            | 5 | 20   | 20 | whole          | kept        | as_sent
+           numbered, again  | 1 |            | 4 | 80   | 12 | whole          | merged      | superseded
+           numbered, again  | 2 |            | 5 | 20   | 20 | whole          | merged      | superseded
+           numbered, again  | 2 |            | 8 | 30   | 30 | whole          | kept        | as_sent
+           numbered, again  | 4 |            | 9 | 40   | 40 | whole          | kept        | as_sent
            second taken back| 1 | 2020-02-01 |   | 80   | 12 | whole          | kept        | as_sent
            second taken back| 2 | 2020-02-01 |   | 20   | 20 | whole          | kept        | as_sent
            second taken back| 3 | 2020-01-01 |   | 30   | 30 |                | merged      | superseded

@@ -199,15 +199,20 @@ def _pair_reversals(rows: DataFrame) -> DataFrame:
 def _mark_replaced(rows: DataFrame) -> DataFrame:
     """Add `is_replaced`: a version of the whole claim came after the row, and was not taken back.
 
-    Of copies the last counts, which is the newest.
+    Of copies the last counts, which is the newest. Rows of one replacement may be of several days or of a sequence of
+    their own: it goes back as far as none of its lines is told twice, what a replacement told before is replaced.
     """
     if not _is_replacing(rows):
         return rows.withColumn("is_replaced", F.lit(False))
     # Structs compare field by field, nulls first: as versions are ordered.
     moment = F.struct("is_new", "paid_on", "sent_on", "is_whole_claim")
-    is_replacing = F.col("is_whole_claim") & ~F.col("is_copy") & ~F.col("is_reversed")
-    newest = F.max(F.when(is_replacing, moment)).over(W.partitionBy(*_CLAIM_KEY))
-    return rows.withColumn("is_replaced", F.coalesce(moment < newest, F.lit(False)))
+    replacing = F.when(F.col("is_whole_claim") & ~F.col("is_copy") & ~F.col("is_reversed"), moment)
+    same_claim = W.partitionBy(*_CLAIM_KEY)
+    told_again = F.when(replacing < F.max(replacing).over(W.partitionBy(*VERSION_KEY)), moment)
+    rows = rows.withColumns({"newest": F.max(replacing).over(same_claim), "told_again": told_again})
+    replaced_last = F.max("told_again").over(same_claim)
+    is_replaced = F.when(F.col("is_whole_claim"), moment <= replaced_last).otherwise(moment < F.col("newest"))
+    return rows.withColumn("is_replaced", F.coalesce(is_replaced, F.lit(False))).drop("newest", "told_again")
 
 
 def _mark_final(rows: DataFrame) -> DataFrame:
