@@ -24,6 +24,7 @@ from counterpart.stages import (
     Published,
     explain_source,
     ingest,
+    make_reports_folder,
     prepare,
     profile_site,
     publish,
@@ -94,6 +95,8 @@ class Application:
     def run_study(self) -> dict[str, Any]:
         """All stages and the report, as one parent run."""
         context, ledger = self._context(), self._ledger()
+        # Before hours of work: can the report be written at all?
+        make_reports_folder(self.site)
         with ledger.study_run(context.study.name, self._tags()) as run_id:
             ledger.log_params(run_id, {"protocol": context.study.model_dump(mode="json"), "seed": context.study.seed})
             runs = run_stages(context, ledger, run_id, list(STAGES))

@@ -20,12 +20,13 @@ from urllib.parse import unquote
 
 from delta import exceptions as races
 from delta.tables import DeltaTable
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # py4j ships no types
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from counterpart.deliveries import absolute, file_system
-from counterpart.errors import ContractError, DataError
+from counterpart.errors import ContractError, DataError, EnvironmentProblem
 from counterpart.protocol import Upkeep
 from counterpart.tables import RESULTS, Table, conform
 
@@ -283,6 +284,7 @@ class Store:
         place = f"{self.warehouse}/_staging"
         _sweep(self.spark, place, older_than_seconds=_STALE_SECONDS)
         folder = f"{place}/{name}-{secrets.token_hex(4)}"
+        self._make_folder(folder)
 
         def stage(part: str, rows: DataFrame) -> DataFrame:
             rows.write.mode("overwrite").parquet(f"{folder}/{part}")
@@ -292,6 +294,24 @@ class Store:
             yield stage
         finally:
             _delete(self.spark, folder)
+
+    def require_writable(self) -> None:
+        """EnvironmentProblem if nothing can be written to the warehouse: said before hours of work, not after."""
+        folder = f"{self.warehouse}/_staging/{secrets.token_hex(4)}"
+        self._make_folder(folder)
+        _delete(self.spark, folder)
+
+    def _make_folder(self, folder: str) -> None:
+        system, path = file_system(self.spark, folder)
+        try:
+            is_made = system.mkdirs(path)
+        except Py4JJavaError:
+            is_made = False
+        if not is_made:
+            raise EnvironmentProblem(
+                f"{self.warehouse} cannot be written; the site's `warehouse` names a folder that whoever runs this may "
+                "write to"
+            )
 
     def record(self, result: StageResult, protocol_hash: str, code_version: str) -> None:
         """Mark a stage as finished: from now on its rows may be read and reused."""

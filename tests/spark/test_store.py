@@ -7,15 +7,20 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
 from counterpart.deliveries import read_delivery
-from counterpart.errors import ContractError, DataError
-from counterpart.protocol import BROKEN_LINE
+from counterpart.deliveries.failures import forbidden_folders_told
+from counterpart.errors import ContractError, DataError, EnvironmentProblem
+from counterpart.protocol import BROKEN_LINE, Site
+from counterpart.stages import make_reports_folder
 from counterpart.store import StageResult, Store
 from counterpart.tables import ATTRITION, INTAKE, MEMBERS, PHARMACY, SCORE_HISTOGRAM, SCORES, UNMATCHED
 
@@ -212,6 +217,32 @@ def test_what_a_killed_run_left_is_swept_and_what_is_at_work_is_not(store: Store
     with store.staging("one"):
         assert not left.exists()
         assert at_work.exists()
+
+
+def test_a_warehouse_or_reports_that_cannot_be_written_are_a_message(spark: SparkSession, tmp_path: Path) -> None:
+    """A file in the way: it stops root as well, whom no right stops."""
+    (tmp_path / "file").touch()
+    store = Store(spark, str(tmp_path / "file" / "tables"))
+    with pytest.raises(EnvironmentProblem, match="file/tables cannot be written; the site's `warehouse` names"):
+        store.require_writable()
+    with pytest.raises(EnvironmentProblem, match="cannot be written"), store.staging("delivery"):
+        pass
+    site = Site(name="here", warehouse=str(tmp_path), reports=str(tmp_path / "file" / "reports"))
+    with pytest.raises(EnvironmentProblem, match="file/reports/profile cannot be written; the site's `reports` names"):
+        make_reports_folder(site, "profile")
+
+
+def test_a_folder_that_may_not_be_listed_is_a_message() -> None:
+    """The tests may run as root, who is refused nothing: Java's answer is made here."""
+    refusal = SimpleNamespace(
+        getCondition=MagicMock(side_effect=Py4JError),
+        getClass=lambda: SimpleNamespace(getSimpleName=lambda: "AccessDeniedException"),
+        _target_id="o1",
+        _gateway_client=None,
+    )
+    message = "claims, or a folder in it, may not be read by whoever runs this"
+    with pytest.raises(DataError, match=message), forbidden_folders_told("claims"):
+        raise Py4JJavaError("refused", refusal)
 
 
 def test_rows_of_one_name_are_added_once(store: Store, frame: Frame) -> None:

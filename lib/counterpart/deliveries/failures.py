@@ -24,6 +24,21 @@ def condition_of(problem: PySparkException | Py4JJavaError) -> str:
         return str(error.getClass().getSimpleName())
 
 
+# What Java's own files and Hadoop's file systems call it.
+_FORBIDDEN = ("AccessDeniedException", "AccessControlException")
+
+
+@contextmanager
+def forbidden_folders_told(folder: str) -> Iterator[None]:
+    """DataError where a folder that is listed may not be read."""
+    try:
+        yield
+    except Py4JJavaError as problem:
+        if condition_of(problem) not in _FORBIDDEN:
+            raise
+        raise DataError(f"{folder}, or a folder in it, may not be read by whoever runs this") from None
+
+
 @contextmanager
 def unreadable_files_told() -> Iterator[None]:
     """DataError where a file proves unreadable in its middle: gzip that was cut off, a damaged page of Parquet.
@@ -39,7 +54,8 @@ def unreadable_files_told() -> Iterator[None]:
         if condition.endswith("FILE_NOT_EXIST"):
             raise DataError(
                 f"file {_file_of(problem)} is gone ({condition}): somebody took it away after the source table was "
-                "listed, or a VACUUM after the version of the Delta table that is read; ingest a version it still has"
+                "listed, or a VACUUM after the version of the Delta table that is read (ingest a version it still "
+                "has); or whoever runs this may not read it"
             ) from None
         raise DataError(
             f"file {_file_of(problem)} cannot be read to its end ({condition}): it is damaged or cut off, or has a "

@@ -15,7 +15,7 @@ from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # py4j 
 from pyspark.errors import AnalysisException
 
 from counterpart.deliveries.delta_tables import DeltaPlace, read_delta_table
-from counterpart.deliveries.failures import condition_of
+from counterpart.deliveries.failures import condition_of, forbidden_folders_told
 from counterpart.deliveries.places import File, absolute, file_of, file_system
 from counterpart.deliveries.source_table import SourceTable
 from counterpart.errors import DataError
@@ -47,8 +47,9 @@ def read_folder(
     `written` says by table how text files are written, where not as usual. DataError if the folder or a table is
     missing, lies there twice, or cannot be read.
     """
-    entries = _entries(spark, absolute(folder))
-    lying = {table: _place_of(spark, entries, table) for table in wanted}
+    with forbidden_folders_told(folder):
+        entries = _entries(spark, absolute(folder))
+        lying = {table: _place_of(spark, entries, table) for table in wanted}
     missing = [table for table, is_required in wanted.items() if is_required and lying[table] is None]
     if missing:
         raise DataError(
@@ -154,4 +155,7 @@ def _frame_of(spark: SparkSession, table: str, addresses: Sequence[str], written
             return spark.read.option("mergeSchema", True).parquet(*addresses)
         return read_text_table(spark, table, addresses, written)
     except (AnalysisException, Py4JJavaError) as problem:
-        raise DataError(f"source table {table} cannot be read: {condition_of(problem)}") from None
+        condition = condition_of(problem)
+        # To Java a file that may not be read is not there.
+        guess = "; a file is gone, or whoever runs this may not read it" if condition.endswith("FILE_NOT_EXIST") else ""
+        raise DataError(f"source table {table} cannot be read: {condition}{guess}") from None

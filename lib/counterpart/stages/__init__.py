@@ -5,6 +5,7 @@ from counterpart.stages.context import Context
 from counterpart.stages.explain import explain_source
 from counterpart.stages.profile import Profile, profile_site
 from counterpart.stages.publish import Published, publish
+from counterpart.stages.reports import make_reports_folder
 from counterpart.stages.run import StageRun, prepare, run_stages
 from counterpart.stages.study import STAGES
 
@@ -17,6 +18,7 @@ __all__ = [
     "StageRun",
     "explain_source",
     "ingest",
+    "make_reports_folder",
     "prepare",
     "profile_site",
     "publish",

@@ -18,6 +18,7 @@ from counterpart.report.quality import find_notes, render_quality
 from counterpart.sources import layout_of, source_tables
 from counterpart.sources.lag import tally_lags
 from counterpart.stages.context import Progress
+from counterpart.stages.reports import make_reports_folder
 from counterpart.store import Store
 from counterpart.tables import ENROLLMENT, INTAKE, MEDICAL, MEMBERS, PHARMACY
 
@@ -44,6 +45,7 @@ def profile_site(store: Store, site: Site, progress: Progress) -> Profile:
     where nothing was ingested yet.
     """
     versions = {table.name: store.version(table) for table in _READ}
+    folder = make_reports_folder(site, "profile")
     with progress.stage("profile: counts"):
         tallies = tally_claims(*(store.read(table, versions[table.name]) for table in _READ)).toPandas()
     with progress.stage("profile: days to payment"):
@@ -52,8 +54,6 @@ def profile_site(store: Store, site: Site, progress: Progress) -> Profile:
     document: dict[str, Any] = {"site": site.name, "made_by": {"counterpart": __version__, "table_versions": versions}}
     document |= release_quality(tallied)
     document["notes"] = find_notes(document)
-    folder = Path(site.reports) / "profile"
-    folder.mkdir(parents=True, exist_ok=True)
     results = folder / "profile.json"
     results.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return Profile(document, render_quality(document, folder / "profile.html"), results)

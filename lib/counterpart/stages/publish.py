@@ -21,6 +21,7 @@ from counterpart.protocol import Site, content_hash
 from counterpart.report import render_report, save_plots
 from counterpart.scores.document import example_input, model_from_document
 from counterpart.stages.context import Context, code_version
+from counterpart.stages.reports import make_reports_folder
 from counterpart.stages.run import StageRun
 from counterpart.stages.study import STAGES
 from counterpart.store import StageResult
@@ -57,8 +58,7 @@ def publish(context: Context, ledger: Ledger, run_id: str, runs: Sequence[StageR
     with context.progress.stage("report"):
         score = finished[context.keys["score"]].metrics
         document = release(_gather(context, finished, run_id), context.study)
-        folder = Path(site.reports) / context.study.name / context.keys["estimate"]
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = make_reports_folder(site, context.study.name, context.keys["estimate"])
         report = render_report(document, folder / "report.html")
         results = folder / "results.json"
         results.write_text(json.dumps(document, indent=2, sort_keys=True, default=str) + "\n", encoding="utf-8")

@@ -58,6 +58,8 @@ def prepare(context: Context) -> None:
 def run_stages(context: Context, ledger: Ledger, parent: str, names: Sequence[str]) -> list[StageRun]:
     """Compute or reuse the named stages, in order. DataError if a stage's predecessor has not been run."""
     finished = context.store.finished(set(context.keys.values()))
+    if any(context.keys[name] not in finished for name in names):
+        context.store.require_writable()
     runs = []
     for name in names:
         stage = STAGES[name]
