@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
-from tests.bench.cluster import executor_process, read_json, running_python, start_cluster, wait_until
+from tests.bench.cluster import JAVA_OPTIONS, executor_process, read_json, running_python, start_cluster, wait_until
 from tests.bench.document import table_of, write_section
 from tests.bench.oracle_measure import describe_machine
 
@@ -28,9 +28,11 @@ from counterpart import Matching, match
 pytestmark = [pytest.mark.spark, pytest.mark.bench]
 
 DRIVER = Path(__file__).with_name("cluster_driver.py")
-LONGEST_RUN = 600.0
+LONGEST_RUN, LONGEST_STAGE = 600.0, 60.0
+N_WORKERS = 2
+FIRST, CALM = "first", "undisturbed"
 # One stratum has 30 % of all units, one 20 %; both are cut, the others are solved as they are.
-SHARES = [0.3, 0.2, *[0.1] * 5]
+SHARES = [0.3, 0.2, *[0.05] * 10]
 COVARIATES = tuple(f"x{k}" for k in range(6))
 ORDER = {"pairs": ["treated_id", "control_id"], "unmatched": ["treated_id"], "weights": ["set_id", "id"]}
 
@@ -51,14 +53,14 @@ CASES = (
         "one score",
         20_000,
         600_000,
-        6_000_000,
+        7_000_000,
         {"exact": ("stratum",), "score": "logit", "score_scale": "logit", "caliper": 0.2},
     ),
     Case(
         f"{len(COVARIATES)} covariates, Mahalanobis",
         10_000,
         200_000,
-        15_000_000,
+        14_000_000,
         {"exact": ("stratum",), "distance": "mahalanobis", "covariates": COVARIATES, "caliper": None},
     ),
 )
@@ -86,12 +88,24 @@ def is_of_tasks(scopes: list[str]) -> bool:
 
 
 Moment = Callable[[list[str]], bool]
-MOMENTS: dict[str, Moment] = {"while parts were matched": is_of_parts, "while tasks were solved": is_of_tasks}
+MOMENTS: dict[str, Moment] = {
+    "killed while parts were matched": is_of_parts,
+    "killed while tasks were solved": is_of_tasks,
+}
+
+
+@pytest.fixture(scope="module")
+def measured(root: Path) -> Iterator[list[list[str]]]:
+    """Rows of the table, which is written once all cases have theirs."""
+    rows: list[list[str]] = []
+    yield rows
+    if len(rows) == len(CASES) * (1 + len(MOMENTS)):
+        write_section(root / "docs/benchmarks.md", "A killed executor", describe(rows))
 
 
 @pytest.fixture(scope="module")
 def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with start_cluster(tmp_path_factory.mktemp("cluster"), n_workers=2, worker_memory="2g") as url:
+    with start_cluster(tmp_path_factory.mktemp("cluster"), N_WORKERS, worker_memory="2g") as url:
         yield url
 
 
@@ -105,34 +119,49 @@ def make_units(case: Case) -> pd.DataFrame:
     return pd.DataFrame({"id": generator.permutation(n), "treated": is_treated, "stratum": stratum} | columns)
 
 
-def run(master: str, folder: Path, out: Path, moment: Moment | None) -> Ran:
-    """Match the folder's units on the cluster; at the moment, if any, an executor is killed."""
-    with running_python(DRIVER, [master, str(folder), str(out)], out) as driver:
-        if moment is not None:
-            kill_executor(driver, out, moment)
-        assert driver.wait(LONGEST_RUN) == 0, (out / "log.txt").read_text()[-3000:]
-    found = {name: pd.read_parquet(out / f"{name}.parquet") for name in ORDER}
-    return Ran(json.loads((out / "told.json").read_text()), found, *count_tasks(out))
+def run(master: str, case: Case, folder: Path) -> dict[str, Ran]:
+    """Match the folder's units on the cluster, run after run; in those of MOMENTS an executor is killed."""
+    runs = [FIRST, CALM, *MOMENTS]
+    job = {"matching": case.settings, "task_bytes": case.task_bytes, "runs": runs}
+    (folder / "job.json").write_text(json.dumps(job | {"n_executors": N_WORKERS, "java_options": JAVA_OPTIONS}))
+    with running_python(DRIVER, [master, str(folder)], folder / "driver") as driver:
+        pages = find_pages(driver, folder)
+        for name in MOMENTS:
+            kill_executor(driver, folder, pages, name)
+        assert driver.wait(LONGEST_RUN) == 0, (folder / "driver/log.txt").read_text()[-3000:]
+    told = json.loads((folder / "told.json").read_text())
+    return {name: Ran(told[name], read_frames(folder / name), *count_tasks(folder, name)) for name in runs}
 
 
-def kill_executor(driver: subprocess.Popen[bytes], out: Path, moment: Moment) -> None:
-    """SIGKILL to an executor that has done a task of the stage and is at another."""
-    started = out / "started.json"
+def read_frames(folder: Path) -> dict[str, pd.DataFrame]:
+    return {name: pd.read_parquet(folder / f"{name}.parquet") for name in ORDER}
+
+
+def find_pages(driver: subprocess.Popen[bytes], folder: Path) -> str:
+    """Where the driver tells of its application. The first page asked for takes seconds, so it is asked for here."""
+    started = folder / "started.json"
     wait_until(started.exists, LONGEST_RUN, driver)
     told = json.loads(started.read_text())
-    stage = wait_until(lambda: find_stage(out, moment), LONGEST_RUN, driver)
-    page = f"{told['page']}/api/v1/applications/{told['application']}/stages/{stage}/0/taskList?length=10000"
-    victim = wait_until(lambda: find_busy(read_json(page) or []), LONGEST_RUN, driver)
-    process = executor_process(told["application"], victim)
+    pages = f"{told['page']}/api/v1/applications/{told['application']}"
+    wait_until(lambda: read_json(f"{pages}/executors"), LONGEST_RUN, driver)
+    return pages
+
+
+def kill_executor(driver: subprocess.Popen[bytes], folder: Path, pages: str, run: str) -> None:
+    """SIGKILL, at the run's moment, to an executor that has done a task of the stage and is at another."""
+    stage = wait_until(lambda: find_stage(folder, run), LONGEST_RUN, driver)
+    page = f"{pages}/stages/{stage}/0/taskList?length=1000"
+    victim = wait_until(lambda: find_busy(read_json(page) or []), LONGEST_STAGE, driver)
+    process = executor_process(pages.rpartition("/")[2], victim)
     assert process is not None
     os.kill(process, signal.SIGKILL)
 
 
-def find_stage(out: Path, moment: Moment) -> int | None:
-    """The stage, once a job that has it was started."""
-    for job in events(out, "JobStart"):
+def find_stage(folder: Path, run: str) -> int | None:
+    """The stage at which the run is to be disturbed, once a job that has it was started."""
+    for job in events(folder, "JobStart", run):
         for stage in job["Stage Infos"]:
-            if moment([json.loads(rdd.get("Scope", "{}")).get("name", "") for rdd in stage["RDD Info"]]):
+            if MOMENTS[run]([json.loads(rdd.get("Scope", "{}")).get("name", "") for rdd in stage["RDD Info"]]):
                 return int(stage["Stage ID"])
     return None
 
@@ -145,26 +174,29 @@ def find_busy(tasks: list[dict[str, Any]]) -> str | None:
     return min(of["SUCCESS"] & of["RUNNING"], default=None)
 
 
-def events(out: Path, *kinds: str) -> Iterator[dict[str, Any]]:
-    """Of the event log, which may be still written."""
-    marks = tuple(f'{{"Event":"SparkListener{kind}"' for kind in kinds)
-    for file in (out / "events").iterdir():
+def events(folder: Path, kind: str, run: str | None = None) -> Iterator[dict[str, Any]]:
+    """Of the event log, which may be still written; of one run, where events tell it."""
+    mark, group = f'{{"Event":"SparkListener{kind}"', f'"spark.jobGroup.id":"{run}"'
+    for file in (folder / "events").iterdir():
         with file.open() as lines:
-            yield from (json.loads(line) for line in lines if line.startswith(marks) and line.endswith("\n"))
+            for line in lines:
+                if line.startswith(mark) and line.endswith("\n") and (run is None or group in line):
+                    yield json.loads(line)
 
 
-def count_tasks(out: Path) -> tuple[int, int, Counter[str]]:
-    """Tasks, those started again, reasons of their ends.
+def count_tasks(folder: Path, run: str) -> tuple[int, int, Counter[str]]:
+    """Tasks of the run, those started again, and how they ended.
 
-    A stage that is taken up again by a later job has another number, but computes the same partitions of the same RDD.
+    A stage that a later job takes up again has another number, but computes the same partitions of the same RDD.
     """
-    rdds = {
-        told["Stage Info"]["Stage ID"]: told["Stage Info"]["RDD Info"][0]["RDD ID"]
-        for told in events(out, "StageSubmitted")
-    }
-    starts = [(rdds[told["Stage ID"]], told["Task Info"]["Partition ID"]) for told in events(out, "TaskStart")]
-    ends = Counter(told["Task End Reason"]["Reason"] for told in events(out, "TaskEnd"))
-    return len(set(starts)), len(starts) - len(set(starts)), ends
+    submitted = list(events(folder, "StageSubmitted", run))
+    rdds = {told["Stage Info"]["Stage ID"]: told["Stage Info"]["RDD Info"][0]["RDD ID"] for told in submitted}
+    started, ended = (
+        [told for told in events(folder, kind) if told["Stage ID"] in rdds] for kind in ("TaskStart", "TaskEnd")
+    )
+    tasks = Counter((rdds[told["Stage ID"]], told["Task Info"]["Partition ID"]) for told in started)
+    ends = Counter(told["Task End Reason"]["Reason"] for told in ended)
+    return len(tasks), tasks.total() - len(tasks), ends
 
 
 def assert_same_bits(found: dict[str, pd.DataFrame], reference: Any) -> None:
@@ -182,30 +214,36 @@ def row_of(case: Case, what: str, ran: Ran) -> list[str]:
     size = f"{case.name}, {case.n_treated:,} / {case.n_controls:,}"
     lost = ran.ends["ExecutorLostFailure"]
     counts = [f"{n:,}" for n in (ran.n_tasks, ran.n_again, lost, len(ran.found["pairs"]))]
-    return [size, what, f"{ran.told['seconds']:.0f}", *counts]
+    return [size, what, f"{ran.told['seconds']:.1f}", *counts]
 
 
-def test_killed_executor(master: str, root: Path, tmp_path: Path) -> None:
-    rows = [["treated / controls", "executors", "s", "tasks", "run again", "lost under way", "pairs"]]
-    for number, case in enumerate(CASES):
-        folder = tmp_path / f"case_{number}"
-        folder.mkdir()
-        units = make_units(case)
-        units.to_parquet(folder / "units.parquet", row_group_size=50_000)
-        (folder / "job.json").write_text(json.dumps({"matching": case.settings, "task_bytes": case.task_bytes}))
-        reference = match(units, Matching(**case.settings), seed=0)
-        calm = run(master, folder, folder / "calm", None)
-        print(calm.told["plan"], calm.told["steps"])
-        assert calm.told["n_cut"], "the largest strata are cut"
-        assert calm.n_again == 0
-        assert_same_bits(calm.found, reference)
-        rows.append(row_of(case, "undisturbed", calm))
-        for at, (what, moment) in enumerate(MOMENTS.items()):
-            killed = run(master, folder, folder / f"killed_{at}", moment)
-            print(what, killed)
-            assert killed.ends["ExecutorLostFailure"]
-            assert_same_bits(killed.found, reference)
-            rows.append(row_of(case, f"one killed {what}", killed))
+def describe(rows: list[list[str]]) -> str:
+    head = ["treated / controls", "executor", "s", "tasks", "run again", "of these under way", "pairs"]
     versions = ", ".join(f"{name} {version(name)}" for name in ("pyspark", "numpy", "numba"))
-    how = f"{datetime.now(timezone.utc):%Y-%m-%d}; {describe_machine()}; Python {python_version()}, {versions}"
-    write_section(root / "docs/benchmarks.md", "A killed executor", f"{how}\n\n{table_of(rows)}")
+    how = f"{datetime.now(timezone.utc):%Y-%m-%d}; {describe_machine()}; Python {python_version()}, {versions}."
+    return f"{how}\n\n{table_of([head, *rows])}"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.split(",")[0])
+def test_killed_executor(master: str, case: Case, tmp_path: Path, measured: list[list[str]]) -> None:
+    units = make_units(case)
+    units.to_parquet(tmp_path / "units.parquet", row_group_size=50_000)
+    reference = match(units, Matching(**case.settings), seed=0)
+    ran = run(master, case, tmp_path)
+    print(ran[CALM].told["plan"])
+    for name in (CALM, *MOMENTS):
+        print(
+            name,
+            ran[name].told["seconds"],
+            ran[name].told["steps"],
+            ran[name].n_tasks,
+            ran[name].n_again,
+            ran[name].ends,
+        )
+        assert_same_bits(ran[name].found, reference)
+        measured.append(row_of(case, name, ran[name]))
+    assert 0 < ran[CALM].told["n_cut"] < ran[CALM].told["n_tasks"], "the largest strata are cut, others are not"
+    assert ran[CALM].n_again == 0
+    for name in MOMENTS:
+        assert ran[name].ends["ExecutorLostFailure"], "a task was lost"
+        assert 0 < ran[name].n_again < ran[name].n_tasks / 2
