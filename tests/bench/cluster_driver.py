@@ -20,7 +20,10 @@ LONGEST_START = 120.0
 
 
 def start_session(master: str, folder: Path, n_executors: int, java_options: str) -> SparkSession:
-    """One core an executor; what happens is written to the event log, and at once to the pages."""
+    """One core an executor; what happens is written to the event log, and at once to the pages.
+
+    Executors of one machine would read each other's shuffle files from its disk, also those of one that was killed.
+    """
     log = folder / "events"
     log.mkdir()
     settings = {
@@ -34,6 +37,7 @@ def start_session(master: str, folder: Path, n_executors: int, java_options: str
         "spark.executorEnv.PYTHONPATH": os.environ["PYTHONPATH"],
         "spark.cores.max": str(n_executors),
         "spark.default.parallelism": str(n_executors),
+        "spark.shuffle.readHostLocalDisk": "false",
         "spark.ui.port": "0",
         "spark.ui.showConsoleProgress": "false",
         "spark.ui.liveUpdate.period": "0",
