@@ -228,12 +228,12 @@ def describe(rows: list[list[str]]) -> str:
     head += ["lost at work", "found no shuffle file", "pairs"]
     versions = ", ".join(f"{name} {version(name)}" for name in ("pyspark", "numpy", "numba"))
     how = (
-        f"`match` from Parquet on a standalone cluster on loopback, {N_WORKERS} executors of one core, which get shuffle "
-        "files from each other and not from the common disk. SIGKILL goes to an executor that has done a task of the stage "
-        "and is at another; the cluster starts one in its place. Pairs, unmatched and weights of all runs are, to the bit, "
-        "those of the pandas path in one process. One session each, warm; seconds until all three frames are at the "
-        "driver. Run again are tasks started more than once; what a lost executor had cached is found again inside later "
-        "tasks. "
+        f"`match` from Parquet on a standalone cluster on loopback, {N_WORKERS} executors of one core, which get "
+        "shuffle files from each other and not from the common disk. SIGKILL goes to an executor that has done a task "
+        "of the stage and is at another; the cluster starts one in its place. Pairs, unmatched and weights of all runs "
+        "are, to the bit, those of the pandas path in one process. One session each, warm; seconds until all three "
+        "frames are at the driver. Run again are tasks started more than once; what a lost executor had cached is "
+        "found again inside later tasks. "
         f"{datetime.now(timezone.utc):%Y-%m-%d}; {describe_machine()}; Python {python_version()}, {versions}."
     )
     return f"{how}\n\n{table_of([head, *rows])}"
