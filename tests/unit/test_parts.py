@@ -136,6 +136,26 @@ def test_parts_give_what_the_whole_gives(settings: dict[str, Any], direction: st
             assert in_parts(work, marked, side, (named * 31 + 7) % 11 % n_parts, n_parts, together) == expected
 
 
+@pytest.mark.parametrize("is_merge", [False, True])
+def test_a_task_that_is_run_again_gives_the_same_bytes_in_whatever_order_parcels_come(is_merge: bool):
+    """Spark takes a stage for indeterminate where they differ, and after the loss of an executor gives up the match."""
+    matching = Matching(score="logit", score_scale="logit", person="person", caliper=1.0)
+    table = pd.concat([some_table(np.random.default_rng(seed)) for seed in range(9)], ignore_index=True)
+    table["id"] = np.random.default_rng(1).permutation(len(table))
+    units = read_units(table, matching, seed=1)
+    work = Work(matching, measure_reach(units, matching), measure_metric(units, matching), EXACTLY, 1)
+    arrow = in_arrow(table, units, matching).append_column("is_pool_cut", pa.array([True] * len(table)))
+    for name in ("task", "slot"):
+        arrow = arrow.append_column(name, pa.array([0] * len(table), pa.int32()))
+    parcels = [made for batch in arrow.to_batches(max_chunksize=40) for made in pack_parcels(iter([batch]))]
+    assert len(parcels) > 5
+    step = reducer(work, 2, is_merge)
+    made = [step(iter(parcels[start:] + parcels[:start])) for start in range(3)]
+    first, *others = (sorted(parcel for batch in batches for parcel in batch["parcel"].to_pylist()) for batches in made)
+    assert len(first) > 1
+    assert others == [first, first]
+
+
 @pytest.mark.parametrize("is_pool_cut", [True, False])
 def test_losers_of_a_part_change_nothing_by_the_slow_way(is_pool_cut: bool):
     """What the cut rests on, without any of our kernels: 1,000 problems with persons, ratios, reuse and turns."""

@@ -5,6 +5,7 @@ A task that has a part of a component only (see `parts`) hands on the units that
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -110,7 +111,7 @@ def solver(work: Work) -> Stage:
     """
 
     def solve_partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        parcels = [from_bytes(parcel) for batch in batches for parcel in batch.column("parcel")]
+        parcels = _in_order([parcel for batch in batches for parcel in batch.column("parcel")])
         if parcels:
             yield from _solve_task(parcels, work).to_batches()
 
@@ -127,15 +128,29 @@ def reducer(work: Work, n_together: int, is_merge: bool) -> Stage:
     of_parts = replace(work, matching=work.matching.model_copy(update={"min_ratio": 1}))
 
     def reduce_partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        parts: dict[tuple[int, int], list[pa.Table]] = {}
+        parts: dict[tuple[int, int], list[pa.BinaryScalar]] = {}
         for batch in batches:
             for task, slot, parcel in zip(*map(batch.column, ("task", "slot", "parcel")), strict=True):
-                parts.setdefault((slot.as_py(), task.as_py()), []).append(from_bytes(parcel))
-        for (slot, task), parcels in sorted(parts.items()):
+                parts.setdefault((slot.as_py(), task.as_py()), []).append(parcel)
+        for slot, task in sorted(parts):
+            parcels = _in_order(parts.pop((slot, task)))
             for left in _reduce_part(parcels, of_parts, is_merge, is_first=slot % n_together == 0):
                 yield _parcels([task], [slot // n_together], [to_bytes(left)])
 
     return reduce_partition
+
+
+def _in_order(parcels: list[pa.BinaryScalar]) -> list[pa.Table]:
+    """What was packed, in an order that the parcels decide and not their arrival.
+
+    A task that is run again must give the bytes it gave before: where they differ, Spark 4.2 runs whole stages again,
+    and gives up if some of what they fed is told already.
+    """
+
+    def digest(parcel: pa.BinaryScalar) -> bytes:
+        return hashlib.blake2b(memoryview(parcel.as_buffer()), digest_size=16).digest()
+
+    return [from_bytes(parcel) for parcel in sorted(parcels, key=digest)]
 
 
 def _reduce_part(parcels: list[pa.Table], work: Work, is_merge: bool, is_first: bool) -> list[pa.Table]:
