@@ -45,10 +45,9 @@ def _person_days(lines: DataFrame, part: str) -> DataFrame:
 
 
 def _spans(enrollment: DataFrame) -> DataFrame:
-    """Spans of cover -> member, with `spans`. Nothing depends on their order."""
-    return enrollment.groupBy("member_key").agg(
-        F.collect_list(F.struct("benefit", "start_date", "end_date")).alias("spans")
-    )
+    """Spans of cover -> member, with `spans`, sorted: a task that Spark runs again must give what it gave before."""
+    spans = F.array_sort(F.collect_list(F.struct("benefit", "start_date", "end_date")))
+    return enrollment.groupBy("member_key").agg(spans.alias("spans"))
 
 
 def _judge(days: DataFrame) -> DataFrame:
