@@ -129,7 +129,8 @@ def run_score(context: Context) -> Metrics:
 def run_match(context: Context) -> Metrics:
     """Cohort, scores -> matches, unmatched."""
     units = _eligible(context).join(_result(context, "score", SCORES), "unit_id", "inner")
-    with kept(units) as scored:
+    # Sorted, a part that is lost with its executor comes back as it was: in another order Spark may give the match up.
+    with kept(units.sortWithinPartitions("unit_id")) as scored:
         result = match_cohort(scored, context.study.matching, context.study.seed, context.site.match_task_bytes)
         _write(context, "match", MATCHES, result.pairs)
         _write(context, "match", UNMATCHED, result.unmatched)
