@@ -17,13 +17,12 @@ from typing import Any, TypeVar
 from urllib.request import urlopen
 
 import pyspark
+from tests.study.conftest import COMPILED_LIGHTLY
 
 import counterpart
 
 HOME = Path(pyspark.__file__).parent
 HOST = "127.0.0.1"
-# What runs for seconds is not worth Java's second compiler, which would take half of the CPU.
-JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 LONGEST_START, LONGEST_END = 60.0, 10.0
 _PAUSE_SECONDS = 0.02
 Found = TypeVar("Found")
@@ -100,7 +99,7 @@ def _environment(folder: Path, home: Path) -> dict[str, str]:
         "SPARK_LOCAL_IP": HOST,
         "SPARK_LOCAL_DIRS": str(folder / "scratch"),
         "SPARK_DAEMON_MEMORY": "512m",
-        "SPARK_DAEMON_JAVA_OPTS": JAVA_OPTIONS,
+        "SPARK_DAEMON_JAVA_OPTS": COMPILED_LIGHTLY,
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
         "PYTHONPATH": str(Path(counterpart.__file__).parents[1]),

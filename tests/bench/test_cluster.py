@@ -19,9 +19,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
-from tests.bench.cluster import JAVA_OPTIONS, executor_process, read_json, running_python, start_cluster, wait_until
+from tests.bench.cluster import executor_process, read_json, running_python, start_cluster, wait_until
 from tests.bench.document import table_of, write_section
 from tests.bench.oracle_measure import describe_machine
+from tests.study.conftest import COMPILED_LIGHTLY
 
 from counterpart import Matching, match
 
@@ -123,7 +124,7 @@ def run(master: str, case: Case, folder: Path) -> dict[str, Ran]:
     """Match the folder's units on the cluster, run after run; in those of MOMENTS an executor is killed."""
     runs = [FIRST, CALM, *MOMENTS]
     job = {"matching": case.settings, "task_bytes": case.task_bytes, "runs": runs}
-    (folder / "job.json").write_text(json.dumps(job | {"n_executors": N_WORKERS, "java_options": JAVA_OPTIONS}))
+    (folder / "job.json").write_text(json.dumps(job | {"n_executors": N_WORKERS, "java_options": COMPILED_LIGHTLY}))
     with running_python(DRIVER, [master, str(folder)], folder / "driver") as driver:
         pages = find_pages(driver, folder)
         for name in MOMENTS:
