@@ -44,7 +44,8 @@ from counterpart.numerics.pairs import (
     name_people,
 )
 
-LIST_LENGTH = 8
+# Without a caliper a row that is searched again looks at everybody, and a longer list is the cheaper way.
+LIST_LENGTH, UNBOUNDED_LIST_LENGTH = 8, 16
 _FIRST_COME = Rules()
 _UNPROVEN, _NOBODY_LEFT = -1, -2
 
@@ -109,7 +110,7 @@ def pair_in_space(
     caliper: int | None,
     widths: Floats | None = None,
     rules: Rules = _FIRST_COME,
-    list_length: int = LIST_LENGTH,
+    list_length: int | None = None,
     recall: float | None = None,
 ) -> Pairs:
     """Pair on the distance between points, in 2^-31; the result does not depend on `list_length`.
@@ -137,7 +138,8 @@ def pair_in_space(
     supply = _open_supply(groups_c, people, controls.key, rules, n_treated)
     audit = NO_AUDIT
     if recall is None:
-        lists = list_nearest(space, rough, list_length)
+        usual = UNBOUNDED_LIST_LENGTH if caliper is None else LIST_LENGTH
+        lists = list_nearest(space, rough, list_length or usual)
     else:
         lists, audit = list_approximately(space, rough, recall, supply.head)
     in_reach = np.empty(n_treated, dtype=bool)
