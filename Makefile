@@ -73,4 +73,5 @@ $(VENV)/.packages: setup.py
 
 $(VENV)/.delta: $(VENV)/.packages lib/counterpart/local_spark.py
 	@$(BIN)/python -m counterpart.local_spark install
+	@$(BIN)/python -m counterpart.matching
 	@touch $@
