@@ -25,6 +25,8 @@ MEMBERS = 12_000
 SEED = 11
 # A year before the first index date; three years earlier are three fifths of the lines, and nobody looks back so far.
 START = date(2018, 12, 31)
+# Of the members without an index date few are written: both arms are whole in a third of the lines.
+BYSTANDERS = 0.05
 # For a JVM of one study's life: more optimising, or a collector with threads of its own, would cost more than it gains.
 COMPILED_LIGHTLY = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 CANARY = "CANARYQ7ZK"
@@ -72,7 +74,8 @@ def install(
 def claims(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Raw claims, with the canary in every source table and in rows that end in quarantine."""
     folder = tmp_path_factory.mktemp("synthetic") / "claims"
-    synthesise(SynthSettings(members=MEMBERS, seed=SEED, dirt="typical", start=START), folder, None)
+    settings = SynthSettings(members=MEMBERS, seed=SEED, dirt="typical", bystanders=BYSTANDERS, start=START)
+    synthesise(settings, folder, None)
     someone = ds.dataset(folder / "program_roster").to_table()["person_id"][0].as_py()
     for name in ("medical_claim", "pharmacy_claim", "eligibility", "program_roster"):
         for file in sorted((folder / name).glob("*.parquet")):
