@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from counterpart import Matched, Matching, balance, match, plan
 from counterpart.errors import ContractError, DataError
+from counterpart.matching.cost import FEW_BYTES
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -21,6 +22,20 @@ SEED = 3
 SCORED: dict[str, Any] = {"score": "score", "score_scale": "logit"}
 # Counts, distances and the caliper; the seconds are another run's.
 TIMES = {"seconds"}
+SETTINGS: list[dict[str, Any]] = [
+    {"exact": ("state", "band")},
+    {"exact": ("state", "band"), "person": "person"},
+    {"exact": ("band", "state"), "person": "person", "one_role": True, "caliper_scale": "overall", "ratio": 3},
+    {"caliper": None, "order": "largest"},
+    {"person": "person", "order": "smallest", "ratio": 2, "min_ratio": 2, "exact": ("band",)},
+    {"tie_order": "visit", "order": "data", "caliper": 0.5, "caliper_scale": "raw", "exact": ("state",)},
+    {"replace": True, "reuse": 2, "ratio": 2, "direction": "control_to_treated", "exact": ("state",)},
+    {"calipers": {"age": 1.0, "cost": 20.0}, "exact": ("state",)},
+    {"distance": "mahalanobis", "covariates": ("age", "cost", "score"), "exact": ("state",), "person": "person"},
+    {"distance": "euclidean", "covariates": ("cost", "age"), "covariance": "treated", "caliper": None, "ratio": 2},
+    {"score": None, "distance": "mahalanobis", "covariates": ("age", "cost"), "covariance": "controls"}
+    | {"caliper": None, "exact": ("band",)},
+]
 
 
 def table_of(n_units: int = 1_500) -> pd.DataFrame:
@@ -65,29 +80,86 @@ def content_of(result: Matched[Any]) -> dict[str, Any]:
     return rows | {"summary": {name: told for name, told in result.summary.items() if name not in TIMES}}
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"exact": ("state", "band")},
-        {"exact": ("state", "band"), "person": "person"},
-        {"exact": ("band", "state"), "person": "person", "one_role": True, "caliper_scale": "overall", "ratio": 3},
-        {"caliper": None, "order": "largest"},
-        {"person": "person", "order": "smallest", "ratio": 2, "min_ratio": 2, "exact": ("band",)},
-        {"tie_order": "visit", "order": "data", "caliper": 0.5, "caliper_scale": "raw", "exact": ("state",)},
-        {"replace": True, "reuse": 2, "ratio": 2, "direction": "control_to_treated", "exact": ("state",)},
-        {"calipers": {"age": 1.0, "cost": 20.0}, "exact": ("state",)},
-        {"distance": "mahalanobis", "covariates": ("age", "cost", "score"), "exact": ("state",), "person": "person"},
-        {"distance": "euclidean", "covariates": ("cost", "age"), "covariance": "treated", "caliper": None, "ratio": 2},
-        {"score": None, "distance": "mahalanobis", "covariates": ("age", "cost"), "covariance": "controls"}
-        | {"caliper": None, "exact": ("band",)},
-    ],
-    ids=str,
-)
+@pytest.fixture(autouse=True)
+def in_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All these tables have few units, which would otherwise be matched where the driver is."""
+    monkeypatch.setattr("counterpart.matching.cost.FEW_BYTES", -1)
+
+
+@pytest.fixture
+def at_once(in_tasks: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("counterpart.matching.cost.FEW_BYTES", FEW_BYTES)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_spark_gives_what_pandas_gives(units: DataFrame, table: pd.DataFrame, settings: dict[str, Any]):
     matching = Matching(**SCORED | settings)
     ours, expected = match(units, matching, SEED), match(table, matching, SEED)
     assert ours.plan is not None
     assert content_of(ours) == content_of(expected)
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_few_units_are_matched_where_the_driver_is(units: DataFrame, table: pd.DataFrame, settings: dict[str, Any]):
+    matching = Matching(**SCORED | settings)
+    ours, expected = match(units, matching, SEED), match(table, matching, SEED)
+    assert ours.plan is None
+    assert content_of(ours) == content_of(expected)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_few_units_keep_their_types(units: DataFrame):
+    """Ids and exact columns of the result are of the type they have in the table, and missing stays missing."""
+    kinds = {"day": "date", "moment": "timestamp", "price": "decimal(9,2)", "half": "float"}
+    kept = units.selectExpr(
+        *["treated", "score", "cast(rank() over (order by id) as smallint) id"],
+        "date_add(date'2020-01-31', cast(visit as int)) day",
+        "if(visit = 0, null, timestamp'2020-03-29 01:30:00') moment",
+        "cast(visit as decimal(9,2)) price",
+        "cast(case visit when 0 then '0.0' when 1 then '-0.0' else if(age > 4, 'NaN', null) end as float) half",
+    )
+    matching = Matching(**SCORED, exact=("day", "moment", "price", "half"))
+    found = match(kept, matching, SEED)
+    ids = dict.fromkeys(("set_id", "treated_id", "control_id"), "smallint")
+    measured = dict.fromkeys(("distance", "score_difference"), "double")
+    assert dict(found.pairs.dtypes) == ids | measured | kinds
+    assert dict(found.weights.dtypes) == {"id": "smallint", "weight": "double", "set_id": "smallint"}
+    assert dict(found.unmatched.dtypes) == {"treated_id": "smallint", "reason": "string"}
+    assert content_of(found) == content_of(match(kept.toPandas(), matching, SEED))
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("keep", ["false", "treated", "not treated"])
+def test_an_arm_of_few_units_without_any(units: DataFrame, table: pd.DataFrame, keep: str):
+    matching = Matching(**SCORED, exact=("state",), distance="euclidean", covariates=("age", "cost"))
+    expected = match(table.query({"false": "id != id"}.get(keep, keep)).reset_index(drop=True), matching, SEED)
+    assert content_of(match(units.filter(keep), matching, SEED)) == content_of(expected)
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"score": "if(age > 0, score, null)"}, r"score is missing in \d+ of 1,500 units"),
+        ({"id": "cast(age as int)"}, "units have an id that was there before"),
+        ({"cost": "1.0"}, "covariance of the units is singular: cost is constant"),
+    ],
+    ids=str,
+)
+def test_of_few_units_the_same_is_refused(units: DataFrame, changed: dict[str, str], told: str):
+    made = units.withColumns({name: F.expr(text) for name, text in changed.items()})
+    with pytest.raises(DataError, match=told):
+        match(made, Matching(**SCORED, distance="mahalanobis", covariates=("age", "cost")), SEED)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_what_arrow_cannot_tell_apart_goes_through_tasks(units: DataFrame, table: pd.DataFrame):
+    lists = units.withColumn("band", F.array("band"))
+    ours, expected = (match(t, Matching(**SCORED, exact=("band",)), SEED) for t in (lists, table))
+    assert ours.plan is not None
+    assert ours.summary["n_pairs"] == expected.summary["n_pairs"] > 0
+    ours.release()
 
 
 @pytest.mark.parametrize(

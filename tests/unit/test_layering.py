@@ -66,9 +66,12 @@ WITHOUT_SPARK = ("protocol", "numerics", "synthetic")
 # What brings rows to the driver, and why it stays small however many members there are.
 DOORS: dict[tuple[str, str], str] = {
     ("scores.sample", "collect_sample"): "two counts, the dictionary, and the sampled units, which the protocol bounds",
-    ("matching.columns", "survey"): "a row per arm",
+    ("matching.columns", "look_at"): "a row per arm",
+    ("matching.few", "_collect"): "units of 256 MiB at most",
+    ("matching.few", "_take"): "rows of an Arrow table that is here",
     ("matching.columns", "_measure_metric"): "covariates x covariates x arms",
     ("matching.plan", "_constant_columns"): "one row",
+    ("matching.plan", "_count_compared"): "one row",
     ("matching.plan", "_tell"): "one row",
     ("matching.distributed", "_count"): "one row",
     ("matching.balance_frame", "_refuse"): "one row, and a count",

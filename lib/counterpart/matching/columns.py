@@ -6,7 +6,7 @@ Columns: `unit` (id), `is_treated`, and where the settings name one `person`, `t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +31,18 @@ _PRODUCTS = "is_treated boolean, i int, j int, amount decimal(38,0)"
 
 
 @dataclass(frozen=True)
+class Look:
+    """What one look at all units says: how many of each arm, the caliper, and of either arm the row that says it."""
+
+    n_treated: int
+    n_controls: int
+    reach: Reach
+    arms: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
 class Survey:
-    """What all units together say: how many of each arm, the caliper and the metric."""
+    """What has to be known of all units before they are cut into tasks."""
 
     n_treated: int
     n_controls: int
@@ -121,22 +131,30 @@ def _logits_of(probability: pd.Series) -> pd.Series:
     return pd.Series(logit_of(probability.to_numpy()))
 
 
-def survey(units: DataFrame, matching: Matching) -> Survey:
-    """Look at all units once, and with covariates twice. Some rows per arm, and d x d products, reach the driver.
+def look_at(units: DataFrame, matching: Matching) -> Look:
+    """Look at all units once. Some rows per arm reach the driver.
 
     DataError for values that no match can use, with column and count.
     """
     numbers = [name for name in units.columns if name.startswith(("covariate_", "caliper_"))]
     seen = units.groupBy("is_treated", "is_barred").agg(*_measures(units, matching, numbers)).collect()
     _refuse(seen, matching, numbers)
-    found = [row for row in seen if not row.is_barred]
+    found = tuple(row for row in seen if not row.is_barred)
     arms = {row.is_treated: row for row in found}
     sums = [_sums_of(arms.get(is_treated), matching) for is_treated in (True, False)]
     reach = Reach(None, None) if matching.score is None else reach_of(sums[0], sums[1], matching)
+    return Look(sums[0].n_units, sums[1].n_units, reach, found)
+
+
+def survey(units: DataFrame, seen: Look, matching: Matching) -> Survey:
+    """What was seen, and with covariates the metric, for which all units are looked at again.
+
+    d x d products reach the driver. DataError for a covariance that has no inverse.
+    """
     metric = None
-    if matching.distance != "score" and found:
-        metric = _measure_metric(units.filter("not is_barred"), found, matching)
-    return Survey(sums[0].n_units, sums[1].n_units, reach, metric)
+    if matching.distance != "score" and seen.arms:
+        metric = _measure_metric(units.filter("not is_barred"), seen.arms, matching)
+    return Survey(seen.n_treated, seen.n_controls, seen.reach, metric)
 
 
 def _measures(units: DataFrame, matching: Matching, numbers: list[str]) -> Iterator[Column]:
@@ -188,7 +206,7 @@ def _sums_of(row: Row | None, matching: Matching) -> Sums:
     return Sums(row.n_units, int(row.total), int(row.squares)) if matching.score else Sums(row.n_units)
 
 
-def _measure_metric(units: DataFrame, found: list[Row], matching: Matching) -> Metric:
+def _measure_metric(units: DataFrame, found: Sequence[Row], matching: Matching) -> Metric:
     from counterpart.numerics import whitening
 
     names = [f"covariate_{i}" for i in range(len(matching.covariates))]

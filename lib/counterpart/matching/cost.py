@@ -15,6 +15,13 @@ MOVE, SEE, PAIR, COORDINATE = 1.5e-6, 2e-8, 1e-6, 3e-11
 _EVERY_DISTANCE = 4
 TASK_BYTES = 2**30
 """What a task of a match on Spark may take, as predicted, unless the caller says otherwise."""
+# Bytes of a unit in a task: moved and laid out (103 measured at 100 million units whose ids are whole numbers; texts
+# add their length); for each number it is compared by (48 with 20 covariates at a million units), and
+# what an index of it takes more (32 with 50 covariates at half a million).
+ROW_BYTES, NUMBER_BYTES, INDEX_BYTES = 110, 48, 32
+# A Spark table up to so large, of so few seconds at most, is matched where the driver is: to plan its tasks and start
+# them takes seconds more.
+FEW_BYTES, FEW_SECONDS = 2**28, 5.0
 LONGEST_EXACT = 600.0
 """Seconds of one core that `auto` gives to the exact search before it prefers the approximate one."""
 
@@ -47,6 +54,21 @@ def may_be_approximate(matching: Matching) -> bool:
 def seconds_of_distance(matching: Matching) -> float:
     """Seconds that one distance takes."""
     return (len(matching.covariates) + len(matching.calipers) + _EVERY_DISTANCE) * COORDINATE
+
+
+def bytes_of_unit(matching: Matching, search: Search) -> int:
+    """What a unit takes in a task."""
+    number = NUMBER_BYTES + (INDEX_BYTES if search.recall is not None else 0)
+    return ROW_BYTES + number * (len(matching.covariates) + len(matching.calipers))
+
+
+def are_few(n_treated: int, n_controls: int, matching: Matching, task_bytes: int) -> bool:
+    """Whether so many units are matched where the driver is, and not in tasks."""
+    # Strata and calipers leave less to compare; that they do is not known yet.
+    n_compared = n_treated * n_controls if is_in_space(matching) else 0
+    n_bytes = (n_treated + n_controls) * bytes_of_unit(matching, choose_search(matching, n_compared))
+    is_quick = n_compared * seconds_of_distance(matching) <= FEW_SECONDS
+    return n_bytes <= min(FEW_BYTES, task_bytes) and is_quick
 
 
 def choose_search(matching: Matching, n_compared: int) -> Search:

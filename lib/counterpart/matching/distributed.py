@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from counterpart.matching import refusals
-from counterpart.matching.columns import Survey, select_columns, survey
-from counterpart.matching.cost import TASK_BYTES
+from counterpart.matching.columns import Survey, look_at, select_columns, survey
+from counterpart.matching.cost import TASK_BYTES, are_few
+from counterpart.matching.few import match_few
 from counterpart.matching.plan import Cut, Plan, cut
 from counterpart.matching.result import REASONS, Matched, summarise, told_of_search
 from counterpart.matching.spread import FIXED_ONE
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
 def plan_frame(units: DataFrame, matching: Matching, task_bytes: int = TASK_BYTES) -> Plan:
     """What `match_frame` would do, without doing it: two looks at the units (three with covariates)."""
     selected = select_columns(units, matching)
-    prepared = cut(selected, survey(selected, matching), matching, task_bytes)
+    surveyed = survey(selected, look_at(selected, matching), matching)
+    prepared = cut(selected, surveyed, matching, task_bytes)
     prepared.release()
     return prepared.plan
 
@@ -33,14 +37,18 @@ def plan_frame(units: DataFrame, matching: Matching, task_bytes: int = TASK_BYTE
 def match_frame(units: DataFrame, matching: Matching, seed: int, task_bytes: int = TASK_BYTES) -> Matched[DataFrame]:
     """Match a Spark table as `match` says. The result's frames are lazy over one solution, cached until `release`.
 
-    Cost: the units are looked at two times (three with covariates); those that somebody could reach are shuffled once,
-    to the tasks of the plan. A few rows reach the driver, however many units there are.
+    Few units are looked at once and matched where the driver is. Of others a few rows reach the driver, however many
+    there are: they are looked at two times (three with covariates), and those that somebody could reach are shuffled
+    once, to the tasks of the plan.
 
     RuntimeError if units were lost or a pair lies outside the caliper: then the matching itself is wrong.
     """
     start = perf_counter()
     selected = select_columns(units, matching)
-    surveyed = survey(selected, matching)
+    seen = look_at(selected, matching)
+    if are_few(seen.n_treated, seen.n_controls, matching, task_bytes) and _are_plain(units, matching.exact):
+        return match_few(units, selected, seen, matching, seed)
+    surveyed = survey(selected, seen, matching)
     is_surveyed = perf_counter()
     prepared = cut(selected, surveyed, matching, task_bytes)
     is_cut = perf_counter()
@@ -62,6 +70,11 @@ def match_frame(units: DataFrame, matching: Matching, seed: int, task_bytes: int
         prepared.release()
 
     return Matched(pairs, unmatched, weights, summary, matching, prepared.plan, release)
+
+
+def _are_plain(units: DataFrame, names: Sequence[str]) -> bool:
+    """No arrays and structures: those only Spark can tell apart."""
+    return all(isinstance(units.schema[name].dataType, T.AtomicType) for name in names)
 
 
 def _solve(prepared: Cut, work: Work, unit_type: str) -> DataFrame:

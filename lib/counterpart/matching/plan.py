@@ -22,6 +22,8 @@ from counterpart.matching.cost import (
     SEE,
     TASK_BYTES,
     Search,
+    are_few,
+    bytes_of_unit,
     choose_search,
     is_in_space,
     may_be_approximate,
@@ -39,10 +41,6 @@ if TYPE_CHECKING:
 # table of cells, which is broadcast, as long as the treated. Wider cells only keep more controls.
 NARROWEST_CELL = 2**27
 
-# Bytes of a unit in a task: moved and laid out (103 measured at 100 million units whose ids are whole numbers; texts
-# add their length); for each number it is compared by (48 with 20 covariates at a million units), and
-# what an index of it takes more (32 with 50 covariates at half a million).
-ROW_BYTES, NUMBER_BYTES, INDEX_BYTES = 110, 48, 32
 # Up to so many cells every executor gets the table of them; above, units are shuffled to theirs.
 MOST_BROADCAST = 1_000_000
 # Tasks are worth their start from some tenths of a second on; more of them than cores even out what was misjudged.
@@ -56,7 +54,7 @@ class Plan:
     `n_cells` are the cells of strata and scores with somebody in reach, `n_units_moved` the units in them, `n_compared`
     the pairs of units in neighbouring cells, `most_pairs` the pairs that the strata allow at most. `cut_by` are the
     exact columns along which tasks are cut; `n_cut` of the tasks are of components so large that `n_parts` tasks
-    before them have a part of one each.
+    before them have a part of one each. Units that `are_few` are matched where the driver is, and in no task.
     """
 
     n_treated: int
@@ -77,10 +75,12 @@ class Plan:
     seconds: float
     longest_task: float
     search: Search
+    are_few: bool
 
     def __str__(self) -> str:
         cut = f", cut by {', '.join(self.cut_by)}" if self.cut_by else ""
         over = f", more than the {self.allowed_bytes:,} bytes allowed: the smaller arm is in every part of a stratum"
+        few = "\nso few units are matched at once where the driver is, and in no tasks"
         parts = f", {self.n_parts:,} parts of too large ones before them" if self.n_parts else ""
         return (
             f"{self.n_treated:,} treated, {self.n_controls:,} controls; {self.n_strata:,} strata, the largest of "
@@ -90,6 +90,7 @@ class Plan:
             f"largest; some {self.seconds:.1f} s of one core, {self.longest_task:.1f} s in the longest task"
             f"{over if self.task_bytes > self.allowed_bytes else ''}\n"
             f"{self.search.name} search ({self.search.because})"
+            f"{few if self.are_few else ''}"
         )
 
 
@@ -115,7 +116,7 @@ class Cut:
 
 
 def cut(units: DataFrame, survey: Survey, matching: Matching, task_bytes: int = TASK_BYTES) -> Cut:
-    """Count strata and score cells, and give each unit that could be in a pair its task. Two rows reach the driver."""
+    """Count strata and score cells, and give each unit that could be in a pair its task. Some rows reach the driver."""
     exact = [f"exact_{i}" for i in range(len(matching.exact))]
     person = "person" if matching.person else "unit"
     looks_among = F.col("is_treated") == (matching.direction == "control_to_treated")
@@ -128,13 +129,13 @@ def cut(units: DataFrame, survey: Survey, matching: Matching, task_bytes: int = 
         pool = _join(celled.filter("is_pool"), reachable, [*exact, "cell"], how="left_semi")
         constant = _constant_columns(pool, exact)
     n_cores = units.sparkSession.sparkContext.defaultParallelism
-    number_bytes = NUMBER_BYTES + (INDEX_BYTES if may_be_approximate(matching) else 0)
-    row_bytes = ROW_BYTES + number_bytes * (len(matching.covariates) + len(matching.calipers))
+    search = choose_search(matching, _count_compared(cells) if may_be_approximate(matching) else 0)
+    row_bytes = bytes_of_unit(matching, search)
     strata = _measure_strata(cells, exact, matching, row_bytes)
     measured = measure_parts(strata, constant, matching, n_cores, row_bytes, task_bytes)
     packed = _pack(measured, constant, n_cores, task_bytes).persist()
     cut_by = [matching.exact[exact.index(name)] for name in constant]
-    plan, stages = _tell(packed, survey, matching, cut_by, task_bytes)
+    plan, stages = _tell(packed, survey, matching, search, cut_by, task_bytes)
     told = ["stratum", "task", "first_person", "last_person", "is_pool_cut", "n_parts"]
     # Whoever looks is in a cell that somebody looks from, so those cells hold all that may be in a pair.
     routes = _join(cells.filter("n_looking > 0").select(*exact, "cell"), packed.select(*exact, *told), exact)
@@ -183,6 +184,12 @@ def _count_cells(units: DataFrame, exact: Sequence[str], person: str, width_fixe
     width = 0 if width_fixed is None else _cell_width(width_fixed)
     beside = Window.partitionBy(*exact).orderBy("cell").rangeBetween(-width, width)
     return cells.withColumn("n_looking", F.sum("n_focal").over(beside))
+
+
+def _count_compared(cells: DataFrame) -> int:
+    """Pairs of units in neighbouring cells."""
+    found = cells.filter("n_looking > 0").agg(F.sum(F.col("n_pool") * F.col("n_looking")).alias("n_compared"))
+    return found.collect()[0].n_compared or 0
 
 
 def _measure_strata(cells: DataFrame, exact: Sequence[str], matching: Matching, row_bytes: int) -> DataFrame:
@@ -241,7 +248,7 @@ def _pack(strata: DataFrame, constant: Sequence[str], n_cores: int, task_bytes: 
 
 
 def _tell(
-    packed: DataFrame, survey: Survey, matching: Matching, cut_by: Sequence[str], task_bytes: int
+    packed: DataFrame, survey: Survey, matching: Matching, search: Search, cut_by: Sequence[str], task_bytes: int
 ) -> tuple[Plan, Stages | None]:
     is_cut = F.col("n_parts") > 1
     summed = ("n_cells", "n_units", "n_compared", "most_pairs", "bytes", "seconds")
@@ -287,7 +294,8 @@ def _tell(
         total_bytes=found.bytes or 0,
         seconds=found.seconds or 0.0,
         longest_task=found.longest_task or 0.0,
-        search=choose_search(matching, found.n_compared or 0),
+        search=search,
+        are_few=are_few(survey.n_treated, survey.n_controls, matching, task_bytes),
     )
     return plan, choose_stages(found.most_parts, found.most_together) if found.n_cut else None
 

@@ -39,8 +39,8 @@ class Matched(Generic[Frame]):
     way round). A control of several sets has several rows.
 
     `summary`: counts, distances, the caliper, the search used and why, and seconds by step. `matching`: the settings.
-    `plan`: how a Spark table was cut into tasks. The frames of a Spark table are lazy over one cached solution, which
-    `release` frees.
+    `plan`: how a Spark table was cut into tasks (None: so few units are not cut); its frames are lazy over one cached
+    solution, which `release` frees.
     """
 
     pairs: Frame

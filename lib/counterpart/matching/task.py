@@ -11,14 +11,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from counterpart.matching.cost import LONGEST_EXACT, Search, seconds_of_distance
 from counterpart.matching.result import REASONS
 from counterpart.matching.solve import Metric, Reach, Solution, count_compared, solve
-from counterpart.matching.units import Units, hash_ids, rank_ties
+from counterpart.matching.units import Units, hash_ids, rank_ties, units_of
 
 if TYPE_CHECKING:
     from counterpart.protocol import Matching
@@ -196,7 +195,7 @@ def _pair(table: pa.Table, work: Work, is_merge: bool) -> tuple[pa.Table, Units 
     if n_again:
         return _tell(ids.type, {"n_repeated": n_again}), None, None
     del series, ties
-    units = _units_of(table, keys, matching)
+    units = units_of(table, keys, matching)
     search = work.search
     if is_merge and count_compared(units, matching) * seconds_of_distance(matching) < LONGEST_EXACT:
         search = Search(None, "few are left")
@@ -265,33 +264,3 @@ def _tell(unit_type: pa.DataType, told: dict[str, int]) -> pa.Table:
     nothing = [pa.nulls(n, kind) for kind in (pa.int64(), unit_type, unit_type)]
     empty = [pa.nulls(n, pa.int64()), pa.nulls(n, pa.int32())]
     return pa.Table.from_arrays([*nothing, counted, *empty, reasons], names=_NAMES)
-
-
-def _units_of(table: pa.Table, keys: Any, matching: Matching) -> Units:
-    is_treated = _numbers(table, "is_treated").astype(bool)
-    person = None
-    if matching.person is not None:
-        person = pd.factorize(table.column("person").to_pandas())[0].astype(np.int64)
-    return Units(
-        is_treated=is_treated,
-        is_control=~is_treated,
-        key=keys,
-        stratum=_numbers(table, "stratum"),
-        person=person,
-        logit=None if matching.score is None else _numbers(table, "logit"),
-        covariates=_matrix(table, "covariate", len(matching.covariates)),
-        box=_matrix(table, "caliper", len(matching.calipers)),
-        has_counterpart=_numbers(table, "has_counterpart").astype(bool),
-    )
-
-
-def _numbers(table: pa.Table, name: str) -> Any:
-    return table.column(name).to_numpy()
-
-
-def _matrix(table: pa.Table, name: str, n_columns: int) -> Any:
-    columns = np.empty((table.num_rows, n_columns))
-    for i in range(n_columns):
-        columns[:, i] = _numbers(table, f"{name}_{i}")
-    # -0.0 and 0.0 are one value and must have one hash.
-    return columns + 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from counterpart.matching import refusals
 from counterpart.matching.spread import FIXED_ONE, LARGEST_LOGIT
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from counterpart.protocol import Matching
 
 Floats = npt.NDArray[np.float64]
@@ -54,7 +56,7 @@ def read_units(table: pd.DataFrame, matching: Matching, seed: int) -> Units:
     is_control = ~is_treated
     if matching.one_role and person is not None:
         is_control &= ~np.isin(person, person[is_treated])
-    stratum = _strata(table, matching.exact)
+    stratum = codes_of_strata(table, list(matching.exact), len(table))
     rows = np.flatnonzero(is_treated), np.flatnonzero(is_control)
     focal, pool = rows[::-1] if matching.direction == "control_to_treated" else rows
     return Units(
@@ -68,6 +70,44 @@ def read_units(table: pd.DataFrame, matching: Matching, seed: int) -> Units:
         box=read_numbers(table, tuple(matching.calipers)),
         has_counterpart=_have_counterparts(stratum, person, focal, pool),
     )
+
+
+def units_of(table: pa.Table, keys: Longs, matching: Matching) -> Units:
+    """Units of Spark in the engine's columns (see `columns`), checked there, with `stratum`.
+
+    In a task `has_counterpart` is one of them: known of the whole table, where a task may have a part.
+    """
+    is_treated = _numbers(table, "is_treated").astype(bool)
+    person = None
+    if matching.person is not None:
+        person = pd.factorize(table.column("person").to_pandas())[0].astype(np.int64)
+    units = Units(
+        is_treated=is_treated,
+        is_control=~is_treated,
+        key=keys,
+        stratum=_numbers(table, "stratum"),
+        person=person,
+        logit=None if matching.score is None else _numbers(table, "logit"),
+        covariates=_matrix(table, "covariate", len(matching.covariates)),
+        box=_matrix(table, "caliper", len(matching.calipers)),
+        has_counterpart=np.zeros(table.num_rows, dtype=bool),
+    )
+    if "has_counterpart" in table.column_names:
+        return replace(units, has_counterpart=_numbers(table, "has_counterpart").astype(bool))
+    focal, pool = units.arms(matching.direction)
+    return replace(units, has_counterpart=_have_counterparts(units.stratum, person, focal, pool))
+
+
+def _numbers(table: pa.Table, name: str) -> Any:
+    return table.column(name).to_numpy()
+
+
+def _matrix(table: pa.Table, name: str, n_columns: int) -> Any:
+    columns = np.empty((table.num_rows, n_columns))
+    for i in range(n_columns):
+        columns[:, i] = _numbers(table, f"{name}_{i}")
+    # -0.0 and 0.0 are one value and must have one hash.
+    return columns + 0.0
 
 
 def needed_columns(matching: Matching) -> list[str]:
@@ -103,11 +143,11 @@ def _codes(table: pd.DataFrame, name: str) -> Longs:
     return pd.factorize(table[name])[0].astype(np.int64)
 
 
-def _strata(table: pd.DataFrame, exact: tuple[str, ...]) -> Longs:
-    """Codes of equal values; missing values are equal to each other."""
+def codes_of_strata(table: pd.DataFrame, exact: list[str], n_units: int) -> Longs:
+    """Codes of equal values in all the exact columns; missing values are equal to each other."""
     if not exact:
-        return np.zeros(len(table), dtype=np.int64)
-    codes = table.groupby(list(exact), dropna=False, sort=False, observed=True).ngroup()
+        return np.zeros(n_units, dtype=np.int64)
+    codes = table.groupby(exact, dropna=False, sort=False, observed=True).ngroup()
     return codes.to_numpy(dtype=np.int64)
 
 

@@ -1,0 +1,103 @@
+"""A Spark table of few units, matched at once where the driver is.
+
+`cost.are_few` says what few are. The result is what tasks would give, to the bit: the same arrays meet the same
+kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from counterpart.matching import refusals
+from counterpart.matching.columns import quoted
+from counterpart.matching.cost import choose_search
+from counterpart.matching.frames import (
+    Columns,
+    columns_of_pairs,
+    columns_of_unmatched,
+    columns_of_weights,
+    summary_of,
+)
+from counterpart.matching.result import Matched
+from counterpart.matching.solve import count_compared, measure_metric, solve
+from counterpart.matching.units import Units, codes_of_strata, hash_ids, rank_ties, units_of
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from counterpart.matching.columns import Look
+    from counterpart.matching.units import Longs
+    from counterpart.protocol import Matching
+
+
+def match_few(units: DataFrame, selected: DataFrame, seen: Look, matching: Matching, seed: int) -> Matched[DataFrame]:
+    """`selected` are the engine's columns of the units, `seen` is what one look at them said. Errors as of `match`."""
+    start = perf_counter()
+    table = _collect(selected)
+    read = _read(table, matching, seed)
+    is_read = perf_counter()
+    search = choose_search(matching, count_compared(read, matching))
+    solution = solve(read, matching, seen.reach, measure_metric(read, matching), search)
+    is_solved = perf_counter()
+    own = {matching.id: "unit"} | {name: f"exact_{i}" for i, name in enumerate(matching.exact)}
+    take = partial(_take, table, own)
+    pairs = _as_frame(units, columns_of_pairs(take, read, matching, solution), matching)
+    unmatched = _as_frame(units, columns_of_unmatched(take, matching, solution), matching)
+    weights = _as_frame(units, columns_of_weights(take, matching, solution), matching)
+    seconds = {"read": is_read - start, "solve": is_solved - is_read, "write": perf_counter() - is_solved}
+    summary = summary_of(read, matching, seen.reach, search, solution) | {"seconds": seconds}
+    return Matched(pairs, unmatched, weights, summary, matching)
+
+
+def _collect(selected: DataFrame) -> pa.Table:
+    """The units that may be in a pair, of which there are few."""
+    return selected.filter("not is_barred").drop("is_barred", "arm", "score").toArrow().combine_chunks()
+
+
+def _take(table: pa.Table, own: Mapping[str, str], name: str, rows: Longs) -> pa.ChunkedArray:
+    """Values of a column in these rows, by its name in the settings, which is its `own` in the table."""
+    return table.column(own[name]).take(pa.array(rows))
+
+
+def _read(table: pa.Table, matching: Matching, seed: int) -> Units:
+    ids = table.column("unit").to_pandas()
+    ties = None if matching.tie_order is None else table.column("tie").to_pandas()
+    keys, n_again = rank_ties(ids, hash_ids(ids, seed), ties)
+    refusals.refuse_repeated(matching.id, n_again, table.num_rows)
+    exact = pd.DataFrame({f"{i}": _codes(table.column(f"exact_{i}")) for i in range(len(matching.exact))})
+    stratum = codes_of_strata(exact, list(exact), table.num_rows)
+    return units_of(table.append_column("stratum", pa.array(stratum)), keys, matching)
+
+
+def _codes(values: pa.ChunkedArray) -> Any:
+    """Equal values have equal codes, as in Spark: missing is a value, and zero has one sign."""
+    if pa.types.is_floating(values.type):
+        values = pc.add(values, pa.scalar(0.0, values.type))
+    encoded = pc.dictionary_encode(values, null_encoding="encode").combine_chunks()
+    return encoded.indices.to_numpy() if len(values) else np.zeros(0, dtype=np.int32)
+
+
+def _as_frame(units: DataFrame, columns: Columns, matching: Matching) -> DataFrame:
+    """A Spark table, ids and exact columns of the type that they have in the units."""
+    is_id = ("id", "set_id", "treated_id", "control_id")
+    source = dict.fromkeys(is_id, matching.id) | {name: name for name in matching.exact}
+    # Nobody at all would leave Arrow to guess the type of the texts.
+    arrays = {name: pa.array(v, pa.string()) if _are_texts(v) else v for name, v in columns.items()}
+    rows = units.sparkSession.createDataFrame(pa.table(arrays))
+    typed = {
+        name: quoted(name).cast(units.schema[source[name]].dataType) if name in source else quoted(name)
+        for name in columns
+    }
+    return rows.select(*[column.alias(name) for name, column in typed.items()])
+
+
+def _are_texts(values: Any) -> bool:
+    return isinstance(values, np.ndarray) and values.dtype.kind == "O"
