@@ -90,6 +90,12 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     session.stop()
 
 
+@pytest.fixture
+def in_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables of tests have few units, which would otherwise be matched where the driver is."""
+    monkeypatch.setattr("counterpart.matching.cost.FEW_BYTES", -1)
+
+
 @pytest.fixture(scope="session")
 def frame(spark: SparkSession) -> Callable[[str, str], DataFrame]:
     """Rows written as an ASCII table -> DataFrame with a DDL schema.

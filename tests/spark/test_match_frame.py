@@ -16,7 +16,7 @@ from counterpart.matching.cost import FEW_BYTES
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("in_tasks")]
 
 SEED = 3
 SCORED: dict[str, Any] = {"score": "score", "score_scale": "logit"}
@@ -78,12 +78,6 @@ def content_of(result: Matched[Any]) -> dict[str, Any]:
         rows[name] = (list(shown.columns), sorted(shown.itertuples(index=False, name=None), key=str))
     result.release()
     return rows | {"summary": {name: told for name, told in result.summary.items() if name not in TIMES}}
-
-
-@pytest.fixture(autouse=True)
-def in_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All these tables have few units, which would otherwise be matched where the driver is."""
-    monkeypatch.setattr("counterpart.matching.cost.FEW_BYTES", -1)
 
 
 @pytest.fixture
