@@ -39,13 +39,15 @@ bench-ingest: setup  ## a million members into the tables, beside DuckDB (a quar
 	@$(BIN)/pytest tests/bench/test_ingest_race.py -m bench -s
 
 bench-matching: setup build/peers/.installed  ## matching beside other libraries, one thread each
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest tests/bench/test_matching_race.py -m bench -s
+	@$(BIN)/pytest tests/bench/test_matching_race.py -m bench -s
 
 # The other libraries live in an environment of their own: they must not decide what is installed beside us.
 build/peers/.installed:
 	@$(BIN)/python -m venv build/peers
 	@build/peers/bin/python -m pip install --quiet --disable-pip-version-check 'numpy<3' scikit-learn faiss-cpu
-	@build/peers/bin/python -m pip install --quiet --disable-pip-version-check hnswlib || echo "hnswlib does not install here"
+	@for peer in hnswlib causalml; do \
+	  build/peers/bin/python -m pip install --quiet --disable-pip-version-check $$peer || echo "$$peer does not install here"; \
+	done
 	@touch $@
 
 clean:  ## all that was made here: environment, caches, builds, demo
