@@ -93,7 +93,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 @pytest.fixture
 def in_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables of tests have few units, which would otherwise be matched where the driver is."""
-    monkeypatch.setattr("counterpart.matching.cost.FEW_BYTES", -1)
+    monkeypatch.setattr("counterpart.matching.cost.FEW_SECONDS", -1)
 
 
 @pytest.fixture(scope="session")

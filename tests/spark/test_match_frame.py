@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from counterpart import Matched, Matching, balance, match, plan
 from counterpart.errors import ContractError, DataError
-from counterpart.matching.cost import FEW_BYTES
+from counterpart.matching.cost import FEW_SECONDS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -82,7 +82,7 @@ def content_of(result: Matched[Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def at_once(in_tasks: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("counterpart.matching.cost.FEW_BYTES", FEW_BYTES)
+    monkeypatch.setattr("counterpart.matching.cost.FEW_SECONDS", FEW_SECONDS)
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)

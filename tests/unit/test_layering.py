@@ -67,7 +67,7 @@ WITHOUT_SPARK = ("protocol", "numerics", "synthetic")
 DOORS: dict[tuple[str, str], str] = {
     ("scores.sample", "collect_sample"): "two counts, the dictionary, and the sampled units, which the protocol bounds",
     ("matching.columns", "look_at"): "a row per arm",
-    ("matching.few", "_collect"): "units of 256 MiB at most",
+    ("matching.few", "_collect"): "units that fit one task: 1 GiB unless somebody says otherwise",
     ("matching.few", "_take"): "rows of an Arrow table that is here",
     ("matching.columns", "_measure_metric"): "covariates x covariates x arms",
     ("matching.plan", "_constant_columns"): "one row",

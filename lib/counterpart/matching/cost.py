@@ -19,9 +19,8 @@ TASK_BYTES = 2**30
 # add their length); for each number it is compared by (48 with 20 covariates at a million units), and
 # what an index of it takes more (32 with 50 covariates at half a million).
 ROW_BYTES, NUMBER_BYTES, INDEX_BYTES = 110, 48, 32
-# A Spark table up to so large, of so few seconds at most, is matched where the driver is: to plan its tasks and start
-# them takes seconds more.
-FEW_BYTES, FEW_SECONDS = 2**28, 5.0
+# What fits one task and takes so few seconds is matched where the driver is: to plan tasks and fill them takes longer.
+FEW_SECONDS = 5.0
 LONGEST_EXACT = 600.0
 """Seconds of one core that `auto` gives to the exact search before it prefers the approximate one."""
 
@@ -68,7 +67,7 @@ def are_few(n_treated: int, n_controls: int, matching: Matching, task_bytes: int
     n_compared = n_treated * n_controls if is_in_space(matching) else 0
     n_bytes = (n_treated + n_controls) * bytes_of_unit(matching, choose_search(matching, n_compared))
     is_quick = n_compared * seconds_of_distance(matching) <= FEW_SECONDS
-    return n_bytes <= min(FEW_BYTES, task_bytes) and is_quick
+    return n_bytes <= task_bytes and is_quick
 
 
 def choose_search(matching: Matching, n_compared: int) -> Search:

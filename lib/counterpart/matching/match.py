@@ -27,7 +27,7 @@ def match(
     key, control key), where a key is tie_order and then a stable hash of the id under the seed. They depend on nothing
     else: not on the order of rows, on partitions and cores, on pandas or Spark, or on how candidates are searched.
 
-    A pandas table is matched here, a Spark table by Spark (few units, of 256 MiB at most, here too); the result is of
+    A pandas table is matched here, a Spark table by Spark (what fits one task, here too); the result is of
     the same kind. On Spark a task takes `task_bytes` at most, as predicted, or some three times what the smaller arm of
     a stratum takes, if that is more.
 
