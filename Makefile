@@ -38,7 +38,7 @@ bench: setup  ## time, memory, bias and coverage over many seeds (an hour or mor
 bench-ingest: setup  ## a million members into the tables, beside DuckDB (a quarter of an hour)
 	@$(BIN)/pytest tests/bench/test_ingest_race.py -m bench -s
 
-bench-matching: setup build/peers/.installed  ## matching beside other libraries, one thread each
+bench-matching: setup build/peers/.installed  ## matching beside other libraries, up to 100 million controls (70 minutes)
 	@$(BIN)/pytest tests/bench/test_matching_race.py -m bench -s
 
 # The other libraries live in an environment of their own: they must not decide what is installed beside us.

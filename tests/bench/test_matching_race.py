@@ -180,8 +180,8 @@ def document(root: Path) -> Path:
 
 
 def describe_run() -> str:
-    ours = ", ".join(f"{name} {version(name)}" for name in ("pyspark", "numpy", "numba"))
-    return f"{datetime.now(timezone.utc):%Y-%m-%d}; {describe_machine()}; Python {sys.version.split()[0]}, {ours}"
+    versions = ", ".join(f"{name} {version(name)}" for name in ("pyspark", "numpy", "numba"))
+    return f"{datetime.now(timezone.utc):%Y-%m-%d}; {describe_machine()}; Python {sys.version.split()[0]}, {versions}"
 
 
 HOW_RACED = (

@@ -204,7 +204,7 @@ def test_probabilities_and_arms_as_numbers(units: DataFrame, table: pd.DataFrame
     assert content_of(match(frame, matching, SEED)) == content_of(match(in_pandas, matching, SEED))
 
 
-@pytest.mark.parametrize("n_partitions", [1, 16])
+@pytest.mark.parametrize("n_partitions", [1, 200])
 def test_partitions_and_names_do_not_matter(units: DataFrame, n_partitions: int):
     matching = Matching(**SCORED, exact=("state", "band"), person="person")
     expected = content_of(match(units, matching, SEED))["pairs"][1]

@@ -263,6 +263,19 @@ def test_neither_spark_nor_a_session_is_needed():
     assert told.stdout.strip() == "1"
 
 
+def test_100_000_tiny_strata():
+    """Of three units each: every treated unit has the nearer of its two controls."""
+    number = np.arange(100_000)
+    arms = [
+        pd.DataFrame({"id": 3 * number + i, "treated": i == 0, "stratum": number, "score": (number + i) * 0.001})
+        for i in (0, 1, 2)
+    ]
+    matching = Matching(score="score", score_scale="logit", exact=("stratum",), caliper=1.0, caliper_scale="raw")
+    pairs = match(pd.concat(arms, ignore_index=True), matching).pairs
+    assert len(pairs) == 100_000
+    assert (pairs.control_id == pairs.treated_id + 1).all()
+
+
 @pytest.mark.parametrize("column", ["score", "age"])
 def test_a_pair_outside_a_caliper_never_leaves(monkeypatch: pytest.MonkeyPatch, column: str):
     """A kernel that forgot a caliper would be found out."""
