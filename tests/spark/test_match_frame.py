@@ -148,11 +148,15 @@ def test_of_few_units_the_same_is_refused(units: DataFrame, changed: dict[str, s
 
 
 @pytest.mark.usefixtures("at_once")
-def test_what_arrow_cannot_tell_apart_goes_through_tasks(units: DataFrame, table: pd.DataFrame):
-    lists = units.withColumn("band", F.array("band"))
-    ours, expected = (match(t, Matching(**SCORED, exact=("band",)), SEED) for t in (lists, table))
+@pytest.mark.parametrize("band", ["array(band)", "collate(if(visit = 0, upper(band), band), 'UTF8_LCASE')"])
+def test_what_only_spark_can_tell_apart_goes_through_tasks(units: DataFrame, table: pd.DataFrame, band: str):
+    matching = Matching(**SCORED, exact=("band",))
+    ours, expected = (match(t, matching, SEED) for t in (units.withColumn("band", F.expr(band)), table))
     assert ours.plan is not None
-    assert ours.summary["n_pairs"] == expected.summary["n_pairs"] > 0
+    columns = ["treated_id", "control_id"]
+    assert set(ours.pairs.select(columns).toPandas().itertuples(index=False, name=None)) == set(
+        expected.pairs[columns].itertuples(index=False, name=None)
+    )
     ours.release()
 
 

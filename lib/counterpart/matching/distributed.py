@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from counterpart.protocol import Matching
 
 
+_PLAIN = (T.BooleanType, T.NumericType, T.BinaryType, T.DateType, T.TimestampType, T.TimestampNTZType)
+
+
 def plan_frame(units: DataFrame, matching: Matching, task_bytes: int = TASK_BYTES) -> Plan:
     """What `match_frame` would do, without doing it: two looks at the units (three with covariates)."""
     selected = select_columns(units, matching)
@@ -73,8 +76,9 @@ def match_frame(units: DataFrame, matching: Matching, seed: int, task_bytes: int
 
 
 def _are_plain(units: DataFrame, names: Sequence[str]) -> bool:
-    """No arrays and structures: those only Spark can tell apart."""
-    return all(isinstance(units.schema[name].dataType, T.AtomicType) for name in names)
+    """No columns of which only Spark knows what is equal: arrays, structures, text that is compared without case."""
+    kinds = [units.schema[name].dataType for name in names]
+    return all(isinstance(kind, _PLAIN) or kind.simpleString() == "string" for kind in kinds)
 
 
 def _solve(prepared: Cut, work: Work, unit_type: str) -> DataFrame:
