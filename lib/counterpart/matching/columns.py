@@ -74,6 +74,12 @@ def select_columns(units: DataFrame, matching: Matching) -> DataFrame:
     return selected.join(treated, "person", "left").withColumn("is_barred", is_barred).drop("has_treated")
 
 
+def count_texts(selected: DataFrame) -> int:
+    """How many of id, person and tie are text."""
+    named = [field for field in selected.schema if field.name in ("unit", "person", "tie")]
+    return sum(isinstance(field.dataType, T.StringType) for field in named)
+
+
 def quoted(name: str) -> Column:
     """The column of exactly that name, dots and all."""
     return F.col(f"`{name.replace('`', '``')}`")

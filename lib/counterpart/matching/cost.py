@@ -21,6 +21,8 @@ TASK_BYTES = 2**30
 ROW_BYTES, NUMBER_BYTES, INDEX_BYTES = 110, 48, 32
 # What fits one task and takes so few seconds is matched where the driver is: to plan tasks and fill them takes longer.
 FEW_SECONDS = 5.0
+# What comes along there: exact columns, and texts (ids, persons, ties), whose length nobody has looked at.
+EXACT_BYTES, TEXT_BYTES = 32, 256
 LONGEST_EXACT = 600.0
 """Seconds of one core that `auto` gives to the exact search before it prefers the approximate one."""
 
@@ -61,13 +63,14 @@ def bytes_of_unit(matching: Matching, search: Search) -> int:
     return ROW_BYTES + number * (len(matching.covariates) + len(matching.calipers))
 
 
-def are_few(n_treated: int, n_controls: int, matching: Matching, task_bytes: int) -> bool:
-    """Whether so many units are matched where the driver is, and not in tasks."""
+def are_few(n_treated: int, n_controls: int, n_texts: int, matching: Matching, task_bytes: int) -> bool:
+    """Whether so many units are matched where the driver is; `n_texts` of their id, person and tie are text."""
     # Strata and calipers leave less to compare; that they do is not known yet.
     n_compared = n_treated * n_controls if is_in_space(matching) else 0
-    n_bytes = (n_treated + n_controls) * bytes_of_unit(matching, choose_search(matching, n_compared))
+    of_unit = bytes_of_unit(matching, choose_search(matching, n_compared))
+    of_unit += EXACT_BYTES * len(matching.exact) + TEXT_BYTES * n_texts
     is_quick = n_compared * seconds_of_distance(matching) <= FEW_SECONDS
-    return n_bytes <= task_bytes and is_quick
+    return (n_treated + n_controls) * of_unit <= task_bytes and is_quick
 
 
 def choose_search(matching: Matching, n_compared: int) -> Search:

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from counterpart.matching import refusals
-from counterpart.matching.columns import Survey, look_at, select_columns, survey
+from counterpart.matching.columns import Survey, count_texts, look_at, select_columns, survey
 from counterpart.matching.cost import TASK_BYTES, are_few
 from counterpart.matching.few import match_few
 from counterpart.matching.plan import Cut, Plan, cut
@@ -49,7 +49,8 @@ def match_frame(units: DataFrame, matching: Matching, seed: int, task_bytes: int
     start = perf_counter()
     selected = select_columns(units, matching)
     seen = look_at(selected, matching)
-    if are_few(seen.n_treated, seen.n_controls, matching, task_bytes) and _are_plain(units, matching.exact):
+    is_few = are_few(seen.n_treated, seen.n_controls, count_texts(selected), matching, task_bytes)
+    if is_few and _are_plain(units, matching.exact):
         return match_few(units, selected, seen, matching, seed)
     surveyed = survey(selected, seen, matching)
     is_surveyed = perf_counter()

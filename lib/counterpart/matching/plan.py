@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
+from counterpart.matching.columns import count_texts
 from counterpart.matching.cost import (
     MOVE,
     PAIR,
@@ -54,7 +55,7 @@ class Plan:
     `n_cells` are the cells of strata and scores with somebody in reach, `n_units_moved` the units in them, `n_compared`
     the pairs of units in neighbouring cells, `most_pairs` the pairs that the strata allow at most. `cut_by` are the
     exact columns along which tasks are cut; `n_cut` of the tasks are of components so large that `n_parts` tasks
-    before them have a part of one each. Units that `are_few` are matched where the driver is, and in no task.
+    before them have a part of one each. `is_few`: the units fit one task, and are matched where the driver is instead.
     """
 
     n_treated: int
@@ -75,7 +76,7 @@ class Plan:
     seconds: float
     longest_task: float
     search: Search
-    are_few: bool
+    is_few: bool
 
     def __str__(self) -> str:
         cut = f", cut by {', '.join(self.cut_by)}" if self.cut_by else ""
@@ -90,7 +91,7 @@ class Plan:
             f"largest; some {self.seconds:.1f} s of one core, {self.longest_task:.1f} s in the longest task"
             f"{over if self.task_bytes > self.allowed_bytes else ''}\n"
             f"{self.search.name} search ({self.search.because})"
-            f"{few if self.are_few else ''}"
+            f"{few if self.is_few else ''}"
         )
 
 
@@ -135,7 +136,8 @@ def cut(units: DataFrame, survey: Survey, matching: Matching, task_bytes: int = 
     measured = measure_parts(strata, constant, matching, n_cores, row_bytes, task_bytes)
     packed = _pack(measured, constant, n_cores, task_bytes).persist()
     cut_by = [matching.exact[exact.index(name)] for name in constant]
-    plan, stages = _tell(packed, survey, matching, search, cut_by, task_bytes)
+    is_few = are_few(survey.n_treated, survey.n_controls, count_texts(units), matching, task_bytes)
+    plan, stages = _tell(packed, survey, search, cut_by, task_bytes, is_few)
     told = ["stratum", "task", "first_person", "last_person", "is_pool_cut", "n_parts"]
     # Whoever looks is in a cell that somebody looks from, so those cells hold all that may be in a pair.
     routes = _join(cells.filter("n_looking > 0").select(*exact, "cell"), packed.select(*exact, *told), exact)
@@ -248,7 +250,7 @@ def _pack(strata: DataFrame, constant: Sequence[str], n_cores: int, task_bytes: 
 
 
 def _tell(
-    packed: DataFrame, survey: Survey, matching: Matching, search: Search, cut_by: Sequence[str], task_bytes: int
+    packed: DataFrame, survey: Survey, search: Search, cut_by: Sequence[str], task_bytes: int, is_few: bool
 ) -> tuple[Plan, Stages | None]:
     is_cut = F.col("n_parts") > 1
     summed = ("n_cells", "n_units", "n_compared", "most_pairs", "bytes", "seconds")
@@ -295,7 +297,7 @@ def _tell(
         seconds=found.seconds or 0.0,
         longest_task=found.longest_task or 0.0,
         search=search,
-        are_few=are_few(survey.n_treated, survey.n_controls, matching, task_bytes),
+        is_few=is_few,
     )
     return plan, choose_stages(found.most_parts, found.most_together) if found.n_cut else None
 
