@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 # Seconds of one core: moving a unit to a task, seeing it there, pairing it on one score, and one coordinate of one
 # distance.
-MOVE, SEE, PAIR, COORDINATE = 1.5e-6, 2e-8, 1e-6, 3e-11
+MOVE, SEE, PAIR, COORDINATE = 1.5e-6, 2e-8, 5e-7, 3e-11
 # Coordinates' worth of the steps that every distance takes.
 _EVERY_DISTANCE = 4
 TASK_BYTES = 2**30

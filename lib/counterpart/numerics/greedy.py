@@ -18,7 +18,7 @@ import numpy as np
 
 from counterpart.numerics.approximate import BELIEVED, list_approximately
 from counterpart.numerics.compiled import compiled
-from counterpart.numerics.line import lay_out, sort_runs, sort_units
+from counterpart.numerics.line import lay_out, sort_along, sort_runs
 from counterpart.numerics.neighbours import (
     NOTHING_MORE,
     Floats,
@@ -122,7 +122,7 @@ def pair_in_space(
     coordinate of a unit.
     """
     n_treated, n_controls = len(treated.key), len(controls.key)
-    people = name_people(treated.member, controls.member, n_treated, n_controls)
+    people = name_people(treated.member, controls.member, n_treated, n_controls).written_out()
     is_single = rules.reuse != 1 and rules.ratio > 1
     positions = _positions(treated, controls, caliper)
     alone_treated = np.full(n_treated, not is_single) & (people.of_treated == NOBODY)
@@ -165,7 +165,9 @@ def _group(arm: Cloud, position: Longs, rank: Longs, person: Indices, may_join: 
     """Distinct rows in the order of their positions; units that may not join stand alone."""
     box = np.zeros((len(position), 0)) if arm.box is None else np.ascontiguousarray(arm.box)
     hashes = _hash_rows(arm.point, box)
-    order = sort_units(position, hashes)
+    order, placed = sort_along(np.arange(len(position), dtype=np.int32), position)
+    if len(order):
+        sort_runs(order, np.r_[True, placed[1:] != placed[:-1]], hashes)
     is_new = _starts(order, position, hashes, arm.point, box, may_join)
     start = np.r_[np.flatnonzero(is_new), len(order)].astype(np.int32)
     sort_runs(order, is_new, rank)

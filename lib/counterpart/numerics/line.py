@@ -18,6 +18,7 @@ from counterpart.numerics.pairs import Flags, Indices, Longs
 LONGEST_LINE = 2**62
 MOST_CELLS = 2**25
 _OFF_THE_LINE = np.int64(-(2**62))
+_BLOCK = 2**20
 
 
 class Positions(NamedTuple):
@@ -87,39 +88,26 @@ def _place(codes: Indices, scores: Longs, lowest: Longs, highest: Longs, start: 
     return placed
 
 
-def sort_units(positions: Longs, keys: Longs | None) -> Indices:
-    """The units by (position, key); keys None: ties stay as they are.
+def sort_along(units: Indices, positions: Longs) -> tuple[Indices, Longs]:
+    """Units, given in the order of their numbers, by (position, number), and their positions.
 
-    Position and number are packed into one long where they fit: sorting longs is far cheaper than sorting by them.
+    Both are packed into one long where they fit: sorting longs is far cheaper than sorting by them.
     """
-    n_units = len(positions)
-    if n_units == 0:
-        return np.empty(0, dtype=np.int32)
-    low, bits = int(positions.min()), n_units.bit_length()
-    if int(positions.max()) - low < 2 ** (63 - bits):
-        order = _unpack(np.sort(_pack(positions, low, bits)), bits)
-    else:
-        order = np.argsort(positions, kind="stable").astype(np.int32)
-    if keys is not None:
-        placed = positions[order]
-        sort_runs(order, np.r_[True, placed[1:] != placed[:-1]], keys)
-    return order
-
-
-@compiled
-def _pack(positions: Longs, low: int, bits: int) -> Longs:
-    packed = np.empty(len(positions), dtype=np.int64)
-    for i in range(len(positions)):
-        packed[i] = ((positions[i] - low) << bits) | i
-    return packed
-
-
-@compiled
-def _unpack(packed: Longs, bits: int) -> Indices:
-    order, mask = np.empty(len(packed), dtype=np.int32), (np.int64(1) << bits) - 1
-    for i in range(len(packed)):
-        order[i] = packed[i] & mask
-    return order
+    if len(units) == 0:
+        return units, positions
+    low, bits = int(positions.min()), int(units[-1]).bit_length()
+    if int(positions.max()) - low >= 2 ** (63 - bits):
+        order = np.argsort(positions, kind="stable")
+        return units[order], positions[order]
+    packed = positions - low
+    packed <<= bits
+    packed |= units
+    packed.sort()
+    sorted_units = np.empty(len(units), dtype=np.int32)
+    np.bitwise_and(packed, 2**bits - 1, out=sorted_units, casting="unsafe")
+    packed >>= bits
+    packed += low
+    return sorted_units, packed
 
 
 def sort_runs(order: Indices, is_first: Flags, keys: Longs) -> None:
@@ -163,41 +151,57 @@ def _set_bits(bits: Any, positions: Longs, radius: int, origin: int, shift: int)
         done = last
 
 
+def select_marked(marks: Marks, positions: Longs) -> tuple[Indices, Longs]:
+    """The units in marked cells, and their positions."""
+    # Memory comes from NumPy, a block at a time: fresh pages cost more than the search, and NumPy asks for large ones.
+    length = min(len(positions), _BLOCK)
+    units, places = np.empty(length, dtype=np.int32), np.empty(length, dtype=np.int64)
+    found = [(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64))]
+    for start in range(0, len(positions), _BLOCK):
+        block = positions[start : start + _BLOCK]
+        n = _select(marks.bits, marks.origin, marks.shift, marks.n_cells, block, start, units, places)
+        found.append((units[:n].copy(), places[:n].copy()))
+    return np.concatenate([units for units, _ in found]), np.concatenate([places for _, places in found])
+
+
 @compiled
-def select_marked(marks: Marks, positions: Longs, people: Indices, spare: Any) -> Indices:
-    """The units in marked cells whose person may still serve (`spare` empty: all may)."""
-    bits, origin, shift, n_cells = marks.bits, marks.origin, marks.shift, marks.n_cells
-    found, n_found = np.empty(65_536, dtype=np.int32), 0
-    for start in range(0, len(positions), 32_768):
-        end = min(start + 32_768, len(positions))
-        if n_found + 32_768 > len(found):
-            longer = np.empty(2 * len(found), dtype=np.int32)
-            for j in range(n_found):
-                longer[j] = found[j]
-            found = longer
-        for i in range(start, end):
-            cell = (positions[i] - origin) >> shift
-            is_inside = (cell >= 0) & (cell < n_cells)
-            cell = cell if is_inside else 0
-            # Written always, kept where marked: no branch for the processor to guess.
-            found[n_found] = i
-            n_found += is_inside & ((bits[cell >> 3] >> (cell & 7)) & 1)
-    if len(spare):
-        n_left = 0
-        for j in range(n_found):
-            found[n_left] = found[j]
-            n_left += spare[people[found[j]]] > 0
-        n_found = n_left
-    return found[:n_found].copy()
+def _select(
+    bits: Any, origin: int, shift: int, n_cells: int, positions: Longs, first: int, units: Indices, places: Longs
+) -> int:
+    # All without a sign: a cell below the first is one far beyond the last, whose bit is never set.
+    n_found, outside = np.uint64(0), np.uint64(n_cells)
+    for i in range(len(positions)):
+        cell = min(np.uint64(positions[i] - origin) >> np.uint64(shift), outside)
+        # Written always, kept where marked: no branch for the processor to guess.
+        units[n_found] = first + i
+        places[n_found] = positions[i]
+        n_found += np.uint64((bits[cell >> np.uint64(3)] >> (cell & np.uint64(7))) & np.uint64(1))
+    return n_found
 
 
-def choose_radius(treated: Longs, controls: Longs, n_wanted: float) -> int:
-    """A radius inside which a treated unit has about so many controls, from samples. It decides speed, nothing else."""
-    sample = np.sort(controls[:: max(1, len(controls) // 16_384)])
-    if len(sample) < 64:
-        return LONGEST_LINE
-    place = np.searchsorted(sample, treated[:: max(1, len(treated) // 1_024)])
-    below, above = np.maximum(place - 8, 0), np.minimum(place + 8, len(sample) - 1)
-    width = np.maximum(sample[above] - sample[below], 1).astype(np.float64)
-    density = float(np.mean((above - below) / width)) * len(controls) / len(sample)
-    return int(min(n_wanted / (2 * density), LONGEST_LINE)) + 1
+class Sample(NamedTuple):
+    """Evenly spaced units of an arm by position, `rate` of all. From it speed is decided, nothing else."""
+
+    unit: Indices
+    position: Longs
+    rate: float
+
+
+def sample_units(positions: Longs) -> Sample:
+    """Some 16,000 units, or all where they are fewer."""
+    units = np.arange(0, len(positions), max(1, len(positions) // 16_384), dtype=np.int32)
+    order = np.argsort(positions[units], kind="stable")
+    return Sample(units[order], positions[units[order]], len(units) / len(positions) if len(positions) else 1.0)
+
+
+def gaps_to(sorted_positions: Longs, sample: Sample) -> Longs:
+    """How far each sampled unit is from the nearest of the positions given (at least one, ascending)."""
+    place = np.searchsorted(sorted_positions, sample.position)
+    below = sorted_positions[np.maximum(place - 1, 0)]
+    above = sorted_positions[np.minimum(place, len(sorted_positions) - 1)]
+    return np.minimum(np.abs(sample.position - below), np.abs(above - sample.position))
+
+
+def choose_radius(gaps: Longs, n_sampled: int) -> int:
+    """The radius inside which so many sampled units lie; 2^62 where there are not so many."""
+    return LONGEST_LINE if n_sampled >= len(gaps) else int(np.partition(gaps, n_sampled)[n_sampled]) + 1

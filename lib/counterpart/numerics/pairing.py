@@ -22,7 +22,16 @@ from counterpart.numerics.chains import (
     ring_of_siblings,
     take_turns,
 )
-from counterpart.numerics.line import Positions, choose_radius, lay_out, mark_around, select_marked
+from counterpart.numerics.line import (
+    Positions,
+    Sample,
+    choose_radius,
+    gaps_to,
+    lay_out,
+    mark_around,
+    sample_units,
+    select_marked,
+)
 from counterpart.numerics.pairs import (
     NOBODY,
     Flags,
@@ -36,8 +45,10 @@ from counterpart.numerics.pairs import (
 )
 
 MOST_UNITS = 2**31 - 2
-# So many controls a treated unit are enough for nearly all in the first round; fewer controls than FEW need no rounds.
-WANTED = 10.0
+# So many controls a treated unit are enough for nearly all in the first round. Looking at all controls costs about as
+# much as sorting a SHARE of them, so no round takes fewer; fewer controls than FEW need no rounds.
+WANTED = 4
+SHARE = 20
 FEW = 20_000
 _FIRST_COME = Rules()
 
@@ -58,12 +69,15 @@ class Side(NamedTuple):
 
 @dataclass
 class _Board:
-    """Where everything lies and who may still serve. `won` holds the persons each treated unit has won."""
+    """Where everything lies and who may still serve.
+
+    `keys` of both arms are empty where the unit's number decides; `won` holds the persons each treated unit has won.
+    """
 
     positions: Positions
     people: People
-    treated_key: Longs | None
-    control_key: Longs | None
+    keys: tuple[Longs, Longs]
+    sample: Sample
     rules: Rules
     spare: Any
     won: Indices
@@ -75,7 +89,7 @@ def pair_nearest(treated: Side, controls: Side, caliper: int | None, rules: Rule
 
     A person may bring several control units, in any strata, serves as often as the rules say over all of them, and
     never for itself. Time: linear after sorting those in reach. Memory: the input, a byte for each control person, and
-    some 50 bytes for each unit looked at. ValueError for scores or strata that do not fit (see `line.lay_out`).
+    some 60 bytes for each unit looked at. ValueError for scores or strata that do not fit (see `line.lay_out`).
     """
     for side, arm in ((treated, "treated"), (controls, "control")):
         if len(side.score) > MOST_UNITS:
@@ -89,7 +103,7 @@ def pair_nearest(treated: Side, controls: Side, caliper: int | None, rules: Rule
         waiting = np.flatnonzero(partner[:, j] != NOBODY).astype(np.int32)
         if board.won.shape[0] and j + 1 < rules.ratio:
             won = np.full(n_treated, NOBODY - 1, dtype=np.int32)
-            won[waiting] = board.people.of_controls[partner[waiting, j]]
+            won[waiting] = _persons(board, partner[waiting, j])
             board.won = np.column_stack([board.won, won])
     in_reach = partner[:, 0] != NOBODY
     alone = np.flatnonzero(~in_reach).astype(np.int32)
@@ -111,64 +125,86 @@ def _set_up(treated: Side, controls: Side, caliper: int | None, rules: Rules) ->
     # Who serves once cannot be won twice: nothing to remember.
     won = np.empty((n_treated if rules.reuse != 1 else 0, 0), dtype=np.int32)
     positions = lay_out(treated.score, controls.score, strata, caliper)
-    return _Board(positions, people, treated.key, controls.key, rules, spare, won)
+    no_keys = np.empty(0, dtype=np.int64)
+    keys = (no_keys if treated.key is None else treated.key, no_keys if controls.key is None else controls.key)
+    return _Board(positions, people, keys, sample_units(positions.controls), rules, spare, won)
+
+
+def _persons(board: _Board, controls: Indices) -> Indices:
+    codes = board.people.of_controls
+    return codes[controls] if len(codes) else controls
 
 
 def _serve_once(board: _Board, waiting: Indices) -> Indices:
     """One control for each who waits, where there is one: its number by treated unit, or NOBODY."""
     partner = np.full(len(board.positions.treated), NOBODY, dtype=np.int32)
-    wanted = WANTED
-    while len(waiting):
-        reach = _radius(board, waiting, wanted)
-        found = _round(board, waiting, reach)
-        partner[waiting] = found
-        if reach == board.positions.reach:
-            break
-        waiting, wanted = waiting[found == NOBODY], 4 * wanted
+    reach = -1
+    while len(waiting) and reach < board.positions.reach:
+        treated = _line_up_treated(board, waiting)
+        reach = _next_reach(board, treated, reach)
+        controls = _line_up_controls(board, treated, reach, board.spare)
+        places = _pair(board, treated, controls, reach)
+        has_partner = np.flatnonzero(places)
+        partner[treated["unit"][has_partner]] = controls["unit"][places[has_partner]]
+        waiting = waiting[partner[waiting] == NOBODY]
     return partner
 
 
-def _radius(board: _Board, waiting: Indices, wanted: float) -> int:
-    positions = board.positions
-    if board.rules.turn is not None or board.rules.reuse is None or len(positions.controls) < FEW:
-        return positions.reach
-    enough = max(wanted, FEW / len(waiting))
-    radius = choose_radius(positions.treated[waiting], positions.controls, enough)
-    return positions.reach if radius > positions.reach // 4 else radius
+def _still_free(board: _Board) -> Sample:
+    is_free = board.spare[_persons(board, board.sample.unit)] > 0
+    return Sample(board.sample.unit[is_free], board.sample.position[is_free], board.sample.rate)
 
 
-def _round(board: _Board, waiting: Indices, reach: int) -> Indices:
-    """Partners (control numbers, or NOBODY) of the waiting units, from all pairs up to the reach."""
-    treated, controls = _lines(board, waiting, reach, board.spare)
-    siblings = ring_of_siblings(controls.person) if board.people.is_shared else np.empty(0, dtype=np.int32)
-    if board.rules.turn is not None or board.rules.reuse is None:
+def _next_reach(board: _Board, waiting: Line, last: int) -> int:
+    reach, n_controls = board.positions.reach, len(board.positions.controls)
+    if board.rules.turn is not None or board.rules.reuse is None or n_controls < FEW:
+        return reach
+    wanted = max(WANTED * len(waiting), n_controls // SHARE, FEW)
+    gaps = gaps_to(waiting["position"][1:-1].copy(), _still_free(board))
+    radius = max(choose_radius(gaps, int(wanted * board.sample.rate)), 4 * last)
+    return reach if radius > reach // 4 else radius
+
+
+def _line_up_treated(board: _Board, units: Indices) -> Line:
+    return line_up(units, board.positions.treated[units], board.keys[0], board.people.of_treated)
+
+
+def _line_up_controls(board: _Board, treated: Line, reach: int, spare: Any) -> Line:
+    """The controls about within reach whose persons may still serve (`spare` empty: all), facing the treated."""
+    marks = mark_around(treated["position"][1:-1].copy(), reach)
+    near, positions = select_marked(marks, board.positions.controls)
+    if len(spare):
+        may_serve = spare[_persons(board, near)] > 0
+        near, positions = near[may_serve], positions[may_serve]
+    controls = line_up(near, positions, board.keys[1], board.people.of_controls)
+    face(treated, controls)
+    return controls
+
+
+def _pair(board: _Board, treated: Line, controls: Line, reach: int) -> Indices:
+    """The control place of each treated place (0: none), from all pairs up to the reach."""
+    siblings = ring_of_siblings(controls) if board.people.is_shared else np.empty(0, dtype=np.int32)
+    keys, rules = board.keys, board.rules
+    if rules.turn is not None or rules.reuse is None:
         # Where anybody serves any number of times nobody is in another's way: any turn gives the same.
-        turn = treated.key if board.rules.turn is None else board.rules.turn[treated.unit]
-        turns = np.argsort(turn).astype(np.int32)
-        places, steps = take_turns(treated, turns, controls, siblings, board.spare, board.won, reach)
+        turn = np.arange(len(treated) - 2) if rules.turn is None else rules.turn[treated["unit"][1:-1]]
+        turns = (np.argsort(turn) + 1).astype(np.int32)
+        places, steps = take_turns(treated, turns, controls, keys[1], siblings, board.spare, board.won, reach)
     else:
-        places, steps = follow_chains(treated, controls, siblings, board.spare, board.won, reach)
+        places, steps = follow_chains(treated, controls, keys, siblings, board.spare, board.won, reach)
     board.n_steps += int(steps)
-    by_unit = np.full(len(board.positions.treated), NOBODY, dtype=np.int32)
-    has_partner = places >= 0
-    by_unit[treated.unit[has_partner]] = controls.unit[places[has_partner]]
-    return by_unit[waiting]
-
-
-def _lines(board: _Board, waiting: Indices, reach: int, spare: Any) -> tuple[Line, Line]:
-    positions, people = board.positions, board.people
-    treated = line_up(waiting, positions.treated, board.treated_key, people.of_treated)
-    marks = mark_around(treated.position, reach)
-    near = select_marked(marks, positions.controls, people.of_controls, spare)
-    return face(treated, line_up(near, positions.controls, board.control_key, people.of_controls))
+    return places
 
 
 def _in_reach(board: _Board, alone: Indices) -> Flags:
     """Has each of these treated units any control within the caliper, free or not?"""
     if not len(alone):
         return np.empty(0, dtype=bool)
-    treated, controls = _lines(board, alone, board.positions.reach, board.spare[:0])
+    reach = board.positions.reach
+    treated = _line_up_treated(board, alone)
+    controls = _line_up_controls(board, treated, reach, board.spare[:0])
     no_one_won = np.empty((0, 0), dtype=np.int32)
     found = np.empty(len(board.positions.treated), dtype=bool)
-    found[treated.unit] = in_reach_of(treated, controls, no_one_won, board.positions.reach)
+    is_near = in_reach_of(treated, controls, board.keys[1], no_one_won, reach)
+    found[treated["unit"][1:-1]] = is_near[1:-1]
     return found[alone]

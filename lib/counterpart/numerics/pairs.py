@@ -81,8 +81,9 @@ def collect_pairs(partner: Indices, distance: Longs, in_reach: Flags, n_steps: i
 class People(NamedTuple):
     """Who the units are. Codes 0 .. n_people - 1 name the control persons.
 
-    `of_controls` has one code per control unit; `of_treated` one per treated unit, NOBODY where the person has no
-    control unit. `is_shared` says that somebody has two units, so that being a unit and being a person differ.
+    `of_controls` has one code per control unit (empty where every unit is somebody else: its number is its code),
+    `of_treated` one per treated unit, NOBODY where the person has no control unit. `is_shared` says that somebody has
+    two units, so that being a unit and being a person differ.
     """
 
     of_treated: Indices
@@ -90,10 +91,14 @@ class People(NamedTuple):
     n_people: int
     is_shared: bool
 
+    def written_out(self) -> People:
+        """The same with a code for each control unit."""
+        return self if len(self.of_controls) else self._replace(of_controls=np.arange(self.n_people, dtype=np.int32))
+
 
 def name_people(treated: Any, controls: Any, n_treated: int, n_controls: int) -> People:
     """Codes from the persons' numbers of both arms (BIGINT); None in both: every unit is somebody else."""
-    alone = People(np.full(n_treated, NOBODY, dtype=np.int32), np.arange(n_controls, dtype=np.int32), n_controls, False)
+    alone = People(np.full(n_treated, NOBODY, dtype=np.int32), np.empty(0, dtype=np.int32), n_controls, False)
     if treated is None or controls is None:
         return alone
     known, of_controls = np.unique(controls, return_inverse=True)
