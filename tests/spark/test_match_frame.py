@@ -132,22 +132,6 @@ def test_an_arm_of_few_units_without_any(units: DataFrame, table: pd.DataFrame, 
 
 
 @pytest.mark.usefixtures("at_once")
-@pytest.mark.parametrize(
-    ("changed", "told"),
-    [
-        ({"score": "if(age > 0, score, null)"}, r"score is missing in \d+ of 1,500 units"),
-        ({"id": "cast(age as int)"}, "units have an id that was there before"),
-        ({"cost": "1.0"}, "covariance of the units is singular: cost is constant"),
-    ],
-    ids=str,
-)
-def test_of_few_units_the_same_is_refused(units: DataFrame, changed: dict[str, str], told: str):
-    made = units.withColumns({name: F.expr(text) for name, text in changed.items()})
-    with pytest.raises(DataError, match=told):
-        match(made, Matching(**SCORED, distance="mahalanobis", covariates=("age", "cost")), SEED)
-
-
-@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("band", ["array(band)", "collate(if(visit = 0, upper(band), band), 'UTF8_LCASE')"])
 def test_what_only_spark_can_tell_apart_goes_through_tasks(units: DataFrame, table: pd.DataFrame, band: str):
     matching = Matching(**SCORED, exact=("band",))
@@ -230,32 +214,52 @@ def test_persons_in_several_strata_keep_them_in_one_task(units: DataFrame):
     assert "12 strata" in str(told)
 
 
-@pytest.mark.parametrize(
-    ("changed", "told"),
-    [
-        ({"score": "if(age > 0, score, null)"}, r"score is missing in \d+ of 1,500 units"),
-        ({"score": "double('infinity')"}, "score is not finite in 1,500 of 1,500"),
-        ({"score": "3000.0"}, "score is 2,048 or more in size in 1,500 units"),
-        ({"treated": "2"}, "treated must be true and false"),
-        ({"treated": "'yes'"}, "treated must be true and false"),
-        ({"treated": "cast(null as boolean)"}, "treated is missing in 1,500 of 1,500"),
-        ({"id": "cast(age as int)"}, "units have an id that was there before"),
-        ({"id": "score"}, "id must be text or whole numbers"),
-        ({"person": "cast(null as bigint)"}, "person is missing"),
-        ({"cost": "'much'"}, "cost must hold numbers"),
-        ({"cost": "1.0"}, "covariance of the units is singular: cost is constant"),
-    ],
-    ids=str,
-)
-def test_what_cannot_be_used_is_refused(units: DataFrame, changed: dict[str, str], told: str):
+REFUSED = [
+    ({"score": "if(age > 0, score, null)"}, r"score is missing in \d+ of 1,500 units"),
+    ({"score": "if(age > 0, score, double('nan'))"}, r"score is missing in \d+ of 1,500 units"),
+    ({"score": "double('infinity')"}, "score is not finite in 1,500 of 1,500"),
+    ({"score": "3000.0"}, "score is 2,048 or more in size in 1,500 units"),
+    ({"treated": "2"}, "treated must be true and false"),
+    ({"treated": "if(age > 0, int(treated), null)"}, r"treated is missing in \d+ of 1,500 units"),
+    ({"treated": "'yes'"}, "treated must be true and false"),
+    ({"treated": "cast(null as boolean)"}, "treated is missing in 1,500 of 1,500"),
+    ({"id": "cast(age as int)"}, "units have an id that was there before"),
+    ({"id": "score"}, "id must be text or whole numbers"),
+    ({"person": "cast(null as bigint)"}, "person is missing"),
+    ({"cost": "'much'"}, "cost must hold numbers"),
+    ({"cost": "1.0"}, "covariance of the units is singular: cost is constant"),
+]
+
+
+def refuse(units: DataFrame, changed: dict[str, str], told: str) -> None:
     settings = {"distance": "mahalanobis", "covariates": ("age", "cost"), "person": "person", "exact": ("state",)}
     made = units.withColumns({name: F.expr(text) for name, text in changed.items()})
     with pytest.raises(DataError, match=told):
         match(made, Matching(**SCORED | settings), SEED)
 
 
-def test_what_one_role_bars_is_looked_at_all_the_same(units: DataFrame):
+@pytest.mark.parametrize(("changed", "told"), REFUSED, ids=str)
+def test_what_cannot_be_used_is_refused(units: DataFrame, changed: dict[str, str], told: str):
+    refuse(units, changed, told)
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize(("changed", "told"), REFUSED, ids=str)
+def test_of_few_units_the_same_is_refused(units: DataFrame, changed: dict[str, str], told: str):
+    refuse(units, changed, told)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_probabilities_of_few_units_that_have_no_logit_are_refused(units: DataFrame):
+    made = units.withColumn("score", F.expr("if(age > 0, 0.5, 1.0)"))
+    with pytest.raises(DataError, match=r"score is not strictly between 0 and 1 in \d+ of 1,500 units"):
+        match(made, Matching(score="score", caliper=0.2), SEED)
+
+
+@pytest.mark.parametrize("where", ["in_tasks", "at_once"])
+def test_what_one_role_bars_is_looked_at_all_the_same(units: DataFrame, where: str, request: pytest.FixtureRequest):
     """A control of a treated person that cannot be used is refused as by pandas, and does not vanish."""
+    request.getfixturevalue(where)
     has_treated = units.filter("treated").select("person").distinct().limit(5).withColumn("is_spoilt", F.lit(True))
     spoilt = units.join(has_treated, "person", "left")
     is_spoilt = F.col("is_spoilt") & ~F.col("treated")

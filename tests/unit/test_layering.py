@@ -66,6 +66,7 @@ WITHOUT_SPARK = ("protocol", "numerics", "synthetic")
 # What brings rows to the driver, and why it stays small however many members there are.
 DOORS: dict[tuple[str, str], str] = {
     ("scores.sample", "collect_sample"): "two counts, the dictionary, and the sampled units, which the protocol bounds",
+    ("matching.columns", "count_arms"): "a row per arm",
     ("matching.columns", "look_at"): "a row per arm",
     ("matching.few", "_collect"): "units that fit one task: 1 GiB unless somebody says otherwise",
     ("matching.few", "_take"): "rows of an Arrow table that is here",

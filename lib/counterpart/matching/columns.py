@@ -1,11 +1,13 @@
 """Units of a Spark table in the columns the engine knows, and what has to be known of all of them before any pair.
 
-Columns: `unit` (id), `is_treated`, and where the settings name one `person`, `tie`, `score`, `logit` (fixed point,
-2^-31), `exact_i`, `covariate_i`, `caliper_i`, in the order of the settings.
+Columns: `unit` (id), `is_treated`, and where the settings name one `person`, `tie`, `score`, `exact_i`, `covariate_i`,
+`caliper_i`, in the order of the settings. Tasks need two more: `logit` (fixed point, 2^-31) and `is_barred`, the
+controls that `one_role` leaves out.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -51,7 +53,7 @@ class Survey:
 
 
 def select_columns(units: DataFrame, matching: Matching) -> DataFrame:
-    """Unit -> unit; `is_barred` are the controls that `one_role` leaves out. ContractError for missing columns."""
+    """Unit -> unit. ContractError for missing columns."""
     needed = needed_columns(matching)
     refusals.refuse_absent([name for name in needed if name not in units.columns], needed)
     columns = {"unit": _id(units, matching.id), **arm_columns(units, matching.treated)}
@@ -64,7 +66,18 @@ def select_columns(units: DataFrame, matching: Matching) -> DataFrame:
     columns |= {f"exact_{i}": _exact(units, name) for i, name in enumerate(matching.exact)}
     columns |= {f"covariate_{i}": _number(units, name) for i, name in enumerate(matching.covariates)}
     columns |= {f"caliper_{i}": _number(units, name) for i, name in enumerate(matching.calipers)}
-    selected = units.select(*[column.alias(name) for name, column in columns.items()])
+    return units.select(*[column.alias(name) for name, column in columns.items()])
+
+
+def count_arms(selected: DataFrame) -> tuple[int, int]:
+    """Treated units, and others."""
+    counted = {row.is_treated: row["count"] for row in selected.groupBy("is_treated").count().collect()}
+    n_treated = counted.pop(True, 0)
+    return n_treated, sum(counted.values())
+
+
+def complete(selected: DataFrame, matching: Matching) -> DataFrame:
+    """With what tasks need besides."""
     if matching.score is not None:
         selected = selected.withColumn("logit", _logit(matching.score_scale))
     if not matching.one_role:
@@ -144,7 +157,7 @@ def look_at(units: DataFrame, matching: Matching) -> Look:
     """
     numbers = [name for name in units.columns if name.startswith(("covariate_", "caliper_"))]
     seen = units.groupBy("is_treated", "is_barred").agg(*_measures(units, matching, numbers)).collect()
-    _refuse(seen, matching, numbers)
+    refusals.refuse_counted(_counts(seen), matching)
     found = tuple(row for row in seen if not row.is_barred)
     arms = {row.is_treated: row for row in found}
     sums = [_sums_of(arms.get(is_treated), matching) for is_treated in (True, False)]
@@ -184,26 +197,13 @@ def _measures(units: DataFrame, matching: Matching, numbers: list[str]) -> Itera
         yield F.sum(logit * logit).alias("squares")
 
 
-def _refuse(found: list[Row], matching: Matching, numbers: list[str]) -> None:
-    n_units = sum(row.n_units for row in found)
-
-    def count(name: str) -> int:
-        return sum(row[name] for row in found)
-
-    if found and "n_no_arm" in found[0] and count("n_no_arm"):
-        raise refusals.no_arm(matching.treated)
-    refusals.refuse_missing(matching.treated, sum(row.n_units for row in found if row.is_treated is None), n_units)
-    for own, name in (("unit", matching.id), ("person", matching.person), ("tie", matching.tie_order)):
-        if name is not None:
-            refusals.refuse_missing(name, count(f"missing_{own}"), n_units)
-    named = dict(zip(numbers, (*matching.covariates, *matching.calipers), strict=True))
-    for own, name in (named | ({"score": matching.score} if matching.score else {})).items():
-        refusals.refuse_missing(name, count(f"missing_{own}"), n_units)
-        refusals.refuse_infinite(name, count(f"infinite_{own}"), n_units)
-    if matching.score is not None:
-        if matching.score_scale == "probability":
-            refusals.refuse_outside(matching.score, count("n_outside"), n_units)
-        refusals.refuse_large(matching.score, count("n_large"))
+def _counts(seen: Sequence[Row]) -> Counter[str]:
+    """Over all rows, under the names that `refusals.refuse_counted` knows."""
+    counts: Counter[str] = Counter()
+    for row in seen:
+        counts.update({name: n for name, n in row.asDict().items() if name.startswith(("n_", "missing_", "infinite_"))})
+        counts["missing_is_treated"] += row.n_units if row.is_treated is None else 0
+    return counts
 
 
 def _sums_of(row: Row | None, matching: Matching) -> Sums:

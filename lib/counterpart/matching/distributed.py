@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from counterpart.matching import refusals
-from counterpart.matching.columns import Survey, count_texts, look_at, select_columns, survey
+from counterpart.matching.columns import Survey, complete, count_arms, count_texts, look_at, select_columns, survey
 from counterpart.matching.cost import TASK_BYTES, are_few
 from counterpart.matching.few import match_few
 from counterpart.matching.plan import Cut, Plan, cut
@@ -30,7 +30,7 @@ _PLAIN = (T.BooleanType, T.NumericType, T.BinaryType, T.DateType, T.TimestampTyp
 
 def plan_frame(units: DataFrame, matching: Matching, task_bytes: int = TASK_BYTES) -> Plan:
     """What `match_frame` would do, without doing it: two looks at the units (three with covariates)."""
-    selected = select_columns(units, matching)
+    selected = complete(select_columns(units, matching), matching)
     surveyed = survey(selected, look_at(selected, matching), matching)
     prepared = cut(selected, surveyed, matching, task_bytes)
     prepared.release()
@@ -40,19 +40,19 @@ def plan_frame(units: DataFrame, matching: Matching, task_bytes: int = TASK_BYTE
 def match_frame(units: DataFrame, matching: Matching, seed: int, task_bytes: int = TASK_BYTES) -> Matched[DataFrame]:
     """Match a Spark table as `match` says. The result's frames are lazy over one solution, cached until `release`.
 
-    Few units are looked at once and matched where the driver is. Of others a few rows reach the driver, however many
-    there are: they are looked at two times (three with covariates), and those that somebody could reach are shuffled
-    once, to the tasks of the plan.
+    All units are counted, and few of them matched where the driver is. Of others a few rows reach the driver, however
+    many there are: they are looked at two times (three with covariates), and those that somebody could reach are
+    shuffled once, to the tasks of the plan.
 
     RuntimeError if units were lost or a pair lies outside the caliper: then the matching itself is wrong.
     """
     start = perf_counter()
     selected = select_columns(units, matching)
-    seen = look_at(selected, matching)
-    is_few = are_few(seen.n_treated, seen.n_controls, count_texts(selected), matching, task_bytes)
+    is_few = are_few(*count_arms(selected), count_texts(selected), matching, task_bytes)
     if is_few and _are_plain(units, matching.exact):
-        return match_few(units, selected, seen, matching, seed)
-    surveyed = survey(selected, seen, matching)
+        return match_few(units, selected, matching, seed)
+    selected = complete(selected, matching)
+    surveyed = survey(selected, look_at(selected, matching), matching)
     is_surveyed = perf_counter()
     prepared = cut(selected, surveyed, matching, task_bytes)
     is_cut = perf_counter()

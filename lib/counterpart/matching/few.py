@@ -6,6 +6,7 @@ kernels.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from time import perf_counter
@@ -27,39 +28,42 @@ from counterpart.matching.frames import (
     summary_of,
 )
 from counterpart.matching.result import Matched
-from counterpart.matching.solve import count_compared, measure_metric, solve
-from counterpart.matching.units import Units, codes_of_strata, hash_ids, rank_ties, units_of
+from counterpart.matching.solve import count_compared, measure_metric, measure_reach, solve
+from counterpart.matching.spread import FIXED_ONE, LARGEST_LOGIT
+from counterpart.matching.units import Units, codes_of_strata, hash_ids, logit_of, rank_ties, units_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from counterpart.matching.columns import Look
     from counterpart.matching.units import Longs
     from counterpart.protocol import Matching
 
 
-def match_few(units: DataFrame, selected: DataFrame, seen: Look, matching: Matching, seed: int) -> Matched[DataFrame]:
-    """`selected` are the engine's columns of the units, `seen` is what one look at them said. Errors as of `match`."""
+def match_few(units: DataFrame, selected: DataFrame, matching: Matching, seed: int) -> Matched[DataFrame]:
+    """`selected` are the engine's columns of the units. Errors as of `match`."""
     start = perf_counter()
     table = _collect(selected)
+    is_collected = perf_counter()
     read = _read(table, matching, seed)
+    reach = measure_reach(read, matching)
     is_read = perf_counter()
     search = choose_search(matching, count_compared(read, matching))
-    solution = solve(read, matching, seen.reach, measure_metric(read, matching), search)
+    solution = solve(read, matching, reach, measure_metric(read, matching), search)
     is_solved = perf_counter()
     own = {matching.id: "unit"} | {name: f"exact_{i}" for i, name in enumerate(matching.exact)}
     take = partial(_take, table, own)
     pairs = _as_frame(units, columns_of_pairs(take, read, matching, solution), matching)
     unmatched = _as_frame(units, columns_of_unmatched(take, matching, solution), matching)
     weights = _as_frame(units, columns_of_weights(take, matching, solution), matching)
-    seconds = {"read": is_read - start, "solve": is_solved - is_read, "write": perf_counter() - is_solved}
-    summary = summary_of(read, matching, seen.reach, search, solution) | {"seconds": seconds}
+    seconds = {"collect": is_collected - start, "read": is_read - is_collected}
+    seconds |= {"solve": is_solved - is_read, "write": perf_counter() - is_solved}
+    summary = summary_of(read, matching, reach, search, solution) | {"seconds": seconds}
     return Matched(pairs, unmatched, weights, summary, matching)
 
 
 def _collect(selected: DataFrame) -> pa.Table:
-    """The units that may be in a pair, of which there are few."""
-    return selected.filter("not is_barred").drop("is_barred", "arm", "score").toArrow().combine_chunks()
+    """The units, of which there are few."""
+    return selected.toArrow().combine_chunks()
 
 
 def _take(table: pa.Table, own: Mapping[str, str], name: str, rows: Longs) -> pa.ChunkedArray:
@@ -68,13 +72,54 @@ def _take(table: pa.Table, own: Mapping[str, str], name: str, rows: Longs) -> pa
 
 
 def _read(table: pa.Table, matching: Matching, seed: int) -> Units:
+    logit = None if matching.score is None else _logits(table, matching.score_scale)
+    refusals.refuse_counted(_counts(table, logit), matching)
     ids = table.column("unit").to_pandas()
     ties = None if matching.tie_order is None else table.column("tie").to_pandas()
     keys, n_again = rank_ties(ids, hash_ids(ids, seed), ties)
     refusals.refuse_repeated(matching.id, n_again, table.num_rows)
     exact = pd.DataFrame({f"{i}": _codes(table.column(f"exact_{i}")) for i in range(len(matching.exact))})
     stratum = codes_of_strata(exact, list(exact), table.num_rows)
-    return units_of(table.append_column("stratum", pa.array(stratum)), keys, matching)
+    table = table.append_column("stratum", pa.array(stratum))
+    if logit is not None:
+        table = table.append_column("logit", pa.array(np.rint(logit * FIXED_ONE).astype(np.int64)))
+    return units_of(table, keys, matching)
+
+
+def _logits(table: pa.Table, scale: str) -> Any:
+    """NaN where a score has none."""
+    score = table.column("score").to_numpy()
+    if scale != "probability":
+        return score
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return logit_of(np.where((score > 0) & (score < 1), score, np.nan))
+
+
+def _counts(table: pa.Table, logit: Any) -> Counter[str]:
+    """Under the names that `refusals.refuse_counted` knows."""
+    counts = Counter({f"missing_{name}": table.column(name).null_count for name in table.column_names})
+    counts["n_units"] = table.num_rows
+    if "arm" in table.column_names:
+        arm = table.column("arm").to_numpy()
+        counts["n_no_arm"] = _count((arm != 0) & (arm != 1) & ~_are_null(table, "arm"))
+    for name in table.column_names:
+        if name.startswith(("covariate_", "caliper_", "score")):
+            values = table.column(name).to_numpy()
+            counts[f"missing_{name}"] = _count(np.isnan(values))
+            counts[f"infinite_{name}"] = _count(np.isinf(values))
+    if logit is not None:
+        score = table.column("score").to_numpy()
+        counts["n_outside"] = _count((score <= 0) | (score >= 1))
+        counts["n_large"] = _count(~(np.abs(logit) < LARGEST_LOGIT))
+    return counts
+
+
+def _count(flags: Any) -> int:
+    return int(np.count_nonzero(flags))
+
+
+def _are_null(table: pa.Table, name: str) -> Any:
+    return pc.is_null(table.column(name)).to_numpy()
 
 
 def _codes(values: pa.ChunkedArray) -> Any:

@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from counterpart.errors import ContractError, DataError
 from counterpart.matching.spread import LARGEST_LOGIT
+
+if TYPE_CHECKING:
+    from counterpart.protocol import Matching
 
 
 def refuse_absent(missing: Sequence[str], needed: Sequence[str]) -> None:
     """ContractError if columns are not there."""
     if missing:
         raise ContractError(f"matching: the units have no column {', '.join(missing)}; needed are {', '.join(needed)}")
+
+
+def refuse_counted(counts: Counter[str], matching: Matching) -> None:
+    """DataError for what was counted in the engine's columns (see `columns`), under the names of the settings.
+
+    Counts: `n_units`, `n_no_arm`, `n_outside` and `n_large` of scores, and by column `missing_` and `infinite_`.
+    """
+    n_units = counts["n_units"]
+    if counts["n_no_arm"]:
+        raise no_arm(matching.treated)
+    refuse_missing(matching.treated, counts["missing_is_treated"], n_units)
+    for own, name in (("unit", matching.id), ("person", matching.person), ("tie", matching.tie_order)):
+        if name is not None:
+            refuse_missing(name, counts[f"missing_{own}"], n_units)
+    numbers = {f"covariate_{i}": name for i, name in enumerate(matching.covariates)}
+    numbers |= {f"caliper_{i}": name for i, name in enumerate(matching.calipers)}
+    numbers |= {} if matching.score is None else {"score": matching.score}
+    for own, name in numbers.items():
+        refuse_missing(name, counts[f"missing_{own}"], n_units)
+        refuse_infinite(name, counts[f"infinite_{own}"], n_units)
+    if matching.score is not None:
+        if matching.score_scale == "probability":
+            refuse_outside(matching.score, counts["n_outside"], n_units)
+        refuse_large(matching.score, counts["n_large"])
 
 
 def refuse_missing(name: str, n_missing: int, n_units: int) -> None:

@@ -53,9 +53,7 @@ def read_units(table: pd.DataFrame, matching: Matching, seed: int) -> Units:
     _check_columns(table, matching)
     is_treated = read_arm(table, matching.treated)
     person = None if matching.person is None else _codes(table, matching.person)
-    is_control = ~is_treated
-    if matching.one_role and person is not None:
-        is_control &= ~np.isin(person, person[is_treated])
+    is_control = _may_be_controls(is_treated, person, matching)
     stratum = codes_of_strata(table, list(matching.exact), len(table))
     rows = np.flatnonzero(is_treated), np.flatnonzero(is_control)
     focal, pool = rows[::-1] if matching.direction == "control_to_treated" else rows
@@ -72,6 +70,14 @@ def read_units(table: pd.DataFrame, matching: Matching, seed: int) -> Units:
     )
 
 
+def _may_be_controls(
+    is_treated: npt.NDArray[np.bool_], person: Longs | None, matching: Matching
+) -> npt.NDArray[np.bool_]:
+    if not matching.one_role or person is None:
+        return ~is_treated
+    return ~is_treated & ~np.isin(person, person[is_treated])
+
+
 def units_of(table: pa.Table, keys: Longs, matching: Matching) -> Units:
     """Units of Spark in the engine's columns (see `columns`), checked there, with `stratum`.
 
@@ -83,7 +89,7 @@ def units_of(table: pa.Table, keys: Longs, matching: Matching) -> Units:
         person = pd.factorize(table.column("person").to_pandas())[0].astype(np.int64)
     units = Units(
         is_treated=is_treated,
-        is_control=~is_treated,
+        is_control=_may_be_controls(is_treated, person, matching),
         key=keys,
         stratum=_numbers(table, "stratum"),
         person=person,
