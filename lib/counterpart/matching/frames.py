@@ -59,12 +59,15 @@ def columns_of_weights(take: Take, matching: Matching, solution: Solution) -> Co
 
 def summary_of(units: Units, matching: Matching, reach: Reach, search: Search, solution: Solution) -> dict[str, Any]:
     """The summary, but for the seconds."""
+    # Numba loads when there is something to match.
+    from counterpart.numerics.line import distinct
+
     distance = solution.distance
     by_reason = np.bincount(solution.reason, minlength=len(REASONS))
     counts = {
         "n_treated": int(units.is_treated.sum()),
         "n_controls": int(units.is_control.sum()),
-        "n_sets": len(np.unique(solution.focal)),
+        "n_sets": len(distinct(solution.focal)),
         "n_pairs": len(solution.focal),
         **{f"n_{reason}": int(n) for reason, n in zip(REASONS, by_reason, strict=True)},
     }

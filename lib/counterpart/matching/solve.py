@@ -155,18 +155,20 @@ def _pair(
     focal: Longs,
     pool: Longs,
 ) -> Pairs:
+    # All in one stratum need not be told apart.
+    stratum = units.stratum if matching.exact else None
     if not is_in_space(matching):
         from counterpart.numerics.pairing import Side, pair_nearest
 
         sides = [
-            Side(*[_part(column, rows) for column in (units.logit, units.key, units.stratum, units.person)])
+            Side(*[_part(column, rows) for column in (units.logit, units.key, stratum, units.person)])
             for rows in (focal, pool)
         ]
         return pair_nearest(sides[0], sides[1], reach.width_fixed, _rules(units, matching, focal))
     from counterpart.numerics.greedy import Cloud, pair_in_space
 
     point = place(units, metric)
-    columns = (point, units.key, units.logit, units.stratum, units.person, units.box)
+    columns = (point, units.key, units.logit, stratum, units.person, units.box)
     clouds = [Cloud(*[_part(column, rows) for column in columns]) for rows in (focal, pool)]
     widths = np.array(list(matching.calipers.values()), dtype=np.float64)
     rules = _rules(units, matching, focal)

@@ -226,12 +226,13 @@ def read_numbers(table: pd.DataFrame, names: tuple[str, ...]) -> Floats:
 
 
 def _have_counterparts(stratum: Longs, person: Longs | None, focal: Longs, pool: Longs) -> npt.NDArray[np.bool_]:
-    n_strata = int(stratum.max(initial=-1)) + 1
-    person = person if person is not None else np.arange(len(stratum))
+    n_strata, found = int(stratum.max(initial=-1)) + 1, np.zeros(len(stratum), dtype=bool)
+    if person is None:
+        found[focal] = (np.bincount(stratum[pool], minlength=n_strata) > 0)[stratum[focal]]
+        return found
     first, last = np.full(n_strata, np.iinfo(np.int64).max), np.full(n_strata, -1)
     np.minimum.at(first, stratum[pool], person[pool])
     np.maximum.at(last, stratum[pool], person[pool])
     own, at = person[focal], stratum[focal]
-    found = np.zeros(len(stratum), dtype=bool)
     found[focal] = (last[at] >= 0) & ((first[at] != own) | (last[at] != own))
     return found

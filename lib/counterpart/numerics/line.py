@@ -50,7 +50,7 @@ def lay_out(treated: Longs, controls: Longs, strata: tuple[Longs, Longs] | None,
     reach = high - low if caliper is None else min(caliper, high - low)
     if strata is None:
         return Positions(treated, controls, reach)
-    codes = np.unique(strata[0])
+    codes = distinct(strata[0])
     lowest, highest = np.full(len(codes), high, dtype=np.int64), np.full(len(codes), low, dtype=np.int64)
     code_of_treated, code_of_controls = _codes(codes, strata[0]), _codes(codes, strata[1])
     _measure_strata(code_of_treated, treated, lowest, highest)
@@ -59,6 +59,12 @@ def lay_out(treated: Longs, controls: Longs, strata: tuple[Longs, Longs] | None,
     start = np.cumsum(np.r_[0, (highest - lowest) + 2 * reach + 2])[:-1] + reach + 1
     placed = (_place(code_of_treated, treated, lowest, highest, start, reach), code_of_controls)
     return Positions(placed[0], _place(placed[1], controls, lowest, highest, start, reach), reach)
+
+
+def distinct(values: Longs) -> Longs:
+    """Ascending; sorted, because NumPy's own way, which hashes, takes ten times as long where many are equal."""
+    in_order = np.sort(values)
+    return in_order[np.r_[True, in_order[1:] != in_order[:-1]]] if len(values) else in_order
 
 
 def _codes(known: Longs, strata: Longs) -> Indices:
