@@ -17,6 +17,7 @@ class Version(NamedTuple):
     content: int
     is_mended: bool
     is_whole: bool
+    is_void: bool = False
 
     @property
     def amount(self) -> int:
@@ -25,7 +26,7 @@ class Version(NamedTuple):
     @property
     def kind(self) -> str:
         kind = "denial" if self.content == 10 else "reversal" if self.content >= 20 else ""
-        return f"{kind}{' mended' * self.is_mended}{' whole' * self.is_whole}"
+        return f"{kind}{' mended' * self.is_mended}{' whole' * self.is_whole}{' void' * self.is_void}"
 
     @property
     def is_reversal(self) -> bool:
@@ -62,7 +63,7 @@ def split_copies(rows: list[Version]) -> tuple[list[Version], list[Version]]:
 
 
 def same_version(row: Version) -> tuple:
-    return (row.content, row.paid_on or "", row.replaces)
+    return (row.content, row.paid_on or "", row.replaces, row.is_void)
 
 
 def is_sent_again(held: Version, versions: list[Version]) -> bool:
@@ -106,13 +107,18 @@ def judge_claim(claim: int, rows: list[Version], held: Held) -> tuple[list[tuple
         more, left[line] = leave_open([row for row in rows if row.line == line], of_table.get(line))
         fates += more
     newest, replaced_last = replacements(left.values())
+    voided = max((row.moment for versions in left.values() for row in versions if row.is_void), default=())
     for line, versions in left.items():
         in_table = of_table.get(line)
         hold = [
             row
             for row in versions
             if not newest
-            or (row is not in_table and (row.moment > replaced_last if row.replaces else row.moment >= newest))
+            or (
+                row is not in_table
+                and (row.moment > replaced_last if row.replaces else row.moment >= newest)
+                and (row.is_void or row.moment >= voided)
+            )
         ]
         last = hold[-1] if hold else None
         fates += [(*row, "merged", "superseded") for row in versions if row is not last and row is not in_table]

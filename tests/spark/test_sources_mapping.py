@@ -249,8 +249,8 @@ def test_replacements_and_voids_are_told_where_the_mapping_says_how(spark: Spark
     assert "is_replacement" not in mapped().medical[0].read(raw)
     for told, expected in ((FREQUENCY, [False, True, True, False]), (VOID, [False, False, True, False])):
         row = mapped(("medical.lines", LINES | told)).medical[0].rows(raw, MEDICAL_FORM)
-        found = raw.select(row["is_replacement"], row["is_denied"]).collect()
-        assert [tuple(one) for one in found] == [(one, code == 2) for code, one in enumerate(expected)]
+        found = raw.select(row["is_replacement"], row["is_denied"], row["is_void"]).collect()
+        assert [tuple(one) for one in found] == [(one, code == 2, code == 2) for code, one in enumerate(expected)]
 
 
 def test_a_replacement_of_a_claim_that_is_a_row(spark: SparkSession) -> None:
@@ -371,7 +371,7 @@ def test_a_source_is_explained_and_nothing_is_written(spark: SparkSession, tmp_p
         "  GROUP          9           0%        not read",
         "  missing (ingest would stop): REV",
         "eligibility: plans: not delivered; ingest needs it, with MBR, EFF",
-        "No table of medical feeds bill_type, concepts, is_replacement, modifiers, sent_on, specialty",
+        "No table of medical feeds bill_type, concepts, is_replacement, is_void, modifiers, sent_on, specialty",
         "  criterion opioids: pharmacy.ndc; event opioid_analgesics is never seen",
         "  outcome imaging: medical.revenue; event imaging is never seen",
     ):

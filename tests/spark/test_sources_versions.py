@@ -50,7 +50,8 @@ def as_held(rows: DataFrame) -> DataFrame:
 
 def as_replacing(drafts: DataFrame) -> DataFrame:
     """Drafts of a layout that tells of replacements; those of others lack the column."""
-    return drafts.withColumn("is_replacement", F.coalesce(F.col("kind").contains("whole"), F.lit(False)))
+    words = {"is_replacement": "whole", "is_void": "void"}
+    return drafts.withColumns({flag: F.coalesce(F.col("kind").contains(w), F.lit(False)) for flag, w in words.items()})
 
 
 def resolve(rows: DataFrame, held: DataFrame | None, prepare: Callable[[DataFrame], DataFrame] = as_drafts) -> Versions:
@@ -235,6 +236,15 @@ def test_a_replacement_stands_for_its_whole_claim(frame: Frame) -> None:
            numbered, again  | 2 |            | 5 | 20   | 20 | whole          | merged      | superseded
            numbered, again  | 2 |            | 8 | 30   | 30 | whole          | kept        | as_sent
            numbered, again  | 4 |            | 9 | 40   | 40 | whole          | kept        | as_sent
+           numbered, void   | 1 |            | 4 | 80   | 12 | whole          | merged      | superseded
+           numbered, void   | 2 |            | 5 | 20   | 20 | whole          | merged      | superseded
+           numbered, void   | 1 |            | 8 | 0    | 10 | whole denial void | quarantined | denied
+           void of 2, anew  | 1 |            | 4 | 80   | 12 | whole          | merged      | superseded
+           void of 2, anew  | 2 |            | 5 | 20   | 20 | whole          | merged      | superseded
+           void of 2, anew  | 3 |            | 6 | 30   | 30 | whole          | merged      | superseded
+           void of 2, anew  | 1 |            | 8 | 0    | 10 | whole denial void | quarantined | denied
+           void of 2, anew  | 2 |            | 9 | 0    | 10 | whole denial void | merged   | superseded
+           void of 2, anew  | 2 |            | 10| 20   | 20 |                | kept        | as_sent
            second taken back| 1 | 2020-02-01 |   | 80   | 12 | whole          | kept        | as_sent
            second taken back| 2 | 2020-02-01 |   | 20   | 20 | whole          | kept        | as_sent
            second taken back| 3 | 2020-01-01 |   | 30   | 30 |                | merged      | superseded
@@ -290,7 +300,8 @@ def random_deliveries(most_lines: int, replaced: float) -> tuple[list[Version], 
         for content in dice.choices(contents, k=dice.randint(1, 6)):
             is_mended = 10 < content < 20 and dice.random() < 0.2
             told = (dice.randint(1, n_lines), dice.choice(days), dice.choice(sent), content, is_mended)
-            rows.append(Version(claim, *told, dice.random() < replaced))
+            is_whole = dice.random() < replaced
+            rows.append(Version(claim, *told, is_whole, is_whole and content == 10 and dice.random() < 0.6))
     keys = [(claim, line) for claim, n_lines in lines.items() for line in range(1, n_lines + 1)]
     return rows, {key: dice.choice((11, 12, 13)) for key in keys if dice.random() < 0.5}
 
@@ -299,21 +310,21 @@ def random_deliveries(most_lines: int, replaced: float) -> tuple[list[Version], 
 def test_many_claims_as_judged_one_by_one(spark: SparkSession, most_lines: int, replaced: float) -> None:
     rows, held = random_deliveries(most_lines, replaced)
     cells = [
-        (str(row.claim), row.line, row.paid_on, row.sent_on, row.amount, row.content, row.kind, row.is_whole)
+        (str(row.claim), row.line, row.paid_on, row.sent_on, row.amount, row.content, row.kind, *row[-2:])
         for row in rows
     ]
     ddl = (
         "claim_id string, line_number int, day string, sent_on bigint, paid_cents bigint, version_hash bigint, "
-        "kind string, is_replacement boolean"
+        "kind string, is_replacement boolean, is_void boolean"
     )
     delivered = spark.createDataFrame(cells, ddl).withColumn("paid_on", F.col("day").cast("date"))
-    delivered = delivered if replaced else delivered.drop("is_replacement")
+    delivered = delivered if replaced else delivered.drop("is_replacement", "is_void")
     amounts = {11: 100, 12: 80, 13: 100}
     table = [(line, str(claim), amounts[content], content) for (claim, line), content in held.items()]
     versions = resolve(delivered, spark.createDataFrame(table, OF_LINES + HELD))
     found = versions.rows.select(
         *(F.col("claim_id").cast("int"), "line_number", "day", "sent_on", "version_hash", "is_mended"),
-        *(F.col("kind").contains("whole"), "fate", "rule"),
+        *(F.col("kind").contains("whole"), F.col("kind").contains("void"), "fate", "rule"),
     )
     by_claim = groupby(rows, key=lambda row: row.claim)
     judged = [judge_claim(claim, list(group), held) for claim, group in by_claim]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Raw = Mapping[str, DataFrame]
 
-_FLAGS = ("is_denied", "is_reversal", "is_replacement", "is_mended", "has_unreadable_date")
+_FLAGS = ("is_denied", "is_reversal", "is_replacement", "is_void", "is_mended", "has_unreadable_date")
 # Added by `add_place`, or not content at all.
 _NOT_CONTENT = ("version_hash", "service_month", "service_period", "member_bucket", "claim_key", "member_key")
 
@@ -125,11 +125,11 @@ def _find_suspects(claims: ClaimsTable, raw: Raw, members: DataFrame, context: I
 def _draft(claims: ClaimsTable, raw: Raw, suspects: DataFrame, context: IngestContext) -> DataFrame:
     """Source row -> source row, typed, with `rejected_by`, the first row rule it breaks.
 
-    With `is_replacement` only where a source tells it: without it nobody looks for claims that are replaced.
+    With `is_replacement` and `is_void` only where a source tells of replacements: without nobody looks for such claims.
     """
     drafts = stack(_draft_source(claims, source, raw[source.name], suspects, context) for source in claims.sources)
     is_told = any("is_replacement" in source.read(raw[source.name]) for source in claims.sources)
-    return drafts if is_told else drafts.drop("is_replacement")
+    return drafts if is_told else drafts.drop("is_replacement", "is_void")
 
 
 def _draft_source(

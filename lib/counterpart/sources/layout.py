@@ -53,6 +53,7 @@ _CLAIM_FORM = {
     "is_denied": "boolean",
     "is_reversal": "boolean",
     "is_replacement": "boolean",  # of a version of the whole claim: lines told before that are not in it hold no more
+    "is_void": "boolean",  # of such a version that takes the whole claim back: nothing told before holds
     "is_mended": "boolean",
     "has_unreadable_date": "boolean",
 }

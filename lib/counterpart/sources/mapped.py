@@ -187,6 +187,7 @@ def _claim(row: MappedRow, table: ClaimsTable) -> Row:
     if table.replacement or table.void:
         # A void stands for the whole claim, whichever lines it lists.
         read["is_replacement"] = row.claim_flag(table.replacement, F.lit(False)) | is_void
+        read["is_void"] = is_void
     return read
 
 

@@ -177,6 +177,7 @@ def read_facility(raw: DataFrame) -> Row:
         "paid_cents": payment,
         "is_denied": _is_out(raw) | F.coalesce(reason != _PAYMENT_REQUESTED, F.lit(False)),
         "is_replacement": bill_type[-1].isin(_REPLACEMENT, _VOID),
+        "is_void": bill_type[-1] == _VOID,
         "is_mended": line["is_mended"] | (told.isNotNull() & ~is_inside),
         "has_unreadable_date": fields.has_unreadable_date(raw, *dates),
     }

@@ -6,12 +6,14 @@ is the oldest, a replacement the last of its moment. The rules, in order:
 - copies of one version merge into the last of them (`duplicate`);
 - a reversal and the nearest version before it with the opposite amounts both vanish (`reversed`); one that finds none
   is quarantined (`orphan_reversal`);
-- what is older than the newest replacement of its claim merges (`superseded`), also where that has no such line;
+- what is older than the newest replacement of its claim merges (`superseded`), also where that has no such line; what
+  is older than its newest void, whatever lines or moments the void tells of;
 - of what is left the last version holds, those before it merge (`superseded`); if the last is a denial, the line is
   quarantined (`denied`); if the tables hold the same content, nothing changes (`duplicate`).
 
 Few keys have more than one row, few claims are replaced: only those are sorted into windows, all others are judged
-where they lie. Drafts without `is_replacement` replace nothing, and then no claim is looked at as a whole.
+where they lie. Drafts without `is_replacement` and `is_void` replace nothing, and then no claim is looked at as a
+whole.
 """
 
 from __future__ import annotations
@@ -153,7 +155,7 @@ def _label_versions(rows: DataFrame) -> DataFrame:
 
 def _mark_copies(rows: DataFrame) -> DataFrame:
     """Add `is_copy`: another row says the same, later; for a line of the table: the delivery has that version again."""
-    flags = ("is_denied", "is_reversal", "is_whole_claim")
+    flags = ("is_denied", "is_reversal", "is_whole_claim", *(["is_void"] if _is_replacing(rows) else []))
     same_version = W.partitionBy(*VERSION_KEY, "version_hash", "paid_on", *flags, "is_new")
     newest_first = same_version.orderBy(F.col("sent_on").desc_nulls_last(), "is_mended", "row_json")
     rows = rows.withColumn("is_copy", F.row_number().over(newest_first) > 1)
@@ -200,7 +202,8 @@ def _mark_replaced(rows: DataFrame) -> DataFrame:
     """Add `is_replaced`: a version of the whole claim came after the row, and was not taken back.
 
     Of copies the last counts, which is the newest. Rows of one replacement may be of several days or of a sequence of
-    their own: it goes back as far as none of its lines is told twice, what a replacement told before is replaced.
+    their own: it goes back as far as none of its lines is told twice, what a replacement told before is replaced. A
+    void ends all before its last row, but for its own rows.
     """
     if not _is_replacing(rows):
         return rows.withColumn("is_replaced", F.lit(False))
@@ -212,7 +215,10 @@ def _mark_replaced(rows: DataFrame) -> DataFrame:
     rows = rows.withColumns({"newest": F.max(replacing).over(same_claim), "told_again": told_again})
     replaced_last = F.max("told_again").over(same_claim)
     is_replaced = F.when(F.col("is_whole_claim"), moment <= replaced_last).otherwise(moment < F.col("newest"))
-    return rows.withColumn("is_replaced", F.coalesce(is_replaced, F.lit(False))).drop("newest", "told_again")
+    is_void = F.coalesce("is_void", F.lit(False))
+    is_ended = ~is_void & (moment < F.max(F.when(is_void, replacing)).over(same_claim))
+    flags = [F.coalesce(flag, F.lit(False)) for flag in (is_replaced, is_ended)]
+    return rows.withColumn("is_replaced", flags[0] | flags[1]).drop("newest", "told_again")
 
 
 def _mark_final(rows: DataFrame) -> DataFrame:
