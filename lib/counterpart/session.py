@@ -39,6 +39,8 @@ LOCAL = {
     # A host name that does not resolve must not matter, and nobody outside needs to reach this driver.
     "spark.driver.host": "localhost",
     "spark.driver.bindAddress": "127.0.0.1",
+    # The driver is the machine here, and nothing is collected but what a site's settings bound.
+    "spark.driver.maxResultSize": "0",
     # Tables are found by path: no Hive metastore, so no Derby files in the working directory.
     "spark.sql.catalogImplementation": "in-memory",
     "spark.sql.execution.arrow.pyspark.enabled": "true",

@@ -4,6 +4,7 @@ The folder has what `matching_peer` reads and job.json: the settings of `Matchin
   kernel   the scores as arrays, on one core: the pairing alone
   pandas   `match` of a pandas table
   spark    `match` of units.parquet by a session with a site's own settings for two cores, until the pairs are counted
+  driver   the same where a task may take 12 GiB: all is matched where the driver is
 Writes told-HOW.json: seconds of each run (the first is cold), pairs, total distance, and what else it told.
 """
 
@@ -13,6 +14,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from counterpart import Matching, match, plan
+from counterpart.matching.cost import TASK_BYTES
 from counterpart.numerics.pairing import Side, pair_nearest
 
 UNIT = 2.0**31
@@ -46,17 +49,17 @@ def in_pandas(folder: Path, job: dict[str, Any]) -> Callable[[], dict[str, Any]]
     return lambda: _told(match(units, matching).summary)
 
 
-def on_spark(folder: Path, job: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+def on_spark(folder: Path, job: dict[str, Any], task_bytes: int = TASK_BYTES) -> Callable[[], dict[str, Any]]:
     from counterpart.protocol.site import SparkSettings
     from counterpart.session import build_session
 
     spark, _ = build_session(SimpleNamespace(spark=SparkSettings(master="local[2]", driver_memory="6g")))
     units, matching = spark.read.parquet(str(folder / "units.parquet")), Matching(**job["matching"])
-    said = plan(units, matching)
+    said = plan(units, matching, task_bytes)
     print(said, file=sys.stderr, flush=True)
 
     def run() -> dict[str, Any]:
-        result = match(units, matching)
+        result = match(units, matching, task_bytes=task_bytes)
         counted = result.pairs.count()
         told = _told(result.summary) | {"predicted": said.seconds, "parts": said.n_parts}
         result.release()
@@ -72,7 +75,12 @@ def _told(summary: Any) -> dict[str, Any]:
     return found | {"pairs": summary["n_pairs"], "total": summary["total_distance"], "steps": summary["seconds"]}
 
 
-HOW = {"kernel": kernel, "pandas": in_pandas, "spark": on_spark}
+HOW = {
+    "kernel": kernel,
+    "pandas": in_pandas,
+    "spark": on_spark,
+    "driver": partial(on_spark, task_bytes=12 * 2**30),
+}
 
 
 def main(how: str, folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from counterpart import Matching
-from counterpart.matching.cost import TASK_BYTES, are_few
+from counterpart.matching.cost import TASK_BYTES, are_few, room_at_driver
 
 ON_SCORE = Matching(score="ps")
 IN_SPACE = Matching(score="ps", distance="mahalanobis", covariates=tuple("abcde"))
@@ -33,3 +33,11 @@ def test_what_is_few(n_treated: int, n_controls: int, n_texts: int, matching: Ma
 def test_a_site_with_smaller_tasks_has_a_smaller_driver():
     assert are_few(10, 80, 0, ON_SCORE, 10_000)
     assert not are_few(10, 81, 0, ON_SCORE, 10_000)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "room"),
+    [("0", 5_000), ("1g", 5_000), ("4k", 4_096), ("4KB", 4_096), ("4999", 4_999), ("4096b", 4_096), ("1m", 5_000)],
+)
+def test_spark_is_not_asked_for_more_than_it_lets_the_driver_have(allowed: str, room: int):
+    assert room_at_driver(5_000, allowed) == room

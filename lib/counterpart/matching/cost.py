@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,13 @@ def are_few(n_treated: int, n_controls: int, n_texts: int, matching: Matching, t
     of_unit += EXACT_BYTES * len(matching.exact) + TEXT_BYTES * n_texts
     is_quick = n_compared * seconds_of_distance(matching) <= FEW_SECONDS
     return (n_treated + n_controls) * of_unit <= task_bytes and is_quick
+
+
+def room_at_driver(task_bytes: int, max_result_size: str) -> int:
+    """What may be collected: what a task may take, and what `spark.driver.maxResultSize` allows (0: anything)."""
+    number, unit = re.findall(r"(\d+)([kmgtp]?)", max_result_size.lower())[0]
+    allowed = int(number) << (10 * " kmgtp".index(unit or " "))
+    return min(task_bytes, allowed) if allowed else task_bytes
 
 
 def choose_search(matching: Matching, n_compared: int) -> Search:

@@ -11,7 +11,7 @@ from pyspark.sql import types as T
 
 from counterpart.matching import refusals
 from counterpart.matching.columns import Survey, complete, count_arms, count_texts, look_at, select_columns, survey
-from counterpart.matching.cost import TASK_BYTES, are_few
+from counterpart.matching.cost import TASK_BYTES, are_few, room_at_driver
 from counterpart.matching.few import match_few
 from counterpart.matching.plan import Cut, Plan, cut
 from counterpart.matching.result import REASONS, Matched, summarise, told_of_search
@@ -48,7 +48,9 @@ def match_frame(units: DataFrame, matching: Matching, seed: int, task_bytes: int
     """
     start = perf_counter()
     selected = select_columns(units, matching)
-    is_few = are_few(*count_arms(selected), count_texts(selected), matching, task_bytes)
+    allowed = units.sparkSession.sparkContext.getConf().get("spark.driver.maxResultSize", "1g")
+    room = room_at_driver(task_bytes, allowed)
+    is_few = are_few(*count_arms(selected), count_texts(selected), matching, room)
     if is_few and _are_plain(units, matching.exact):
         return match_few(units, selected, matching, seed)
     selected = complete(selected, matching)

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from counterpart.matching import refusals
 from counterpart.matching.columns import quoted
-from counterpart.matching.cost import choose_search
+from counterpart.matching.cost import choose_search, may_be_approximate
 from counterpart.matching.frames import (
     Columns,
     columns_of_pairs,
@@ -47,7 +47,7 @@ def match_few(units: DataFrame, selected: DataFrame, matching: Matching, seed: i
     read = _read(table, matching, seed)
     reach = measure_reach(read, matching)
     is_read = perf_counter()
-    search = choose_search(matching, count_compared(read, matching))
+    search = choose_search(matching, count_compared(read, matching) if may_be_approximate(matching) else 0)
     solution = solve(read, matching, reach, measure_metric(read, matching), search)
     is_solved = perf_counter()
     own = {matching.id: "unit"} | {name: f"exact_{i}" for i, name in enumerate(matching.exact)}

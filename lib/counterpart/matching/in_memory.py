@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from counterpart.matching.cost import choose_search
+from counterpart.matching.cost import choose_search, may_be_approximate
 from counterpart.matching.frames import columns_of_pairs, columns_of_unmatched, columns_of_weights, summary_of
 from counterpart.matching.result import Matched
 from counterpart.matching.solve import count_compared, measure_metric, measure_reach, solve
@@ -24,7 +24,7 @@ def match_pandas(units: pd.DataFrame, matching: Matching, seed: int) -> Matched[
     read = read_units(units, matching, seed)
     reach = measure_reach(read, matching)
     is_read = perf_counter()
-    search = choose_search(matching, count_compared(read, matching))
+    search = choose_search(matching, count_compared(read, matching) if may_be_approximate(matching) else 0)
     solution = solve(read, matching, reach, measure_metric(read, matching), search)
     is_solved = perf_counter()
 

@@ -227,6 +227,9 @@ def read_numbers(table: pd.DataFrame, names: tuple[str, ...]) -> Floats:
 
 def _have_counterparts(stratum: Longs, person: Longs | None, focal: Longs, pool: Longs) -> npt.NDArray[np.bool_]:
     n_strata, found = int(stratum.max(initial=-1)) + 1, np.zeros(len(stratum), dtype=bool)
+    if person is None and n_strata <= 1:
+        found[focal] = len(pool) > 0
+        return found
     if person is None:
         found[focal] = (np.bincount(stratum[pool], minlength=n_strata) > 0)[stratum[focal]]
         return found
