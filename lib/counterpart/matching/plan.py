@@ -99,8 +99,9 @@ class Plan:
 class Cut:
     """The units cut into tasks. `strata`: one row per stratum, with its exact columns and `stratum`.
 
-    `whole`: the units in reach, with `stratum`, `task`, `has_counterpart`; unit -> unit. `parted`: those of components
-    that are cut, with `is_pool_cut` too and the `slot` of their part; unit -> unit and part, merged in `stages`.
+    `whole`: the units in reach, with `stratum`, `task` (which is their slot) and `has_counterpart`; unit -> unit.
+    `parted`: those of components that are cut, with `is_pool_cut` too and the `slot` of their part; unit -> unit and
+    part, merged in `stages`.
     """
 
     plan: Plan
@@ -145,7 +146,7 @@ def cut(units: DataFrame, survey: Survey, matching: Matching, task_bytes: int = 
     has_other = (F.col("first_person") != F.col(person)) | (F.col("last_person") != F.col(person))
     routed = routed.withColumn("has_counterpart", F.coalesce(has_other, F.lit(False)))
     routed = routed.drop(*exact, "arm", "score", "cell", "is_barred", "first_person", "last_person")
-    whole = routed.filter("n_parts = 1").drop("is_pool", "is_pool_cut", "n_parts").withColumn("slot", F.col("task"))
+    whole = routed.filter("n_parts = 1").drop("is_pool", "is_pool_cut", "n_parts")
     parted = None
     if stages is not None:
         # The last tasks are those of the components that are cut.
@@ -305,10 +306,15 @@ def _tell(
 def _join(left: DataFrame, right: DataFrame, by: Sequence[str], how: str = "inner") -> DataFrame:
     """Join on equal columns; missing values are equal to each other."""
     renamed = right.select(*[F.col(name).alias(f"{name}_right" if name in by else name) for name in right.columns])
-    is_same = reduce(_both, (F.col(name).eqNullSafe(F.col(f"{name}_right")) for name in by), F.lit(True))
+    is_same = reduce(_both, (_is_same(F.col(name), F.col(f"{name}_right"), name == "cell") for name in by), F.lit(True))
     return left.join(renamed, is_same, how).select(
         *left.columns, *([] if how == "left_semi" else [name for name in right.columns if name not in by])
     )
+
+
+def _is_same(left: Column, right: Column, is_told: bool) -> Column:
+    """Cells are never missing; a join that knows looks a long up and no row of it and of what it lacks."""
+    return left == right if is_told else left.eqNullSafe(right)
 
 
 def _both(left: Column, right: Column) -> Column:

@@ -45,7 +45,7 @@ Stage = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
 def pack_parcels(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Units of one partition, with `task` and `slot` -> parcels: the units of each slot as Arrow's own bytes (PARCELS).
+    """Units of one partition -> parcels: the units of each `slot` (or `task`, without) as Arrow's bytes (PARCELS).
 
     A shuffle moves a parcel as one value; unit by unit it would take as long as the match itself.
     """
@@ -61,11 +61,11 @@ def pack_parcels(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 def _pack(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     table = pa.Table.from_batches(batches)
-    slot = table.column("slot").to_numpy()
+    slot = table.column("slot" if "slot" in table.column_names else "task").to_numpy()
     order = np.argsort(slot, kind="stable")
     slots, first = np.unique(slot[order], return_index=True)
     tasks = table.column("task").to_numpy()[order[first]]
-    content = table.drop_columns(["task", "slot"])
+    content = table.drop_columns([name for name in ("task", "slot") if name in table.column_names])
     if len(slots) > 1:
         content = content.take(pa.array(order))
     ends = [*first[1:], table.num_rows]
