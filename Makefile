@@ -1,6 +1,6 @@
 # counterpart: `make run` and `make test` need Python 3.10-3.12 (with venv), Java 17 or newer, and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit check bench bench-ingest bench-matching clean
+.PHONY: help setup run test test-unit test-kernels check bench bench-ingest bench-matching clean
 
 VENV    ?= .venv
 MEMBERS ?= 100000
@@ -11,6 +11,9 @@ TWO_AT_ONCE := -n 2 --dist loadscope --no-loadscope-reorder
 
 # The environment made here is the one used here, whatever the shell has of Spark's and Python's.
 unexport SPARK_HOME SPARK_CONF_DIR PYSPARK_PYTHON PYSPARK_DRIVER_PYTHON PYSPARK_SUBMIT_ARGS PYTHONPATH PYTHONHOME
+
+# An index too far reads what lies beside an array, and says nothing.
+KERNELS := $(addprefix tests/unit/test_,$(addsuffix .py,approximate greedy line match pairing parts))
 
 help:  ## what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -25,6 +28,9 @@ test: setup  ## all tests but the benchmarks
 
 test-unit: setup  ## the tests that need no Spark
 	@$(BIN)/pytest tests/unit -m "not packaging"
+
+test-kernels: setup  ## the tests of machine code with every index checked (two minutes)
+	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/checked $(BIN)/pytest -q $(KERNELS) $(TWO_AT_ONCE)
 
 check: setup  ## format, lint, types, layering
 	@$(BIN)/ruff format --check .

@@ -253,7 +253,7 @@ def _one_pass(
 ) -> Longs:
     """One control for each unit that waits, best first; how often a row was searched again, and pairs unproven."""
     n_searches, n_unproven, treated = 0, 0, field.treated
-    place = treated.start[:-1].copy()
+    place, nobody = treated.start[:-1].copy(), np.empty(0, dtype=np.int32)
     queue = [(np.int64(0), np.int64(0), np.int64(0), np.int64(0))]
     queue.pop()
     for g in range(len(place)):
@@ -272,7 +272,7 @@ def _one_pass(
             continue
         if best == _UNPROVEN:
             n_searches += 1
-            barred = won[unit] if won.shape[1] else won[:0, 0]
+            barred = won[unit] if won.shape[1] else nobody
             list_exactly(field.space, field.rough, g, lists, supply.is_open, supply.owner, supply.head, barred)
             best = _best_listed(lists, supply, g, won, unit)
         if best == _NOBODY_LEFT:
