@@ -11,7 +11,8 @@ from pyspark.sql import functions as F
 
 from counterpart import Matched, Matching, balance, match, plan
 from counterpart.errors import ContractError, DataError
-from counterpart.matching.cost import FEW_SECONDS
+from counterpart.matching import distributed
+from counterpart.matching.cost import FEW_SECONDS, room_at_driver
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -100,6 +101,33 @@ def test_few_units_are_matched_where_the_driver_is(units: DataFrame, table: pd.D
     ours, expected = match(units, matching, SEED), match(table, matching, SEED)
     assert ours.plan is None
     assert content_of(ours) == content_of(expected)
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize(("allowed", "is_few"), [("0", True), ("1g", True), ("50k", False)])
+def test_no_more_is_collected_than_spark_allows(
+    units: DataFrame, monkeypatch: pytest.MonkeyPatch, allowed: str, is_few: bool
+):
+    """What Spark would refuse goes through tasks, and the plan says the same."""
+    assert units.sparkSession.conf.get("spark.driver.maxResultSize") == "0"
+    monkeypatch.setattr(distributed, "room_at_driver", lambda task_bytes, _: room_at_driver(task_bytes, allowed))
+    matching = Matching(**SCORED)
+    assert plan(units, matching).is_few is is_few
+    found = match(units, matching, SEED)
+    assert (found.plan is None) is is_few
+    found.release()
+
+
+def test_the_caliper_of_the_largest_scores_is_exact(units: DataFrame):
+    """Logits just below the largest, of both signs: their squares have 84 bits, and Spark sums them in parts."""
+    largest = 2_048 - 2**-20
+    wide = units.withColumn("score", F.expr(f"if(id % 2 = 0, {largest}D, -{largest}D) - if(id % 3 = 0, score, 0)"))
+    wide = wide.withColumn("score", F.greatest(F.lit(-largest), F.least(F.lit(largest), "score")))
+    matching = Matching(**SCORED)
+    ours, expected = match(wide, matching, SEED), match(wide.toPandas(), matching, SEED)
+    assert ours.plan is not None
+    assert content_of(ours) == content_of(expected)
+    ours.release()
 
 
 @pytest.mark.usefixtures("at_once")

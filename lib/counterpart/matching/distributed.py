@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -30,11 +31,13 @@ _PLAIN = (T.BooleanType, T.NumericType, T.BinaryType, T.DateType, T.TimestampTyp
 
 def plan_frame(units: DataFrame, matching: Matching, task_bytes: int = TASK_BYTES) -> Plan:
     """What `match_frame` would do, without doing it: two looks at the units (three with covariates)."""
-    selected = complete(select_columns(units, matching), matching)
+    selected = select_columns(units, matching)
+    is_few = _are_few(units, selected, matching, task_bytes)
+    selected = complete(selected, matching)
     surveyed = survey(selected, look_at(selected, matching), matching)
     prepared = cut(selected, surveyed, matching, task_bytes)
     prepared.release()
-    return prepared.plan
+    return replace(prepared.plan, is_few=is_few)
 
 
 def match_frame(units: DataFrame, matching: Matching, seed: int, task_bytes: int = TASK_BYTES) -> Matched[DataFrame]:
@@ -48,10 +51,7 @@ def match_frame(units: DataFrame, matching: Matching, seed: int, task_bytes: int
     """
     start = perf_counter()
     selected = select_columns(units, matching)
-    allowed = units.sparkSession.sparkContext.getConf().get("spark.driver.maxResultSize", "1g")
-    room = room_at_driver(task_bytes, allowed)
-    is_few = are_few(*count_arms(selected), count_texts(selected), matching, room)
-    if is_few and _are_plain(units, matching.exact):
+    if _are_few(units, selected, matching, task_bytes):
         return match_few(units, selected, matching, seed)
     selected = complete(selected, matching)
     surveyed = survey(selected, look_at(selected, matching), matching)
@@ -76,6 +76,14 @@ def match_frame(units: DataFrame, matching: Matching, seed: int, task_bytes: int
         prepared.release()
 
     return Matched(pairs, unmatched, weights, summary, matching, prepared.plan, release)
+
+
+def _are_few(units: DataFrame, selected: DataFrame, matching: Matching, task_bytes: int) -> bool:
+    """Whether the units are matched where the driver is; `match` and `plan` ask the same."""
+    if not _are_plain(units, matching.exact):
+        return False
+    room = room_at_driver(task_bytes, units.sparkSession.conf.get("spark.driver.maxResultSize", "1g") or "1g")
+    return are_few(*count_arms(selected), count_texts(selected), matching, room)
 
 
 def _are_plain(units: DataFrame, names: Sequence[str]) -> bool:

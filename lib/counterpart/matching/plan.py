@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from counterpart.matching.columns import count_texts
 from counterpart.matching.cost import (
     MOVE,
     PAIR,
     SEE,
     TASK_BYTES,
     Search,
-    are_few,
     bytes_of_unit,
     choose_search,
     is_in_space,
@@ -76,7 +74,7 @@ class Plan:
     seconds: float
     longest_task: float
     search: Search
-    is_few: bool
+    is_few: bool = False
 
     def __str__(self) -> str:
         cut = f", cut by {', '.join(self.cut_by)}" if self.cut_by else ""
@@ -137,8 +135,7 @@ def cut(units: DataFrame, survey: Survey, matching: Matching, task_bytes: int = 
     measured = measure_parts(strata, constant, matching, n_cores, row_bytes, task_bytes)
     packed = _pack(measured, constant, n_cores, task_bytes).persist()
     cut_by = [matching.exact[exact.index(name)] for name in constant]
-    is_few = are_few(survey.n_treated, survey.n_controls, count_texts(units), matching, task_bytes)
-    plan, stages = _tell(packed, survey, search, cut_by, task_bytes, is_few)
+    plan, stages = _tell(packed, survey, search, cut_by, task_bytes)
     told = ["stratum", "task", "first_person", "last_person", "is_pool_cut", "n_parts"]
     # Whoever looks is in a cell that somebody looks from, so those cells hold all that may be in a pair.
     routes = _join(cells.filter("n_looking > 0").select(*exact, "cell"), packed.select(*exact, *told), exact)
@@ -251,7 +248,7 @@ def _pack(strata: DataFrame, constant: Sequence[str], n_cores: int, task_bytes: 
 
 
 def _tell(
-    packed: DataFrame, survey: Survey, search: Search, cut_by: Sequence[str], task_bytes: int, is_few: bool
+    packed: DataFrame, survey: Survey, search: Search, cut_by: Sequence[str], task_bytes: int
 ) -> tuple[Plan, Stages | None]:
     is_cut = F.col("n_parts") > 1
     summed = ("n_cells", "n_units", "n_compared", "most_pairs", "bytes", "seconds")
@@ -298,7 +295,6 @@ def _tell(
         seconds=found.seconds or 0.0,
         longest_task=found.longest_task or 0.0,
         search=search,
-        is_few=is_few,
     )
     return plan, choose_stages(found.most_parts, found.most_together) if found.n_cut else None
 
