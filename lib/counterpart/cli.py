@@ -251,10 +251,12 @@ MATCHING_OPTIONS = {
 
 def _match_table(chosen: argparse.Namespace) -> dict[str, Any]:
     from counterpart.match_table import match_table
+    from counterpart.numerics.compiled import compiling_told
 
     given = {name: getattr(chosen, name) for name in MATCHING_OPTIONS if hasattr(chosen, name)}
     values = {name for name in given if MATCHING_OPTIONS[name] == "VALUE"}
-    match_table(chosen.units, given, values, chosen.balance, chosen.seed, chosen.out)
+    with compiling_told(TerminalProgress().note):
+        match_table(chosen.units, given, values, chosen.balance, chosen.seed, chosen.out)
     say(f"pairs, unmatched, weights, balance and summary are in {chosen.out}")
     return {"out": str(chosen.out)}
 

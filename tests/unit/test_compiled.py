@@ -1,11 +1,13 @@
-"""Machine code is not kept longer than the sources it was made of."""
+"""Machine code is not kept longer than the sources it was made of, and whoever waits for it is told."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from counterpart.numerics.compiled import forget_older
+from numba import njit
+
+from counterpart.numerics.compiled import compiling_told, forget_older
 
 
 def test_code_older_than_any_source_is_compiled_again(tmp_path: Path) -> None:
@@ -30,3 +32,16 @@ def test_nothing_kept_yet(tmp_path: Path) -> None:
     (tmp_path / "source.py").write_text("")
     forget_older(tmp_path / "not there", tmp_path)
     assert not (tmp_path / "not there").exists()
+
+
+def test_who_waits_for_machine_code_is_told_once() -> None:
+    halved, doubled = njit(lambda number: number / 2), njit(lambda number: number * 2)
+    told: list[str] = []
+    with compiling_told(told.append):
+        assert (halved(6), doubled(6)) == (3.0, 12)
+    assert len(told) == 1
+    assert "making machine code" in told[0]
+    with compiling_told(told.append):
+        assert halved(8) == 4.0
+    doubled(1.5)  # outside the block nobody listens
+    assert len(told) == 1

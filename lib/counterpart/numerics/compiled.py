@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from numba import njit
+from numba.core import event
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -29,6 +30,29 @@ def compiled_inexact(function: Callable[..., Any]) -> Any:
     """As `compiled`, and sums may be reordered: for floats that only rank, never for a number that decides."""
     # Infinities keep their meaning: they stand where nothing was found yet.
     return _compiled(function, fastmath={"nnan", "nsz", "reassoc", "contract"})
+
+
+@contextmanager
+def compiling_told(tell: Callable[[str], None]) -> Iterator[None]:
+    """In this block, say once that machine code is being made, if any is: silence looks like a hang."""
+    with event.install_listener("numba:compile", _Telling(tell)):
+        yield
+
+
+class _Telling(event.Listener):
+    """Says at the first compilation what it is."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._is_told = False
+
+    def on_start(self, _event: event.Event) -> None:
+        if not self._is_told:
+            self._is_told = True
+            self._tell("making machine code: some 15 seconds, once where it can be kept")
+
+    def on_end(self, _event: event.Event) -> None:
+        pass
 
 
 def _compiled(function: Callable[..., Any], **options: Any) -> Any:
