@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from counterpart.matching.in_memory import match_pandas
 from counterpart.protocol import Matching
@@ -18,6 +19,9 @@ def compile_kernels() -> None:
     by_score = Matching(score="score", score_scale="logit", person="person")
     match_pandas(units, by_score, seed=0)
     match_pandas(units, by_score.model_copy(update={"id": "text", "person": None}), seed=0)
+    # As a study's units come: in strata, and collected by Arrow, whose arrays may not be written to.
+    collected = pa.Table.from_pandas(units).to_pandas(split_blocks=True)
+    match_pandas(collected, by_score.model_copy(update={"exact": ("y",)}), seed=0)
     by_covariates = {"distance": "mahalanobis", "covariates": ("x", "y")}
     match_pandas(units, Matching.model_validate({**by_score.model_dump(), **by_covariates}), seed=0)
 
