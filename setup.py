@@ -52,6 +52,7 @@ DEV = [
     "pytest-xdist>=3.6,<4",
     "hypothesis>=6.100,<7",
     "duckdb>=1.1,<3",
+    "databricks-sdk>=0.20,<1",  # the platform's model of a job, which MLflow brings along too
     "statsmodels>=0.14.4,<1",
     "ruff>=0.17,<0.18",  # a new minor version may format differently
     "mypy>=2.4,<2.5",
@@ -77,7 +78,7 @@ setup(
     packages=[*find_packages("lib"), *CONF],
     package_data={
         "counterpart": ["py.typed", *(f"**/*.{kind}" for kind in ("html", "j2", "css", "js", "svg", "json"))],
-        "counterpart.conf": ["studies/*.yaml", "codesets/*.csv", "sites/*.yaml", "mappings/*.yaml"],
+        "counterpart.conf": ["studies/*.yaml", "codesets/*.csv", "sites/*.yaml", "mappings/*.yaml", "schedules/*"],
     },
     install_requires=CORE,
     extras_require={"local": LOCAL, "ann": ANN, "dev": DEV},

@@ -3,9 +3,7 @@
 spark-submit jobs/match.py --study conf/studies/X.yaml --site conf/sites/Y.yaml
 """
 
-import sys
-
-from counterpart.cli import main
+from counterpart.cli import run_job
 
 if __name__ == "__main__":
-    raise SystemExit(main(["match", *sys.argv[1:]]))
+    run_job("match")

@@ -5,9 +5,7 @@ spark-submit jobs/profile_site.py --site conf/sites/Y.yaml
 Not named profile.py: a script's folder comes first in the search for modules, and Python has a module of that name.
 """
 
-import sys
-
-from counterpart.cli import main
+from counterpart.cli import run_job
 
 if __name__ == "__main__":
-    raise SystemExit(main(["profile", *sys.argv[1:]]))
+    run_job("profile")

@@ -8,10 +8,12 @@ from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from py4j.protocol import Py4JNetworkError  # type: ignore[import-untyped]  # py4j ships no types
 from typing_extensions import Self
 
 from counterpart.codes import CodeLibrary
 from counterpart.disclosure import release_explanation, release_intake
+from counterpart.errors import EnvironmentProblem, StudyError
 from counterpart.ledger import Ledger, public_address
 from counterpart.progress import TerminalProgress, say
 from counterpart.protocol import Site, Study, code_set_folders, content_hash, load_site, load_study
@@ -58,7 +60,15 @@ class Application:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._open.close()
+        try:
+            self._open.close()
+        except (OSError, Py4JNetworkError):  # nothing answers that could be stopped
+            if error is None or isinstance(error, (StudyError, KeyboardInterrupt)):
+                return
+            raise EnvironmentProblem(
+                "Spark's Java process is gone: somebody ended it, or the system did for want of memory (driver_memory of "
+                "the site is Java's share of it). Start again: what is finished is not done again"
+            ) from error
 
     def ingest(self, received_on: date | None) -> dict[str, Any]:
         """Bring the claims tables up to date; print what became of every source row."""

@@ -13,10 +13,11 @@ import json
 import logging
 import math
 import os
+import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. User errors print one message, nothing prints a row or an id."""
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").setLevel(logging.ERROR)
+    logging.getLogger().addFilter(_is_no_interruption)
     chosen = _parser().parse_args(arguments)
     about: dict[str, Any] = {"command": chosen.command, "version": __version__}
     told: Path | None = getattr(chosen, "json", None)
@@ -47,12 +49,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _write_json(told, about | {"status": "running"})
     except EnvironmentProblem as problem:
         return int(_failed(problem)["exit_code"])
-    outcome = _carry_out(chosen)
+    with _terminated_as_interrupted():
+        outcome = _carry_out(chosen)
     try:
         _write_json(told, about | outcome)
     except EnvironmentProblem as problem:
         return int(outcome["exit_code"] or _failed(problem)["exit_code"])
     return int(outcome["exit_code"])
+
+
+def run_job(command: str) -> None:
+    """One command with the arguments of this process, as a script: SystemExit with its exit code for a failure.
+
+    A script that ends well raises nothing: a platform that runs it in its own Python may take any SystemExit for one.
+    """
+    exit_code = main([command, *sys.argv[1:]])
+    if exit_code:
+        raise SystemExit(exit_code)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM, with which schedulers end a task, as Ctrl-C: the ledger says failed, --json too, the session stops."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not the main thread: signals are somebody else's
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _is_no_interruption(record: logging.LogRecord) -> bool:
+    """py4j logs the traceback of an interruption, which is told in a word."""
+    return record.msg != "KeyboardInterrupt while sending command."
 
 
 def _carry_out(chosen: argparse.Namespace) -> dict[str, Any]:
@@ -96,7 +132,9 @@ def _unforeseen(problem: Exception) -> dict[str, Any]:
 
 
 def _say_failed(message: str, kind: str, exit_code: int) -> dict[str, Any]:
-    print(f"counterpart: {message}", file=sys.stderr)
+    # Under spark-submit the JVM passes on what is said, and a signal to both may have ended it first.
+    with suppress(OSError):
+        print(f"counterpart: {message}", file=sys.stderr, flush=True)
     return {"status": "failed", "error": {"kind": kind, "message": message}, "exit_code": exit_code}
 
 

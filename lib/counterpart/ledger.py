@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Met
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from mlflow.tracking import MlflowClient
+from sqlalchemy import URL, make_url
 
 from counterpart import __version__
 from counterpart.disclosure import safe_text
@@ -28,10 +30,27 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 _MAX_PARAM = 5_000
+_SQLITE = "sqlite:///"
 
 # It tells of tables it makes, and prints the statement and a traceback when the database cannot be written. Failures
 # reach us as exceptions all the same.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+
+def _make_file(address: URL) -> None:
+    """MLflow's tables in a new file, whole or not at all: it makes them in dozens of steps, and half are of no use."""
+    file = Path(address.database or "")
+    if file.exists():
+        return
+    with TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as folder:
+        made = Path(folder, file.name)
+        MlflowClient(address.set(database=str(made)).render_as_string()).search_experiments(max_results=1)
+        try:
+            os.link(made, file)
+        except FileExistsError:
+            return  # two first runs at once: the other one made it
+        except OSError:  # a file system without links
+            made.replace(file)
 
 
 def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -53,6 +72,8 @@ class Ledger:
         self.tracking_uri = tracking_uri
         self.experiment = experiment
         try:
+            if tracking_uri.startswith(_SQLITE):
+                _make_file(make_url(tracking_uri))
             mlflow.set_tracking_uri(tracking_uri)
             self.client = MlflowClient(tracking_uri)
             self.experiment_id = self._find_experiment() or self._create_experiment()
@@ -81,9 +102,9 @@ class Ledger:
 
     def _artifact_location(self) -> str | None:
         """Artifacts lie beside a SQLite ledger, not in the folder the command happened to run in."""
-        if not self.tracking_uri.startswith("sqlite:///"):
+        if not self.tracking_uri.startswith(_SQLITE):
             return None
-        return (Path(self.tracking_uri.removeprefix("sqlite:///")).absolute().parent / "artifacts").as_uri()
+        return (Path(self.tracking_uri.removeprefix(_SQLITE)).absolute().parent / "artifacts").as_uri()
 
     @contextmanager
     def study_run(self, name: str, tags: Mapping[str, str]) -> Iterator[str]:

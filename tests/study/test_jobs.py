@@ -6,8 +6,12 @@ import json
 import os
 import re
 import shutil
+import signal
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,26 +30,20 @@ pytestmark = [pytest.mark.spark, pytest.mark.study]
 TOKEN = re.compile(rb"-?\d{9,}|[A-Z]+\d[A-Z0-9-]*")
 
 
-def submit(root: Path, folder: Path, job: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def start(root: Path, folder: Path, job: str, *arguments: str | Path) -> subprocess.Popen[str]:
     """A job in a process of its own, started in `folder`. spark-submit sends both of its streams to standard output."""
-    spark_submit = Path(sys.executable).parent / "spark-submit"
+    command = [Path(sys.executable).parent / "spark-submit", "--driver-memory", "2g"]
+    command += ["--driver-java-options", COMPILED_LIGHTLY, root / "jobs" / f"{job}.py", *arguments]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK", "PYSPARK"))}
-    return subprocess.run(
-        [
-            spark_submit,
-            "--driver-memory",
-            "2g",
-            "--driver-java-options",
-            COMPILED_LIGHTLY,
-            root / "jobs" / f"{job}.py",
-            *arguments,
-        ],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=folder, env=environment, text=True, start_new_session=True, **streams)
+
+
+def submit(root: Path, folder: Path, job: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """A job, run to its end."""
+    running = start(root, folder, job, *arguments)
+    stdout, stderr = running.communicate()
+    return subprocess.CompletedProcess(running.args, running.returncode, stdout, stderr)
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +66,7 @@ def submitted(root, installation, shuffled, tmp_path_factory):
         tmp_path_factory.mktemp("submitted"), shuffled, installation.study, master="local[1]", shuffle_partitions=16
     )
     told = made.folder / "told.json"
-    done = submit(
-        root, made.folder, "run_study", "--study", str(made.study), "--site", str(made.site), "--json", str(told)
-    )
+    done = submit(root, made.folder, "run_study", "--study", made.study, "--site", made.site, "--json", told)
     assert done.returncode == 0, done.stdout + done.stderr
     (made.folder / "stdout.txt").write_text(done.stdout)
     (made.folder / "stderr.txt").write_text(done.stderr)
@@ -163,7 +159,7 @@ def test_a_broken_protocol_ends_with_its_code_and_all_its_problems(root, install
     study.write_text(
         installation.study.read_text().replace("caliper: 0.2", "calliper: -0.2").replace("2020-10-31", "x")
     )
-    done = submit(root, tmp_path, "match", "--study", str(study), "--site", str(installation.site))
+    done = submit(root, tmp_path, "match", "--study", study, "--site", installation.site)
     assert done.returncode == 10
     assert "matching.calliper: unknown key; did you mean caliper?" in done.stdout + done.stderr
     assert "cohort.index_end" in done.stdout + done.stderr
@@ -171,11 +167,49 @@ def test_a_broken_protocol_ends_with_its_code_and_all_its_problems(root, install
     assert not [path for path in tmp_path.iterdir() if path != study]
 
 
-def test_a_stage_alone_says_what_must_run_before_it(root, installation, claims, tmp_path):
+@pytest.fixture
+def with_claims(installation, claims, tmp_path) -> Installation:
+    """A site with claims tables and nothing else."""
     made = install(tmp_path / "alone", claims, installation.study)
     for name in ("members", "enrollment", "medical", "pharmacy", "program"):
         shutil.copytree(installation.warehouse / name, made.warehouse / name)
-    done = submit(root, tmp_path, "covariates", "--study", str(made.study), "--site", str(made.site))
+    return made
+
+
+def test_a_job_that_a_scheduler_ends_says_so(root, with_claims):
+    """The signal reaches spark-submit's Java process too, which is gone before Python has told anybody."""
+    made = with_claims
+    told = made.folder / "told.json"
+    running = start(root, made.folder, "cohort", "--study", made.study, "--site", made.site, "--json", told)
+    wait_until(running, lambda: "RUNNING" in stage_states(made))
+    os.killpg(running.pid, signal.SIGTERM)
+    stdout, stderr = running.communicate()  # ends when the last process that could write to them has
+    assert running.returncode
+    assert json.loads(told.read_text())["error"] == {"kind": "KeyboardInterrupt", "message": "interrupted"}
+    assert stage_states(made) == ["FAILED"]
+    assert "Traceback" not in stdout + stderr
+
+
+def stage_states(made: Installation) -> list[str]:
+    """What the ledger says of the stages it knows."""
+    file = made.folder / "mlflow.db"
+    if not file.exists():
+        return []
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as ledger:
+        return [state for (state,) in ledger.execute("select status from runs where name = 'cohort'")]
+
+
+def wait_until(running: subprocess.Popen[str], is_so: Callable[[], bool]) -> None:
+    """Until then, or the job ends, which is a failure."""
+    while not is_so():
+        with suppress(subprocess.TimeoutExpired):
+            running.wait(timeout=0.1)
+            pytest.fail(running.communicate()[0])
+
+
+def test_a_stage_alone_says_what_must_run_before_it(root, with_claims, tmp_path):
+    made = with_claims
+    done = submit(root, tmp_path, "covariates", "--study", made.study, "--site", made.site)
     assert done.returncode == 13
     assert "stage covariates needs cohort" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr

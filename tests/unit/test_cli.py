@@ -7,10 +7,12 @@ import json
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -264,6 +266,47 @@ def test_json_says_running_while_it_runs_and_is_replaced_as_a_whole(
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
+def test_a_job_that_is_told_to_end_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SIGTERM is how schedulers and platforms stop a task; who called the command has their own handler back."""
+    file = tmp_path / "run.json"
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(cli, "_synth", lambda _: signal.raise_signal(signal.SIGTERM))
+    assert cli.main(["synth", "--out", "x", "--json", str(file)]) == 130
+    assert json.loads(file.read_text())["status"] == "failed"
+    assert capsys.readouterr().err == "counterpart: interrupted\n"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_command_in_another_thread_leaves_signals_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python lets only the main thread handle them."""
+    monkeypatch.setattr(cli, "_synth", lambda _: {})
+    codes: list[int] = []
+    thread = Thread(target=lambda: codes.append(cli.main(["synth", "--out", "x"])))
+    thread.start()
+    thread.join()
+    assert codes == [0]
+
+
+def test_a_script_raises_only_where_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A platform that runs it in its own Python may take any SystemExit, 0 too, for a failure."""
+    outcomes = iter([{}, errors.DataError("no rows")])
+
+    def command(_: Any) -> dict[str, Any]:
+        outcome = next(outcomes)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(cli, "_synth", command)
+    monkeypatch.setattr(sys, "argv", ["synth.py", "--out", "x"])
+    cli.run_job("synth")
+    with pytest.raises(SystemExit) as end:
+        cli.run_job("synth")
+    assert end.value.code == 13
+
+
 def test_json_that_cannot_be_written_is_told_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -340,9 +383,9 @@ def test_each_job_runs_its_own_command(root: Path) -> None:
         calls = [
             ast.unparse(node)
             for node in ast.walk(ast.parse(path.read_text()))
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "main"
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "run_job"
         ]
-        assert calls == [f"main(['{commands.get(name, name)}', *sys.argv[1:]])"]
+        assert calls == [f"run_job('{commands.get(name, name)}')"]
         assert name not in sys.stdlib_module_names  # a script's folder comes first where modules are looked for
         assert f"spark-submit jobs/{name}.py" in path.read_text()
 

@@ -118,6 +118,39 @@ def keep_a_study(ledger: Ledger, report: Path) -> tuple[str, str]:
     return parent, child
 
 
+def test_a_file_half_made_is_never_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that ends while MLflow makes its tables; MLflow itself would refuse what it left there from then on."""
+    make = ledgers.MlflowClient.search_experiments
+
+    def interrupted(client: Any, **options: Any) -> None:
+        make(client, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ledgers.MlflowClient, "search_experiments", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Ledger(f"sqlite:///{tmp_path / 'mlflow.db'}", "study")
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(ledgers.MlflowClient, "search_experiments", make)
+    Ledger(f"sqlite:///{tmp_path / 'mlflow.db'}", "study")
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
+
+
+def test_two_first_runs_at_once_share_the_file_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    make = ledgers.MlflowClient.search_experiments
+
+    def slowly(client: Any, **options: Any) -> Any:
+        monkeypatch.setattr(ledgers.MlflowClient, "search_experiments", make)
+        Ledger(address, "of the faster one")
+        return make(client, **options)
+
+    monkeypatch.setattr(ledgers.MlflowClient, "search_experiments", slowly)
+    slower = Ledger(address, "of the slower one")
+    names = {experiment.name for experiment in slower.client.search_experiments()}
+    assert names >= {"of the faster one", "of the slower one"}
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
+
+
 def test_a_study_is_kept_in_a_file(sqlite: str, tmp_path: Path) -> None:
     assert_study_is_kept(sqlite, tmp_path / "report.html")
 
