@@ -23,7 +23,7 @@ setup: $(VENV)/.delta  ## environment, packages and Delta jars in .venv; the onl
 run: setup  ## claims with a planted effect, the whole study, a summary (MEMBERS=100000)
 	@$(BIN)/counterpart demo --members $(MEMBERS)
 
-test: setup  ## all tests but the benchmarks
+test: setup build/airflow/.installed  ## all tests but the benchmarks
 	@$(BIN)/pytest -m "not bench and not scale" $(TWO_AT_ONCE)
 
 test-unit: setup  ## the tests that need no Spark
@@ -46,6 +46,12 @@ bench-ingest: setup  ## a million members into the tables, beside DuckDB (a quar
 
 bench-matching: setup build/peers/.installed  ## matching beside other libraries, up to 100 million controls (70 minutes)
 	@$(BIN)/pytest tests/bench/test_matching_race.py -m bench -s
+
+# As where it is used: Airflow's packages and ours need not agree, and only the tests of the DAG want it here.
+build/airflow/.installed:
+	@$(BIN)/python -m venv build/airflow
+	@build/airflow/bin/python -m pip install --quiet --disable-pip-version-check 'apache-airflow>=3.1,<3.2'
+	@touch $@
 
 # The other libraries live in an environment of their own: they must not decide what is installed beside us.
 build/peers/.installed:

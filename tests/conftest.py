@@ -20,6 +20,7 @@ ON_THE_DEMO = (
     "test_no_future.py",
     "test_nobody.py",
     "test_jobs.py",
+    "test_airflow.py",
     "test_oracle.py",
     "test_plans.py",
 )

@@ -1,7 +1,7 @@
 """An Airflow DAG: the claims are brought up to date, their quality page is written, every study is run on them.
 
 It needs Airflow 3 with its standard provider. Nothing of counterpart's or Spark's has to be in Airflow's environment:
-each task is a job by spark-submit. Link this file into the folder of DAGs; docs/schedules.md says what the variables are.
+each task is a job by spark-submit. Link this file into the folder of DAGs; docs/schedules.md explains the variables.
 """
 
 from __future__ import annotations

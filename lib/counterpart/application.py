@@ -66,8 +66,8 @@ class Application:
             if error is None or isinstance(error, (StudyError, KeyboardInterrupt)):
                 return
             raise EnvironmentProblem(
-                "Spark's Java process is gone: somebody ended it, or the system did for want of memory (driver_memory of "
-                "the site is Java's share of it). Start again: what is finished is not done again"
+                "Spark's Java process is gone: somebody ended it, or the system did for want of memory (driver_memory "
+                "of the site is Java's share). Start again: what is finished is not done again"
             ) from error
 
     def ingest(self, received_on: date | None) -> dict[str, Any]:
