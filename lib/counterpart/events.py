@@ -28,9 +28,12 @@ THERAPY_MODIFIER = "GP"
 THERAPIST_SPECIALTIES = ("65", "225100000X", "2251X0800X")
 
 _BITS_PER_WORD = 62
+# The codes that a fill has.
+DRUG_SYSTEMS = frozenset({"ndc", "omop"})
 _DIAGNOSIS_SYSTEMS = frozenset({"icd10cm", "icd9cm"})
 # The codes of which a line has a list.
 _LISTED = {"diagnoses": _DIAGNOSIS_SYSTEMS, "concepts": frozenset({"omop"})}
+_ADDED_UP = ("allowed_cents", "supplied_days")
 _MAP_DDL = "bucket bigint, low bigint, high bigint, valid_from date, valid_to date, signal int"
 
 
@@ -64,6 +67,11 @@ class EventPlan:
         """Numbers of the code systems that any code set of the plan uses."""
         return frozenset(code_range.low >> 56 for code_set in self.code_sets.values() for code_range in code_set.ranges)
 
+    def can_be_filled(self, name: str) -> bool:
+        """Can a fill of a drug show the event?"""
+        code_sets = (self.code_sets[clause.codes] for clause in self.clauses[self.event_id(name)])
+        return any(_systems_of(code_set) & DRUG_SYSTEMS for code_set in code_sets)
+
     def uses(self, *systems: str) -> bool:
         """Does any code set of the plan hold codes of one of the systems?"""
         return any(SYSTEMS[system] in self.systems for system in systems)
@@ -83,18 +91,20 @@ def plan_events(study: Study, library: CodeLibrary, names: Iterable[str]) -> Eve
 
 
 def build_member_days(medical: DataFrame, pharmacy: DataFrame, plan: EventPlan, people: DataFrame | None) -> DataFrame:
-    """Claim lines and fills -> (member_key, event_date, event_id), with `allowed_cents` of the claims that showed it.
+    """Claim lines and fills -> (member_key, event_date, event_id), with what those that showed it add up to.
+
+    That is `allowed_cents` of claims and fills, and `supplied_days` of fills, 0 where none are told.
 
     `people` (member_key, from_date, to_date; one row a member) limits members and dates and should be small enough
     to broadcast; None takes everybody. Dates must already be pruned to the months that matter.
     """
     parts = [_days_of_claims(medical, plan, people)]
-    if plan.uses("ndc", "omop"):
+    if plan.uses(*DRUG_SYSTEMS):
         parts.append(_days_of_fills(pharmacy, plan, people))
     return (
         reduce(lambda left, right: left.unionByName(right), parts)
         .groupBy("member_key", "event_date", "event_id")
-        .agg(F.sum("allowed_cents").alias("allowed_cents"))
+        .agg(*(F.sum(name).alias(name) for name in _ADDED_UP))
     )
 
 
@@ -114,11 +124,13 @@ def _days_of_claims(medical: DataFrame, plan: EventPlan, people: DataFrame | Non
         "event_date",
         F.explode(F.array_compact(F.array(*shown))).alias("event_id"),
         "allowed_cents",
+        F.lit(0).cast("bigint").alias("supplied_days"),
     )
 
 
 def _days_of_fills(pharmacy: DataFrame, plan: EventPlan, people: DataFrame | None) -> DataFrame:
-    fills = pharmacy.withColumnRenamed("dispensing_date", "event_date")
+    supplied = F.coalesce("days_supply", F.lit(0)).cast("bigint")
+    fills = pharmacy.withColumnRenamed("dispensing_date", "event_date").withColumn("supplied_days", supplied)
     if people is not None:
         fills = _restrict(fills, people)
     shown_by = _signals_by_code(fills, plan)
@@ -139,7 +151,7 @@ def _days_of_fills(pharmacy: DataFrame, plan: EventPlan, people: DataFrame | Non
     shown = matched.join(F.broadcast(names), "signal", "inner")
     if plan.uses("omop"):
         shown = shown.dropDuplicates(["member_key", "claim_id", "line_number", "event_date", "event_id"])
-    return shown.select("member_key", "event_date", "event_id", "allowed_cents")
+    return shown.select("member_key", "event_date", "event_id", *_ADDED_UP)
 
 
 def _restrict(rows: DataFrame, people: DataFrame) -> DataFrame:
@@ -148,7 +160,7 @@ def _restrict(rows: DataFrame, people: DataFrame) -> DataFrame:
 
 
 def _may_show(plan: EventPlan) -> Column:
-    """A cheap test before anything is exploded: could this line show any of the plan's events?
+    """A cheap test before anything is exploded: could this line show any of the plan's events, or help its claim to?
 
     True for every line as soon as an event rests on diagnoses or concepts alone.
     """
@@ -161,7 +173,24 @@ def _may_show(plan: EventPlan) -> Column:
         for system, column in _line_codes():
             if system in systems:
                 tests.append(F.coalesce(is_in(plan.code_sets[name], column, F.col("event_date")), F.lit(False)))
-    return reduce(or_, tests, F.lit(False))
+    return reduce(or_, [*tests, *_may_diagnose(plan)], F.lit(False))
+
+
+def _may_diagnose(plan: EventPlan) -> list[Column]:
+    """Could a diagnosis that a clause wants on the claim stand on this line? Another line may have the procedure."""
+    wanted = {clause.diagnosis for clauses in plan.clauses for clause in clauses if clause.diagnosis}
+    buckets = {row[0] for row in code_rows(dict(enumerate(plan.code_sets[name] for name in sorted(wanted))))}
+    tests = []
+    for name, systems in _LISTED.items():
+        of_list = sorted(bucket for bucket in buckets if bucket >> 24 in {SYSTEMS[system] for system in systems})
+        if of_list:
+            tests.append(_has_one_near(_listed(name), of_list))
+    return tests
+
+
+def _has_one_near(codes: Column, buckets: Sequence[int]) -> Column:
+    """Of a code its bucket is enough: what is not meant shows nothing afterwards."""
+    return F.exists(codes, lambda code: F.shiftright(code, 32).isin(*buckets))
 
 
 def _systems_of(code_set: CodeSet) -> frozenset[str]:

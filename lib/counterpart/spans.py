@@ -48,6 +48,27 @@ def merge_spans(spans: DataFrame, keys: Sequence[str], max_gap_days: int = 0) ->
     )
 
 
+def longest_supply(fills: Column, last_day: int) -> Column:
+    """The most days in a row, up to `last_day`, that fills of a drug supply; 0 where there are none.
+
+    `fills` is an array of struct<day, supplied_days>, one per day of dispensing, both bigint. A fill that comes before
+    what was supplied is used up begins on the day after: 30 days from 1 June and 30 from 26 June cover 1 June to
+    30 July. No gap is forgiven.
+    """
+    nobody = F.lit(None).cast("bigint")
+    zero = F.lit(0).cast("bigint")
+    before = F.struct(nobody.alias("first"), nobody.alias("last"), zero.alias("longest"))
+
+    def take(so_far: Column, fill: Column) -> Column:
+        goes_on = F.coalesce(fill["day"] <= so_far["last"] + 1, F.lit(False))
+        first = F.when(goes_on, so_far["first"]).otherwise(fill["day"])
+        last = F.when(goes_on, so_far["last"]).otherwise(fill["day"] - 1) + fill["supplied_days"]
+        longest = F.greatest(so_far["longest"], F.least(last, F.lit(last_day)) - first + 1)
+        return F.struct(first.alias("first"), last.alias("last"), longest.alias("longest"))
+
+    return F.aggregate(F.array_sort(fills), before, take, lambda found: found["longest"])
+
+
 def bridge_spans(spans: DataFrame, keys: Sequence[str], allowed_gap_days: int) -> DataFrame:
     """Add `bridged_start_date`: since when the keys are covered up to this span, gaps of `allowed_gap_days` forgiven.
 

@@ -204,10 +204,11 @@ def _tell_cohort(oracle: Oracle) -> None:
     oracle._tell("benefits", "benefit text", [(benefit,) for benefit in rule["benefits"]])
     labels = [(low, f"{low}-{high - 1}") for low, high in pairwise(age["bands"])]
     oracle._tell("age_bands", "first_age int, label text", [*labels, (age["bands"][-1], f"{age['bands'][-1]}+")])
-    rules = [(*_rule(rule, -1), rule.get("min_days", 1), False) for rule in cohort["history"]]
-    rules += [(*_rule(rule, 0), 0, True) for rule in cohort["exclusions"]]
+    rules = [(*_rule(rule, -1), rule.get("min_days", 1), False, None) for rule in cohort["history"]]
+    rules += [(*_rule(rule, 0), 0, True, rule.get("supplied_days")) for rule in cohort["exclusions"]]
     rules = [(len(BUILT_IN) + 1 + number, *rule) for number, rule in enumerate(rules)]
-    columns = "step int, criterion text, event text, first_day int, last_day int, min_days int, is_exclusion boolean"
+    columns = "step int, criterion text, event text, first_day int, last_day int, min_days int, is_exclusion boolean, "
+    columns += "supplied_days int"
     oracle._tell("rules", columns, rules)
     names = ("candidates", *BUILT_IN, *(rule[1] for rule in rules), "one_date_per_month")
     oracle._tell("criteria", "step int, criterion text", enumerate(names))

@@ -25,6 +25,7 @@ PROGRAM = "digital_msk"
 BACK_PAIN = encode("icd10cm", "M545")
 THERAPY = encode("hcpcs", "97110")
 SHARED_THERAPY = encode("hcpcs", "97140")
+STEROID = encode("ndc", "99002020330")
 # A mild form of a disease and the grave one that silences it in the Charlson index.
 MILD_AND_GRAVE = ("B18.1", "I85.0"), ("E11.9", "E11.2")
 # What the negative controls count.
@@ -130,7 +131,17 @@ class _Story:
             procedures = [self._any_code("hcpcs") for _ in range(int(self.random.integers(1, 4)))]
             self._claim(self._near(index, EDGES), procedures, [NOISE[1], self._one_of((BACK_PAIN, NOISE[1]))])
         for _ in range(int(self.random.integers(0, 4))):
-            self._fill(self._near(index, EDGES))
+            self._fill(self._near(index, EDGES), self._any_code("ndc"), 30)
+        if self._happens(0.15):
+            self._take_steroids(index)
+
+    def _take_steroids(self, index: date) -> None:
+        """Fills that follow each other in time, or nearly: 90 days in a row or some more or less."""
+        day = index - timedelta(days=int(self._one_of((366, 365, 364, 200, 91, 90, 89, 60))))
+        for _ in range(int(self.random.integers(1, 6))):
+            days = self._one_of((30, 30, 30, 29, 15, 60, 0, None))
+            self._fill(day, STEROID, days)
+            day += timedelta(days=int(self._one_of((0, 25, 29, 30, 30, 30, 31, 60))))
 
     def _be_a_member(self, index: date, dies_at_enrolment: bool) -> None:
         if self._happens(0.04):
@@ -183,12 +194,14 @@ class _Story:
             what = (procedure, modifiers, revenue, place, None, specialty, diagnosed, None)
             self.claims.medical.append((*who, *what, cents, cents, 1, _month(day), _month(day), 0))
 
-    def _fill(self, day: date) -> None:
+    def _fill(self, day: date, ndc: int, days_supply: int | None) -> None:
         if START <= day <= END:
             self.n_claims += 1
-            ndc, claim = self._any_code("ndc"), str(self.member * 1000 + self.n_claims)
+            claim = str(self.member * 1000 + self.n_claims)
             placed = (_month(day), day.year * 100, 0)  # by year, where medical lies by month
-            self.claims.pharmacy.append((self.member, claim, 1, day, ndc, None, 30, None, 500, 500, 1, *placed))
+            self.claims.pharmacy.append(
+                (self.member, claim, 1, day, ndc, None, days_supply, None, 500, 500, 1, *placed)
+            )
 
     def _near(self, index: date, days: tuple[int, ...]) -> date:
         if self._happens(0.2):

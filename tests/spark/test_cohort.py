@@ -7,12 +7,14 @@ from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 from tests.studies import small_study
 
-from counterpart.cohort import build_candidates, criteria_names, label_candidates, summarise_attrition
+from counterpart.codes import CodeLibrary
+from counterpart.cohort import build_candidates, criteria_names, label_candidates, require_drugs, summarise_attrition
 from counterpart.cohort.demographics import age_band_of, age_on, region_of, state_on
-from counterpart.events import EventPlan
+from counterpart.errors import CodeSetError
+from counterpart.events import EventPlan, plan_events
 from counterpart.tables import ATTRITION, COHORT, ENROLLMENT, MEMBERS, PROGRAM
 
-DAYS = "member_key bigint, event_date date, event_id int, allowed_cents bigint"
+DAYS = "member_key bigint, event_date date, event_id int, allowed_cents bigint, supplied_days bigint"
 
 
 def plan_of(*names):
@@ -225,6 +227,52 @@ def test_every_criterion_excludes_the_unit_that_breaks_it_and_no_other(frame):
             ATTRITION.ddl.replace("`step` int, ", ""),
         ),
     )
+
+
+def test_days_of_supply_exclude_and_single_fills_do_not(frame):
+    """Index dates on day 0 = 2020-05-01; 90 days in a row of the 366 that end on it, whatever comes after."""
+    steroids = {"name": "steroid_supply", "event": "steroids", "window": [-365, 0], "supplied_days": 90}
+    study = small_study(cohort={"exclusions": [steroids], "history": []})
+    days = frame(
+        """member_key | event_date | event_id | supplied_days
+           1          | 2019-06-01 | 0        | 60
+           1          | 2019-06-15 | 0        | 30
+           3          | 2019-06-01 | 0        | 60
+           3          | 2019-08-01 | 0        | 89
+           6          | 2020-02-02 | 0        | 89
+           6          | 2020-05-01 | 0        | 30
+           7          | 2020-02-03 | 0        | 90
+           9          | 2019-05-01 | 0        | 400
+           11         | 2020-05-02 | 0        | 400""",
+        DAYS,
+    )
+    units = "unit_id | member_key | arm | index_date\n" + "\n".join(
+        f"{member} | {member} | treated | 2020-05-01" for member in (1, 3, 6, 7, 9, 11, 12)
+    )
+    plan = plan_of("steroids")
+    candidates = frame(units, "unit_id bigint, member_key bigint, arm string, index_date date, first_treated_on date")
+    spans = "member_key | benefit | start_date | end_date\n" + "\n".join(
+        f"{member} | medical | 2018-01-01 | 2020-12-31" for member in (1, 3, 6, 7, 9, 11, 12)
+    )
+    people = PEOPLE.replace("2003-01-01", "1970-01-01")
+    told = label_candidates(candidates, frame(people, MEMBERS.ddl), frame(spans, ENROLLMENT.ddl), days, plan, study)
+    excluded = told.filter("excluded_by is not null").select("member_key", "excluded_by")
+    expected = "member_key | excluded_by\n1 | steroid_supply\n6 | steroid_supply"
+    assertDataFrameEqual(excluded, frame(expected, "member_key bigint, excluded_by string"))
+
+
+def test_days_of_supply_are_of_drugs(root):
+    """Of an event that no fill can show nobody would ever be excluded."""
+    library = CodeLibrary.load([root / "conf" / "codesets"])
+    for event, is_drug in (("oral_steroids", True), ("long_term_steroids", False), ("medical_claim", False)):
+        rule = {"name": "steroids", "event": event, "supplied_days": 90}
+        study = small_study(cohort={"exclusions": [rule], "history": []})
+        plan = plan_events(study, library, [event])
+        if is_drug:
+            require_drugs(study, plan)
+            continue
+        with pytest.raises(CodeSetError, match=f"exclusions steroids: .* {event} has no codes of drugs .ndc or omop"):
+            require_drugs(study, plan)
 
 
 def label(frame, units, days):

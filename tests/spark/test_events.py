@@ -120,6 +120,47 @@ def test_events_follow_their_clauses_and_amounts_are_counted_once(frame, library
     assertDataFrameEqual(days(found, plan), frame(EXPECTED, "day string, event string, allowed_cents bigint"))
 
 
+@pytest.mark.parametrize("is_limited", [False, True])
+def test_a_diagnosis_stands_on_any_line_of_its_claim(frame, library, study, is_limited):
+    """Payers that bill by line write it on the line it is for, or on the first only."""
+    lines = medical_lines(
+        frame,
+        """case       | claim | service_date | procedure | diagnoses | cents
+           first line | 1     | 2020-03-01   | 99213     | I10,M545  | 100
+           first line | 1     | 2020-03-01   | 97110     |           | 100
+           other line | 2     | 2020-03-02   | 97110     | S83200A   | 100
+           other line | 2     | 2020-03-02   | 99213     | M545      | 100
+           no line    | 3     | 2020-03-03   | 97110     | S83200A   | 100
+           no line    | 3     | 2020-03-03   | 99213     | M5412     | 100
+           elsewhere  | 4     | 2020-03-03   | 99213     | M545      | 100""",
+    )
+    people = frame(
+        "member_key | from_date | to_date\n 1 | 2020-01-01 | 2020-12-31",
+        "member_key bigint, from_date date, to_date date",
+    )
+    plan = plan_events(study, library, ["pt_visit"])
+    found = build_member_days(lines, fills(frame), plan, people if is_limited else None)
+    expected = "day | event | allowed_cents\n2020-03-01 | pt_visit | 200\n2020-03-02 | pt_visit | 200"
+    assertDataFrameEqual(days(found, plan), frame(expected, "day string, event string, allowed_cents bigint"))
+
+
+def test_fills_of_a_day_add_their_days_of_supply(frame, library, study):
+    table = frame(
+        """member_key | dispensing_date | days_supply
+           1          | 2020-03-20      | 30
+           1          | 2020-03-20      | 15
+           1          | 2020-03-21      |
+           1          | 2020-03-22      | 7""",
+        PHARMACY.ddl,
+    ).withColumn("ndc", F.lit(encode("ndc", "00406051201")))
+    plan = plan_events(study, library, ["opioids", "mri"])
+    found = build_member_days(medical_lines(frame), table, plan, None)
+    supplied = found.select("event_date", "supplied_days").filter(F.col("event_date") > "2020-03-14")
+    expected = "event_date | supplied_days\n2020-03-20 | 45\n2020-03-21 | 0\n2020-03-22 | 7"
+    assertDataFrameEqual(supplied, frame(expected, "event_date date, supplied_days bigint"))
+    assert [row[0] for row in found.filter("event_date = '2020-03-11'").select("supplied_days").collect()] == [0]
+
+
 def test_people_limit_members_and_dates_inclusively(frame, library, study):
     people = frame(
         "member_key | from_date | to_date\n 1 | 2020-03-07 | 2020-03-10\n 2 | 2020-01-01 | 2021-01-01",

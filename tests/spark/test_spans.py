@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
-from counterpart.spans import bridge_spans, label_runs, merge_spans
+from counterpart.spans import bridge_spans, label_runs, longest_supply, merge_spans
 
 pytestmark = pytest.mark.spark
 
@@ -174,3 +174,56 @@ def test_bridging_is_joining_the_days_so_far(spark: SparkSession) -> None:
     found = by_gap(lambda gap: bridge_spans(spans, ["case"], gap))
     expected = [(case, *span, gap) for gap in GAPS for case, spans in CASES.items() for span in bridged(spans, gap)]
     assert found == sorted(expected)
+
+
+FILLS = "case string, fills array<struct<day:bigint,supplied_days:bigint>>"
+
+
+def test_the_longest_supply(frame: Frame) -> None:
+    """Days count from 1 June; the first case is the measure's own example: 30 days and 30 cover 1 June to 30 July."""
+    fills = frame(
+        """case              | fills
+           pushed forward    | [{"day": 25, "supplied_days": 30}, {"day": 0, "supplied_days": 30}]
+           a day between     | [{"day": 0, "supplied_days": 30}, {"day": 31, "supplied_days": 40}]
+           the day after     | [{"day": 0, "supplied_days": 30}, {"day": 30, "supplied_days": 40}]
+           stock from before | [{"day": 0, "supplied_days": 60}, {"day": 1, "supplied_days": 5}]
+           past the last day | [{"day": 80, "supplied_days": 90}]
+           on the last day   | [{"day": 100, "supplied_days": 90}]
+           no days told      | [{"day": 1, "supplied_days": 7}, {"day": 3, "supplied_days": 0}]
+           nothing           | []""",
+        FILLS,
+    )
+    expected = """case              | longest
+                  pushed forward    | 60
+                  a day between     | 40
+                  the day after     | 70
+                  stock from before | 65
+                  past the last day | 21
+                  on the last day   | 1
+                  no days told      | 7
+                  nothing           | 0"""
+    told = fills.select("case", longest_supply(F.col("fills"), 100).alias("longest"))
+    assertDataFrameEqual(told, frame(expected, "case string, longest bigint"))
+
+
+def test_the_longest_supply_as_by_taking_a_pill_a_day(spark: SparkSession) -> None:
+    """Seeded fills in any order; whoever has pills left takes one."""
+    draw = random.Random(SEED)
+    cases = []
+    for number in range(N_CASES):
+        days = draw.sample(range(-60, 1), draw.randint(1, 12))
+        cases.append((str(number), [(day, draw.choice((0, 1, 5, 10, 30))) for day in days]))
+    told = spark.createDataFrame(cases, FILLS).select("case", longest_supply(F.col("fills"), 0).alias("longest"))
+    assert {row["case"]: row["longest"] for row in told.collect()} == {
+        case: longest_by_pills(dict(fills), -60, 0) for case, fills in cases
+    }
+
+
+def longest_by_pills(fills: dict[int, int], first: int, last: int) -> int:
+    pills = run = longest = 0
+    for day in range(first, last + 1):
+        pills += fills.get(day, 0)
+        run = run + 1 if pills else 0
+        pills -= pills > 0
+        longest = max(longest, run)
+    return longest

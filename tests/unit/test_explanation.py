@@ -21,7 +21,7 @@ ALL_COLUMNS = {
     *(f"eligibility.{name}" for name in ("birth_date", "start_date", "pharmacy_start_date", "death_date")),
     *("eligibility.sex", "eligibility.state"),
     *(f"medical.{name}" for name in ("procedure", "modifiers", "revenue", "place", "specialty", "diagnoses")),
-    *("medical.concepts", "medical.allowed_cents", "pharmacy.ndc", "roster.program"),
+    *("medical.concepts", "medical.allowed_cents", "pharmacy.ndc", "pharmacy.days_supply", "roster.program"),
 }  # fmt: skip
 
 
@@ -134,7 +134,10 @@ STUDY = small_study(
     cohort={
         "enrollment": {"benefits": ["medical", "pharmacy"]},
         "history": [{"name": "has_opioids", "event": "opioid_analgesics"}],
-        "exclusions": [{"name": "emergency", "event": "emergency_visit"}],
+        "exclusions": [
+            {"name": "emergency", "event": "emergency_visit"},
+            {"name": "steroids", "event": "oral_steroids", "supplied_days": 90},
+        ],
     },
     covariates={"charlson": True, "events": [{"event": "medical_claim", "kind": "cents", "name": "cost"}]},
     outcomes={"outcomes": [{"name": "imaging", "label": "Imaging", "role": "primary", "events": ["mri"]}]},
@@ -154,7 +157,10 @@ STUDY = small_study(
          ["comparator arm: medical.modifiers, medical.specialty; event therapy is seen in part"]),
         (("pharmacy.ndc", "eligibility.pharmacy_start_date"),
          ["criterion enrolled_on_index_date: eligibility.pharmacy_start_date; nobody has pharmacy cover",
-          "criterion has_opioids: pharmacy.ndc; event opioid_analgesics is never seen"]),
+          "criterion has_opioids: pharmacy.ndc; event opioid_analgesics is never seen",
+          "criterion steroids: pharmacy.ndc; event oral_steroids is never seen"]),
+        (("pharmacy.days_supply",),
+         ["criterion steroids: pharmacy.days_supply; no fill supplies a day, and nobody is excluded"]),
         (("roster.program", "medical.allowed_cents"),
          ["treated arm: roster.program; nobody is treated",
           "covariate cost: medical.allowed_cents; every amount is missing"]),

@@ -40,7 +40,7 @@ def test_what_is_shipped_loads(root: Path) -> None:
     sites = {path.stem: load_site(path) for path in (root / "conf/sites").glob("*.yaml")}
     assert {name: study.name for name, study in studies.items()} == {name: name for name in studies}
     assert set(studies) == {"msk_imaging", "chiropractic_imaging", "nsaid_gi_bleed"}
-    assert set(sites) == {"local", "synpuf", "gibleed", "rif"}
+    assert set(sites) == {"local", "synpuf", "gibleed", "rif", "databricks"}
     msk = studies["msk_imaging"]
     assert msk.cohort.treated.index == RosterIndex(program="digital_msk")
     assert msk.cohort.comparator.index == ClaimsIndex(event="pt_visit", take="each")
@@ -101,6 +101,8 @@ def test_a_clean_document_loads_as_it_is_written(write: Callable[[str], Path]) -
         ("cohort.index_end", "2021-01-01", "…: 2021-01-01 is not inside the data, 2018-01-01 to 2020-12-31"),
         ("cohort.index_start", "2017-01-01", "…: 2017-01-01 is not inside the data, 2018-01-01 to 2020-12-31"),
         # Windows
+        ("cohort.exclusions.0.supplied_days", 32, "…: 32 days do not fit into the 31 days of the window"),
+        ("cohort.exclusions.0.supplied_days", 0, "…: must be greater than or equal to 1 (found 0)"),
         ("cohort.exclusions.0.window", [0, -9], "…: the window starts on day 0, after its end on day -9"),
         (
             "covariates.events.0.window",

@@ -2,7 +2,7 @@
 
 from counterpart.cohort.attrition import summarise_attrition
 from counterpart.cohort.candidates import build_candidates, index_events, index_scan, treatment_dates
-from counterpart.cohort.criteria import clinical_events, criteria_names, label_candidates, lookback_of
+from counterpart.cohort.criteria import clinical_events, criteria_names, label_candidates, lookback_of, require_drugs
 
 __all__ = [
     "build_candidates",
@@ -12,6 +12,7 @@ __all__ = [
     "index_scan",
     "label_candidates",
     "lookback_of",
+    "require_drugs",
     "summarise_attrition",
     "treatment_dates",
 ]

@@ -8,9 +8,10 @@ from pyspark.sql import Window as W
 from pyspark.sql import functions as F
 
 from counterpart.cohort.demographics import age_band_of, age_on, region_of, state_on
-from counterpart.events import EventPlan
+from counterpart.errors import CodeSetError
+from counterpart.events import DRUG_SYSTEMS, EventPlan
 from counterpart.protocol import Cohort, EnrollmentRule, Exclusion, History, Study
-from counterpart.spans import bridge_spans
+from counterpart.spans import bridge_spans, longest_supply
 from counterpart.tables import COHORT, conform
 
 if TYPE_CHECKING:
@@ -32,6 +33,16 @@ def lookback_of(study: Study) -> int:
 def criteria_names(study: Study) -> tuple[str, ...]:
     """The criteria in the order they are judged."""
     return (*_criteria(study), ONE_DATE_PER_MONTH)
+
+
+def require_drugs(study: Study, plan: EventPlan) -> None:
+    """CodeSetError if days of supply are asked for of an event that no fill can show."""
+    for rule in study.cohort.exclusions:
+        if rule.supplied_days and not plan.can_be_filled(rule.event):
+            raise CodeSetError(
+                f"cohort.exclusions {rule.name}: supplied_days are days of supply of a drug, and {rule.event} has no "
+                f"codes of drugs ({' or '.join(sorted(DRUG_SYSTEMS))})"
+            )
 
 
 def label_candidates(
@@ -75,7 +86,7 @@ def _criteria(study: Study) -> dict[str, Column]:
     }
     rules |= {rule.name: _has_history(rule, f"rule_{i}") for i, rule in enumerate(cohort.history)}
     first = len(cohort.history)
-    rules |= {rule.name: _has_none(f"rule_{first + i}") for i, rule in enumerate(cohort.exclusions)}
+    rules |= {rule.name: _has_none(rule, f"rule_{first + i}") for i, rule in enumerate(cohort.exclusions)}
     return rules
 
 
@@ -84,8 +95,9 @@ def _has_history(rule: History, column: str) -> Column:
     return (found["n_days"] >= rule.min_days) & (found["span_days"] >= rule.min_span_days)
 
 
-def _has_none(column: str) -> Column:
-    return F.coalesce(F.col(column)["n_days"], F.lit(0)) == 0
+def _has_none(rule: Exclusion, column: str) -> Column:
+    found = F.col(column)["longest_supply" if rule.supplied_days else "n_days"]
+    return F.coalesce(found, F.lit(0)) < (rule.supplied_days or 1)
 
 
 def _count_cover(candidates: DataFrame, enrollment: DataFrame, rule: EnrollmentRule) -> DataFrame:
@@ -111,15 +123,24 @@ def _count_cover(candidates: DataFrame, enrollment: DataFrame, rule: EnrollmentR
 
 
 def _count_clinical(candidates: DataFrame, member_days: DataFrame, plan: EventPlan, cohort: Cohort) -> DataFrame:
-    """(unit_id, rule_0, rule_1, ...): by rule, the days with its event in its window, and from first to last."""
-    day = F.datediff("event_date", "index_date")
+    """(unit_id, rule_0, rule_1, ...): by rule, the days with its event in its window, and from first to last.
+
+    Where a rule asks for days of supply, also the most in a row.
+    """
+    day = F.datediff("event_date", "index_date").cast("bigint")
+    fill = F.struct(day.alias("day"), F.col("supplied_days"))
     counts = []
     for number, rule in enumerate(_clinical_rules(cohort)):
         applies = (F.col("event_id") == plan.event_id(rule.event)) & day.between(*rule.window)
         shown_on = F.when(applies, F.col("event_date"))
         n_days = F.count(shown_on).alias("n_days")
         span_days = F.datediff(F.max(shown_on), F.min(shown_on)).alias("span_days")
-        counts.append(F.struct(n_days, span_days).alias(f"rule_{number}"))
+        told = [n_days, span_days]
+        if isinstance(rule, Exclusion) and rule.supplied_days:
+            # At most one a day of the window.
+            fills = F.collect_list(F.when(applies, fill))
+            told.append(longest_supply(fills, rule.window[1]).alias("longest_supply"))
+        counts.append(F.struct(*told).alias(f"rule_{number}"))
     near = candidates.select("unit_id", "member_key", "index_date").join(member_days, "member_key", "inner")
     return near.groupBy("unit_id").agg(F.lit(True).alias("has_claims"), *counts)
 

@@ -175,11 +175,24 @@ class History(Section):
 
 
 class Exclusion(Section):
-    """An event that excludes when it is in the window."""
+    """An event that excludes when it is in the window.
+
+    With `supplied_days` it is a drug, and excludes where fills in the window supply it for so many days in a row.
+    """
 
     name: Name
     event: Name
     window: Lookback = (-365, 0)
+    supplied_days: Whole | None = Field(default=None, ge=1)
+
+    def contradictions(self) -> Iterator[Problem]:
+        """More days than the window has."""
+        first, last = self.window
+        if self.supplied_days and self.supplied_days > last - first + 1:
+            yield (
+                ("supplied_days",),
+                f"{self.supplied_days} days do not fit into the {last - first + 1} days of the window",
+            )
 
 
 class Cohort(Section):

@@ -55,6 +55,11 @@ def _plain_lacks(study: Study, given: Collection[str]) -> Iterator[Lack]:
         for flag in study.covariates.events
         if flag.kind == "cents"
     ]
+    asked += [
+        (f"criterion {rule.name}", "pharmacy.days_supply", "no fill supplies a day, and nobody is excluded")
+        for rule in cohort.exclusions
+        if rule.supplied_days
+    ]
     return (Lack(used_by, (column,), effect) for used_by, column, effect in asked if column not in given)
 
 

@@ -82,6 +82,8 @@ def run_cohort(context: Context) -> Metrics:
     """Claims -> cohort, attrition."""
     study = context.study
     plan = plan_events(study, context.library, cohorts.index_events(study))
+    clinical = plan_events(study, context.library, cohorts.clinical_events(study))
+    cohorts.require_drugs(study, clinical)
     members, enrollment, program = (_claims(context, table) for table in (MEMBERS, ENROLLMENT, PROGRAM))
     first, last = cohorts.index_scan(study)
     found = build_member_days(
@@ -92,7 +94,6 @@ def run_cohort(context: Context) -> Metrics:
         kept(cohorts.build_candidates(study, program, index_days, plan)) as candidates,
     ):
         reach = (-cohorts.lookback_of(study), 0)
-        clinical = plan_events(study, context.library, cohorts.clinical_events(study))
         member_days = _member_days(context, candidates, clinical, reach)
         cohort = cohorts.label_candidates(candidates, members, enrollment, member_days, clinical, study)
         _write(context, "cohort", COHORT, cohort)

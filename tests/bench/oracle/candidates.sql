@@ -2,17 +2,24 @@
 create table treatments as
 select member_key, enrolled_on as treated_on from program where program = getvariable('program');
 
--- The lines of the index window that carry a code of the comparators' index event; its diagnosis is looked at next.
-create view index_lines as
+-- The lines of the index window whose claim carries a code of the comparators' index event; its diagnosis, which may stand
+-- on another line, is looked at next.
+create view window_lines as
 select medical.*
 from medical
 where service_month between year(getvariable('index_start')) * 100 + month(getvariable('index_start'))
                         and year(getvariable('index_end')) * 100 + month(getvariable('index_end'))
-  and service_date between getvariable('index_start') and getvariable('index_end')
-  and exists (
-      from code_rows join clauses using (codes)
-      where event = getvariable('index_event') and bucket in (procedure >> 32, revenue >> 32)
-        and (procedure between low and high or revenue between low and high));
+  and service_date between getvariable('index_start') and getvariable('index_end');
+
+create view index_lines as
+select window_lines.*
+from window_lines semi join (
+    select member_key, claim_key
+    from window_lines
+    where exists (
+        from code_rows join clauses using (codes)
+        where event = getvariable('index_event') and bucket in (procedure >> 32, revenue >> 32)
+          and (procedure between low and high or revenue between low and high))) using (member_key, claim_key);
 
 create view no_fills as select * from pharmacy where false;
 

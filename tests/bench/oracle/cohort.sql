@@ -39,10 +39,37 @@ from candidates join event_days using (member_key) join rules using (event)
 where event_date between index_date + first_day and index_date + last_day
 group by unit, step;
 
+-- Days of supply: a fill's pills are taken when those before are gone. A fill lies in the run that the latest start so
+-- far has begun, where a start is the day before the fill less all that was supplied until then.
+create table supply as
+with fills as (
+    select unit, step, last_day, dispensing_date - index_date as day, sum(coalesce(days_supply, 0)) as days
+    from candidates join fills_of_people using (member_key)
+         join rules on supplied_days is not null and dispensing_date between index_date + first_day and index_date + last_day
+         semi join code_rows
+             on code_rows.codes in (select clauses.codes from clauses where clauses.event = rules.event)
+                and ndc between low and high and dispensing_date between valid_from and valid_to
+    group by all
+), stock as (
+    select *, sum(days) over by_day as supplied from fills window by_day as (partition by unit, step order by day)
+), runs as (
+    select *, max(day - 1 - (supplied - days)) over (partition by unit, step order by day) as run from stock
+)
+select unit, step, least(max(run + supplied), any_value(last_day)) - min(day) + 1 as days_in_a_row
+from runs
+group by unit, step, run;
+
+create table longest_supply as
+select unit, step, max(days_in_a_row) as days_in_a_row from supply group by unit, step;
+
 create table first_broken_rule as
 select unit, min(step) as step
-from candidates cross join rules left join rule_days using (unit, step)
-where if(is_exclusion, n_days > 0, coalesce(n_days, 0) < min_days)
+from candidates cross join rules left join rule_days using (unit, step) left join longest_supply using (unit, step)
+where case
+    when supplied_days is not null then days_in_a_row >= supplied_days
+    when is_exclusion then n_days > 0
+    else coalesce(n_days, 0) < min_days
+    end
 group by unit;
 
 create table facts as
