@@ -78,7 +78,7 @@ setup(
     packages=[*find_packages("lib"), *CONF],
     package_data={
         "counterpart": ["py.typed", *(f"**/*.{kind}" for kind in ("html", "j2", "css", "js", "svg", "json"))],
-        "counterpart.conf": ["studies/*.yaml", "codesets/*.csv", "sites/*.yaml", "mappings/*.yaml", "schedules/*"],
+        "counterpart.conf": ["studies/*.yaml", "codesets/*.csv", "sites/*.yaml", "mappings/*.yaml"],
     },
     install_requires=CORE,
     extras_require={"local": LOCAL, "ann": ANN, "dev": DEV},
