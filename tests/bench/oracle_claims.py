@@ -178,18 +178,20 @@ class _Story:
                 start = end + timedelta(days=1 + int(self._one_of((1, 44, 45, 45, 46, 10))))
 
     def _claim(self, day: date, procedures: list[int], diagnoses: list[int]) -> None:
-        """A line for each procedure; all repeat the claim's diagnoses."""
+        """A line for each procedure; all repeat the claim's diagnoses, or each has what it is for."""
         if not START <= day <= END:
             return
         self.n_claims += 1
         claim = self.member * 1000 + self.n_claims
+        is_by_line = self._happens(0.15)
         place = self._one_of(("11", "11", "11", "22", "02", "10", "23", None))
         for line, procedure in enumerate(procedures, start=1):
             modifiers = self._one_of((None, [], ["GP"], ["59", "GP"], ["95"], ["26"], ["TC"]))
             specialty = self._one_of((None, None, "65", "225100000X", "2251X0800X", "35", "111N00000X"))
             revenue = self._any_code("revenue") if self._happens(0.25) else None
             cents = int(self.random.integers(-2_000, 50_000))
-            diagnosed = diagnoses if self._happens(0.97) else None
+            own = diagnoses[line - 1 : line] if is_by_line else diagnoses
+            diagnosed = own if self._happens(0.97) else None
             who = (self.member, claim, str(claim), line, "professional", day, day)
             what = (procedure, modifiers, revenue, place, None, specialty, diagnosed, None)
             self.claims.medical.append((*who, *what, cents, cents, 1, _month(day), _month(day), 0))

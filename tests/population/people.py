@@ -148,8 +148,11 @@ def make_population(n_people: int, seed: int) -> Population:
     """People 1 to n, and what happened to them around a day of their own."""
     random = np.random.default_rng(seed)
     made = Population()
-    for person_id in range(1, n_people + 1):
-        _Story(random, made, person_id).tell()
+    stories = [_Story(random, made, person_id) for person_id in range(1, n_people + 1)]
+    for story in stories:
+        story.tell()
+    for story in stories:
+        story.take_steroids()
     return made
 
 
@@ -163,6 +166,7 @@ EXCLUDED = "C50911 C7951 B20 Z21 F1120 Z940 M459 R262 M4646 G834 Z7952 O0993 S32
 UNRELATED = ("H6123", "L600", "L259")
 COMMON = ("Z0000", "I10", "J069", "R51", "M542")
 OPIOIDS = ("99001010110", "99001010210", "99001010530")
+STEROID = "99002020330"
 OTHER_DRUGS = ("99003010090", "99003010190", "99003070310")
 # Procedure and revenue centre.
 IMAGES = (
@@ -180,6 +184,7 @@ class _Story:
     made: Population
     person_id: int
     n_claims: int = 0
+    index: date = date.max
 
     def tell(self) -> None:
         index = INDEX_START + timedelta(days=int(self.random.integers(0, (INDEX_END - INDEX_START).days + 1)))
@@ -201,6 +206,16 @@ class _Story:
                 happen(self._near(index, EDGES))
         for _ in range(self._number(0, 3)):
             self._fill(self._near(index, EDGES))
+        self.index = index
+
+    def take_steroids(self) -> None:
+        """Of some, fills that follow each other in time, or nearly: about 90 days in a row."""
+        if self._happens(0.88):
+            return
+        day = self.index - timedelta(days=self._number(60, 370))
+        for _ in range(self._number(2, 5)):
+            self._fill(day, STEROID, self._one_of((30, 30, 15, 60)))
+            day += timedelta(days=self._one_of((25, 29, 30, 30, 30, 31)))
 
     def _chances(self) -> Iterator[tuple[float, Callable[[date], None]]]:
         yield from ((0.6, self._be_imaged), (0.3, self._be_imaged), (0.3, self._have_emergency))
@@ -290,11 +305,12 @@ class _Story:
     def _have_tests(self, day: date) -> None:
         self._bill((self._one_of((*COMMON, *CARRIED)),), [(day, "80053", None), (day, "36415", None)], "81", "69")
 
-    def _fill(self, day: date) -> None:
+    def _fill(self, day: date, ndc: str | None = None, days_supply: int | None = None) -> None:
         if self._is_told(day):
-            ndc = self._one_of((*OPIOIDS, *OTHER_DRUGS))
+            ndc = ndc or self._one_of((*OPIOIDS, *OTHER_DRUGS))
             allowed = self._number(500, 9_000)
-            of_all = (self._claim_id(), self.person_id, day, ndc, self._number(1, 90), self._number(1, 120), allowed)
+            days_supply = days_supply or self._number(1, 90)
+            of_all = (self._claim_id(), self.person_id, day, ndc, days_supply, self._number(1, 120), allowed)
             self.made.fills.append(Fill(*of_all, allowed // 5, self._processed(day), self._fate()))
 
     def _bill(
