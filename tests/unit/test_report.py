@@ -17,6 +17,7 @@ from counterpart.report.formats import interval, mean, measure, signed, signific
 from counterpart.report.page import SECTIONS
 from counterpart.report.plots.canvas import NARROW, PALETTE, WIDE
 from counterpart.report.plots.windows import bars_of
+from counterpart.report.words import criterion
 
 CSS = (Path(report_package.__file__).parent / "templates" / "report.css").read_text()
 HOSTILE = '<script>alert("1")</script> & $x_1$ \'"'
@@ -304,3 +305,13 @@ def test_a_difference_without_spread_is_no_balance(tmp_path: Path) -> None:
     text = render_report(document, tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Each arm is all alike and unlike the other" in text
     assert "no covariate differs by more than" not in text
+
+
+def test_days_of_supply_are_told_as_such(tmp_path: Path) -> None:
+    """Not every fill of the drug excludes: the design and the flow of members say how many days in a row do."""
+    document = released()
+    rule = {"name": "steroids", "event": "oral_steroids", "window": [-365, 0], "supplied_days": 90}
+    document["protocol"]["cohort"]["exclusions"] = [rule]
+    page = Page(render_report(document, tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "Oral steroids supplied for 90 days in a row, days −365 to 0" in page.text
+    assert criterion("steroids", document["protocol"], "treated") == "Oral steroids supplied for 90 days in a row"

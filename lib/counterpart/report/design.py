@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from counterpart.report.formats import window
-from counterpart.report.words import STRATA, describe_index, in_sentence, listed, spell
+from counterpart.report.words import STRATA, describe_index, exclusion, in_sentence, listed, spell
 
 _ROLES = {"primary": "primary", "secondary": "secondary", "negative_control": "negative control"}
 
@@ -16,9 +16,7 @@ def build_design(protocol: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "facts": list(_facts(protocol)),
         "eligibility": list(_eligibility(protocol["cohort"])),
-        "exclusions": [
-            f"{spell(rule['event'])}, {window(rule['window'])}" for rule in protocol["cohort"]["exclusions"]
-        ],
+        "exclusions": [f"{exclusion(rule)}, {window(rule['window'])}" for rule in protocol["cohort"]["exclusions"]],
         "outcomes": [_outcome(one) for one in protocol["outcomes"]["outcomes"]],
     }
 

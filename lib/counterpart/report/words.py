@@ -108,8 +108,14 @@ def criterion(name: str, protocol: Mapping[str, Any], arm: str) -> str:
             return f"Without {in_sentence(rule['event'])} before the index date"
     for rule in cohort.get("exclusions", ()):
         if rule["name"] == name:
-            return spell(rule["event"])
+            return exclusion(rule)
     return spell(name)
+
+
+def exclusion(rule: Mapping[str, Any]) -> str:
+    """What excludes: an event, or days of supply of a drug."""
+    supplied = rule.get("supplied_days")
+    return spell(rule["event"]) + (f" supplied for {supplied} days in a row" if supplied else "")
 
 
 def _built_in(cohort: Mapping[str, Any]) -> dict[str, str]:
