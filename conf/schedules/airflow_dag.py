@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import subprocess
+import signal
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
@@ -17,14 +18,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, AirflowException, AirflowFailException, BaseOperator
+from airflow.exceptions import AirflowException, AirflowFailException
 from airflow.providers.standard.hooks.subprocess import SubprocessHook
+from airflow.sdk import DAG, BaseOperator
 
 # A link is followed to the checkout that it points to; a copy needs the variable. Other paths are relative to it.
-HOME = Path(os.environ.get("COUNTERPART_HOME", Path(__file__).resolve().parents[2]))
+HOME = Path(os.environ.get("COUNTERPART_HOME") or Path(__file__).resolve().parents[2])
 SITE = os.environ.get("COUNTERPART_SITE", "conf/sites/local.yaml")
 STUDIES = shlex.split(os.environ.get("COUNTERPART_STUDIES", "conf/studies/msk_imaging.yaml"))
-SUBMIT = shlex.split(os.environ.get("COUNTERPART_SUBMIT", str(HOME / ".venv/bin/spark-submit")))
+SUBMIT = shlex.split(os.environ.get("COUNTERPART_SUBMIT") or shlex.quote(str(HOME / ".venv/bin/spark-submit")))
 SCHEDULE = os.environ.get("COUNTERPART_SCHEDULE", "@daily") or None
 AT_ONCE = int(os.environ.get("COUNTERPART_AT_ONCE", "1"))
 
@@ -32,6 +34,7 @@ AT_ONCE = int(os.environ.get("COUNTERPART_AT_ONCE", "1"))
 FOR_PEOPLE = frozenset({2, *range(10, 15)})
 # Of what a job tells, that by which other tasks find its results; the results themselves are in the ledger.
 TOLD = ("study", "run_id", "mlflow", "paths", "result_keys", "table_versions", "delivery")
+# At a time-out; a task that somebody stops is given five by Airflow, and its driver then ends on its own.
 SECONDS_TO_END = 60
 
 
@@ -48,9 +51,12 @@ class CounterpartJob(BaseOperator):
         self.job = job
         self.arguments = list(arguments)
         self.process = SubprocessHook()
+        self.is_stopped = False
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Run the job to its end."""
+        if self.is_stopped:
+            raise AirflowException(f"{self.job} was stopped before it started")
         with TemporaryDirectory() as folder:
             file = Path(folder, "told.json")
             command = [*SUBMIT, str(HOME / "jobs" / f"{self.job}.py"), *self.arguments, "--json", str(file)]
@@ -64,10 +70,18 @@ class CounterpartJob(BaseOperator):
         return {name: told[name] for name in TOLD if name in told}
 
     def on_kill(self) -> None:
-        """End the job and give it time to say so in the ledger: nobody reads its output any more when this returns."""
-        self.process.send_sigterm()
-        with suppress(subprocess.TimeoutExpired):
-            self.process.sub_process.wait(timeout=SECONDS_TO_END)
+        """End the job: spark-submit goes at once, the driver behind it has time to tell the ledger."""
+        self.is_stopped = True
+        leader = self.process.sub_process
+        if leader is None:
+            return
+        with suppress(ProcessLookupError):  # raised when nobody is left of the group that it leads
+            os.killpg(leader.pid, signal.SIGTERM)
+            for _ in range(SECONDS_TO_END):
+                leader.poll()
+                os.killpg(leader.pid, 0)
+                time.sleep(1)
+            os.killpg(leader.pid, signal.SIGKILL)
 
 
 with DAG(

@@ -1,7 +1,7 @@
 """The command line: arguments, session, user errors, exit codes.
 
 Exit codes: 0 done; 1 a failure nobody foresaw; 2 wrong arguments; 10 study or site document; 11 code set;
-12 table contract; 13 data; 14 settings; 15 environment; 130 interrupted.
+12 table contract; 13 data; 14 settings; 15 environment; 16 another run came between; 130 interrupted.
 
 The file of --json says `running` until the command ends, then `done` or `failed`.
 """
@@ -18,6 +18,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,12 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _write_json(told, about | {"status": "running"})
     except EnvironmentProblem as problem:
         return int(_failed(problem)["exit_code"])
-    with _terminated_as_interrupted():
-        outcome = _carry_out(chosen)
-    try:
-        _write_json(told, about | outcome)
-    except EnvironmentProblem as problem:
-        return int(outcome["exit_code"] or _failed(problem)["exit_code"])
+    with _ended_by_signal() as ending:
+        outcome = _carry_out(chosen, ending)
+        ending.is_at_work = False
+        try:
+            _write_json(told, about | outcome)
+        except EnvironmentProblem as problem:
+            return int(outcome["exit_code"] or _failed(problem)["exit_code"])
     return int(outcome["exit_code"])
 
 
@@ -68,22 +70,33 @@ def run_job(command: str) -> None:
         raise SystemExit(exit_code)
 
 
+@dataclass
+class _Ending:
+    """Did somebody ask the command to end, and is there still work that can be ended?"""
+
+    is_asked: bool = False
+    is_at_work: bool = True
+
+
 @contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM, with which schedulers end a task, as Ctrl-C: the ledger says failed, --json too, the session stops."""
+def _ended_by_signal() -> Iterator[_Ending]:
+    """SIGTERM, with which schedulers end a task, as Ctrl-C. Once: it then waits for what is cleaned up and told."""
+    ending = _Ending()
 
     def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
+        if ending.is_at_work and not ending.is_asked:
+            ending.is_asked = True
+            raise KeyboardInterrupt
 
     try:
         before = signal.signal(signal.SIGTERM, interrupt)
     except ValueError:  # not the main thread: signals are somebody else's
-        yield
+        yield ending
         return
     try:
-        yield
+        yield ending
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def _is_no_interruption(record: logging.LogRecord) -> bool:
@@ -91,26 +104,16 @@ def _is_no_interruption(record: logging.LogRecord) -> bool:
     return record.msg != "KeyboardInterrupt while sending command."
 
 
-def _carry_out(chosen: argparse.Namespace) -> dict[str, Any]:
+def _carry_out(chosen: argparse.Namespace, ending: _Ending) -> dict[str, Any]:
     """What became of the command. Whatever it raises ends here, told in one message."""
     command: Callable[[argparse.Namespace], dict[str, Any]] = chosen.run
     try:
         return {"status": "done", "exit_code": 0, **command(chosen)}
-    except StudyError as problem:
-        return _failed(problem)
-    except KeyboardInterrupt:
-        return _say_failed("interrupted", "KeyboardInterrupt", _INTERRUPTED_EXIT_CODE)
-    except ModuleNotFoundError as problem:
-        missing = (problem.name or "").partition(".")[0]
-        if missing not in _SPARK:
-            return _unforeseen(problem)
-        return _failed(
-            EnvironmentProblem(
-                f"{missing} is not installed here: pip install 'counterpart[local]', or run on a platform with Spark"
-            )
-        )
-    except Exception as problem:
-        return _unforeseen(problem)
+    except (Exception, KeyboardInterrupt) as problem:
+        # Ended with Java gone first, what cleans up fails in its own way.
+        if isinstance(problem, KeyboardInterrupt) or ending.is_asked:
+            return _say_failed("interrupted", "KeyboardInterrupt", _INTERRUPTED_EXIT_CODE)
+        return _failed(problem) if isinstance(problem, StudyError) else _unforeseen(problem)
 
 
 def _failed(problem: StudyError) -> dict[str, Any]:
@@ -118,6 +121,13 @@ def _failed(problem: StudyError) -> dict[str, Any]:
 
 
 def _unforeseen(problem: Exception) -> dict[str, Any]:
+    missing = (problem.name or "").partition(".")[0] if isinstance(problem, ModuleNotFoundError) else ""
+    if missing in _SPARK:
+        return _failed(
+            EnvironmentProblem(
+                f"{missing} is not installed here: pip install 'counterpart[local]', or run on a platform with Spark"
+            )
+        )
     from counterpart.disclosure.text import safe_text
 
     if os.environ.get(DEBUG):

@@ -42,6 +42,12 @@ class SettingsError(StudyError):
     exit_code = 14
 
 
+class ConflictError(StudyError):
+    """Another run changed the same tables meanwhile; nothing was changed here, and the next try may do."""
+
+    exit_code = 16
+
+
 class EnvironmentProblem(StudyError):
     """The machine lacks what is needed: Java, the Delta jars, a folder that can be written."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from operator import and_, or_
 from typing import TYPE_CHECKING
 
@@ -68,9 +68,9 @@ class EventPlan:
         return frozenset(code_range.low >> 56 for code_set in self.code_sets.values() for code_range in code_set.ranges)
 
     def can_be_filled(self, name: str) -> bool:
-        """Can a fill of a drug show the event?"""
-        code_sets = (self.code_sets[clause.codes] for clause in self.clauses[self.event_id(name)])
-        return any(_systems_of(code_set) & DRUG_SYSTEMS for code_set in code_sets)
+        """Can a fill of a drug show the event? A concept may be one; what it is of, a code set does not say."""
+        codes = [clause.codes for clause in self.clauses[self.event_id(name)] if _is_of_code_alone(clause)]
+        return any(_systems_of(self.code_sets[name]) & DRUG_SYSTEMS for name in codes)
 
     def uses(self, *systems: str) -> bool:
         """Does any code set of the plan hold codes of one of the systems?"""
@@ -135,9 +135,7 @@ def _days_of_fills(pharmacy: DataFrame, plan: EventPlan, people: DataFrame | Non
         fills = _restrict(fills, people)
     shown_by = _signals_by_code(fills, plan)
     events_of = {
-        signal: [
-            i for i, clauses in enumerate(plan.clauses) if any(Signal(clause.codes) == signal for clause in clauses)
-        ]
+        signal: [i for i, clauses in enumerate(plan.clauses) if any(map(partial(_fill_shows, signal), clauses))]
         for signal in plan.signals
     }
     if plan.uses("omop"):
@@ -152,6 +150,15 @@ def _days_of_fills(pharmacy: DataFrame, plan: EventPlan, people: DataFrame | Non
     if plan.uses("omop"):
         shown = shown.dropDuplicates(["member_key", "claim_id", "line_number", "event_date", "event_id"])
     return shown.select("member_key", "event_date", "event_id", *_ADDED_UP)
+
+
+def _fill_shows(signal: Signal, clause: Clause) -> bool:
+    return _is_of_code_alone(clause) and Signal(clause.codes) == signal
+
+
+def _is_of_code_alone(clause: Clause) -> bool:
+    """Without a condition that only a claim can meet: a fill has no diagnosis, place or therapist."""
+    return not (clause.diagnosis or clause.in_person or clause.therapist)
 
 
 def _restrict(rows: DataFrame, people: DataFrame) -> DataFrame:

@@ -19,7 +19,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Met
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from mlflow.tracking import MlflowClient
-from sqlalchemy import URL, make_url
+from sqlalchemy.engine import URL, make_url
 
 from counterpart import __version__
 from counterpart.disclosure import safe_text
@@ -42,7 +42,7 @@ def _make_file(address: URL) -> None:
     file = Path(address.database or "")
     if file.exists():
         return
-    with TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as folder:
+    with TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent, ignore_cleanup_errors=True) as folder:
         made = Path(folder, file.name)
         MlflowClient(address.set(database=str(made)).render_as_string()).search_experiments(max_results=1)
         try:
@@ -50,7 +50,8 @@ def _make_file(address: URL) -> None:
         except FileExistsError:
             return  # two first runs at once: the other one made it
         except OSError:  # a file system without links
-            made.replace(file)
+            if not file.exists():
+                made.replace(file)
 
 
 def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -31,11 +31,13 @@ SEMANTICS = {
     "spark.databricks.delta.vacuum.enforceTimeTravelWithinDeletedFileRetentionDuration": "false",
 }
 
+# Spark's messages quote the rows they stumble over, and what a driver says ends in a scheduler's log. Errors reach us
+# as exceptions all the same.
+SILENCE = {"spark.log.level": "OFF"}
+
 LOCAL = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
-    # Spark's messages quote the rows they stumble over. Errors reach us as exceptions all the same.
-    "spark.log.level": "OFF",
     # A host name that does not resolve must not matter, and nobody outside needs to reach this driver.
     "spark.driver.host": "localhost",
     "spark.driver.bindAddress": "127.0.0.1",
@@ -87,7 +89,7 @@ def start_session(settings: SparkSettings) -> SparkSession:
     if is_local and starts_java():
         require_java()
         require_delta()
-    wanted = {**SEMANTICS, "spark.sql.shuffle.partitions": str(settings.shuffle_partitions)}
+    wanted = {**SEMANTICS, **SILENCE, "spark.sql.shuffle.partitions": str(settings.shuffle_partitions)}
     if is_local:
         wanted |= local_settings(settings)
     builder = SparkSession.builder.appName("counterpart")

@@ -26,7 +26,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from counterpart.deliveries import absolute, file_system
-from counterpart.errors import ContractError, DataError, EnvironmentProblem
+from counterpart.errors import ConflictError, ContractError, DataError, EnvironmentProblem
 from counterpart.protocol import Upkeep
 from counterpart.tables import RESULTS, Table, conform
 
@@ -130,7 +130,7 @@ class Store:
         _retrying(lambda: writer.save(self.path(table)))
 
     def append(self, table: Table, rows: DataFrame, once: str | None = None) -> None:
-        """Add rows in one commit. With `once`, DataError if rows were added to the table under that name before."""
+        """Add rows in one commit. With `once`, ConflictError if rows were added under that name before."""
         writer = conform(rows, table).write.format("delta").mode("append")
         if table.partitioned_by:
             writer = writer.partitionBy(*table.partitioned_by)
@@ -142,7 +142,9 @@ class Store:
         before = self.version(table)
         _retrying(lambda: named.save(self.path(table)))
         if self.version(table) == before:
-            raise DataError(f"another run has added these rows to table {table.name} already; nothing was added again")
+            raise ConflictError(
+                f"another run has added these rows to table {table.name} already; nothing was added again"
+            )
 
     def replace_where(self, table: Table, rows: DataFrame, column: str, value: str) -> None:
         """Replace the rows whose column has the value, in one commit."""
@@ -229,8 +231,8 @@ class Store:
     ) -> bool:
         """Take out the retired lines and add the new ones in one commit; False where there is nothing to change.
 
-        `once` names the change: of two runs that make it at the same time one does, the other gets a DataError, as it
-        does if any other change came between.
+        `once` names the change: of two runs that make it at the same time one does, the other gets a ConflictError,
+        as it does if any other change came between.
         Lines lie sorted by member and date inside the files of a month and member bucket.
         """
         is_new = not self.exists(table)
@@ -274,7 +276,7 @@ class Store:
         try:
             ready.execute()
         except _LOST_RACES:  # not tried again: the change was made from the table as it was
-            raise DataError(
+            raise ConflictError(
                 f"table {table.name} was changed by another run meanwhile; nothing was changed here: ingest again"
             ) from None
 

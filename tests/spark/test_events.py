@@ -161,6 +161,17 @@ def test_fills_of_a_day_add_their_days_of_supply(frame, library, study):
     assert [row[0] for row in found.filter("event_date = '2020-03-11'").select("supplied_days").collect()] == [0]
 
 
+def test_a_fill_meets_no_condition_of_a_claim(frame, library):
+    """It has no diagnosis, place or therapist: a clause that asks for one is shown by claims only."""
+    alone, others = Clause(codes="opioids"), ({"diagnosis": "back_pain"}, {"in_person": True}, {"therapist": True})
+    events = {"any": (alone,), **{next(iter(more)): (Clause(codes="opioids", **more),) for more in others}}
+    plan = plan_events(Study.model_construct(events=events), library, events)
+    found = build_member_days(medical_lines(frame), fills(frame), plan, None)
+    expected = "day | event | allowed_cents\n2020-03-20 | any | 900"
+    assertDataFrameEqual(days(found, plan), frame(expected, "day string, event string, allowed_cents bigint"))
+    assert [name for name in events if plan.can_be_filled(name)] == ["any"]
+
+
 def test_people_limit_members_and_dates_inclusively(frame, library, study):
     people = frame(
         "member_key | from_date | to_date\n 1 | 2020-03-07 | 2020-03-10\n 2 | 2020-01-01 | 2021-01-01",

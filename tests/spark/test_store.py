@@ -18,7 +18,7 @@ from pyspark.testing import assertDataFrameEqual
 
 from counterpart.deliveries import read_delivery
 from counterpart.deliveries.failures import forbidden_folders_told
-from counterpart.errors import ContractError, DataError, EnvironmentProblem
+from counterpart.errors import ConflictError, ContractError, DataError, EnvironmentProblem
 from counterpart.protocol import BROKEN_LINE, Site
 from counterpart.stages import make_reports_folder
 from counterpart.store import StageResult, Store
@@ -250,7 +250,7 @@ def test_rows_of_one_name_are_added_once(store: Store, frame: Frame) -> None:
     rows = units(frame, "unit_id | reason\n 1 | caliper")
     store.append(UNMATCHED, rows.limit(0))
     store.append(UNMATCHED, rows, once="delivery")
-    with pytest.raises(DataError, match="another run has added these rows to table unmatched already"):
+    with pytest.raises(ConflictError, match="another run has added these rows to table unmatched already"):
         store.append(UNMATCHED, rows, once="delivery")
     store.append(UNMATCHED, rows, once="another delivery")
     assert store.read(UNMATCHED).count() == 2

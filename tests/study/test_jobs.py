@@ -184,7 +184,7 @@ def test_a_job_that_a_scheduler_ends_says_so(root, with_claims):
     wait_until(running, lambda: "RUNNING" in stage_states(made))
     os.killpg(running.pid, signal.SIGTERM)
     stdout, stderr = running.communicate()  # ends when the last process that could write to them has
-    assert running.returncode
+    assert running.returncode == 128 + signal.SIGTERM  # Java's
     assert json.loads(told.read_text())["error"] == {"kind": "KeyboardInterrupt", "message": "interrupted"}
     assert stage_states(made) == ["FAILED"]
     assert "Traceback" not in stdout + stderr

@@ -279,6 +279,36 @@ def test_a_job_that_is_told_to_end_says_so(
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_what_fails_while_a_job_ends_is_not_what_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Java may be gone first: cleaning up then fails in its own way. And a second signal waits until all is told."""
+    file = tmp_path / "run.json"
+
+    def command(_: Any) -> dict[str, Any]:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            raise ConnectionRefusedError("nobody listens")
+
+    write = cli._write_json
+
+    def write_disturbed(*told: Any) -> None:
+        if told[1]["status"] != "running":
+            signal.raise_signal(signal.SIGTERM)
+        write(*told)
+
+    monkeypatch.setattr(cli, "_synth", command)
+    monkeypatch.setattr(cli, "_write_json", write_disturbed)
+    assert cli.main(["synth", "--out", "x", "--json", str(file)]) == 130
+    assert json.loads(file.read_text())["error"] == {"kind": "KeyboardInterrupt", "message": "interrupted"}
+    assert capsys.readouterr().err == "counterpart: interrupted\n"
+    monkeypatch.setattr(cli, "_synth", lambda _: {})
+    assert cli.main(["synth", "--out", "x", "--json", str(file)]) == 0
+    assert json.loads(file.read_text())["status"] == "done"
+
+
 def test_a_command_in_another_thread_leaves_signals_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Python lets only the main thread handle them."""
     monkeypatch.setattr(cli, "_synth", lambda _: {})

@@ -314,4 +314,5 @@ def test_days_of_supply_are_told_as_such(tmp_path: Path) -> None:
     document["protocol"]["cohort"]["exclusions"] = [rule]
     page = Page(render_report(document, tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "Oral steroids supplied for 90 days in a row, days −365 to 0" in page.text
+    assert "Members without it cannot be excluded for oral steroids." in page.text
     assert criterion("steroids", document["protocol"], "treated") == "Oral steroids supplied for 90 days in a row"

@@ -19,6 +19,7 @@ def _own(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for caution in document["protocol"]["cautions"]:
         yield "", caution
     yield from _unobserved(document["protocol"])
+    yield from _unseen_fills(document["protocol"])
     after = document["largest_smd"]["after"]
     if after is not None and after > IMBALANCE:
         told = largest_difference(document["largest_smd"], "after")
@@ -44,6 +45,17 @@ def _unobserved(protocol: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             "Some look-backs are longer than the cover.",
             f"Cover is asked for {lookback} days before the index date, but {listed(list(early))} also count what "
             "claims tell of earlier days. Members who were insured elsewhere then look as if they had none.",
+        )
+
+
+def _unseen_fills(protocol: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Exclusions by days of supply, where nobody asks whether fills would be seen."""
+    cohort = protocol["cohort"]
+    drugs = [in_sentence(rule["event"]) for rule in cohort["exclusions"] if rule.get("supplied_days")]
+    if drugs and "pharmacy" not in cohort["enrollment"]["benefits"]:
+        yield (
+            "Fills are seen only where drugs are covered.",
+            f"Pharmacy cover is not asked for. Members without it cannot be excluded for {listed(drugs)}.",
         )
 
 
