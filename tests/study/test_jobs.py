@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -183,7 +184,8 @@ def test_a_job_that_a_scheduler_ends_says_so(root, with_claims):
     running = start(root, made.folder, "cohort", "--study", made.study, "--site", made.site, "--json", told)
     wait_until(running, lambda: "RUNNING" in stage_states(made))
     os.killpg(running.pid, signal.SIGTERM)
-    stdout, stderr = running.communicate()  # ends when the last process that could write to them has
+    stdout, stderr = running.communicate()
+    wait_until_gone(running.pid)
     assert running.returncode == 128 + signal.SIGTERM  # Java's
     assert json.loads(told.read_text())["error"] == {"kind": "KeyboardInterrupt", "message": "interrupted"}
     assert stage_states(made) == ["FAILED"]
@@ -205,6 +207,15 @@ def wait_until(running: subprocess.Popen[str], is_so: Callable[[], bool]) -> Non
         with suppress(subprocess.TimeoutExpired):
             running.wait(timeout=0.1)
             pytest.fail(running.communicate()[0])
+
+
+def wait_until_gone(group: int) -> None:
+    """Java is gone before Python, which writes to a pipe of Java's and not to ours."""
+    with suppress(ProcessLookupError):
+        for _ in range(300):
+            os.killpg(group, 0)
+            time.sleep(0.1)
+        pytest.fail("the driver is still there, half a minute after it was told to end")
 
 
 def test_a_stage_alone_says_what_must_run_before_it(root, with_claims, tmp_path):
