@@ -18,12 +18,12 @@ KERNELS := $(addprefix tests/unit/test_,$(addsuffix .py,approximate greedy line 
 help:  ## what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
 
-setup: $(VENV)/.delta  ## environment, packages and Delta jars in .venv; what needs the network, but for Airflow's tests
+setup: $(VENV)/.delta  ## environment, packages and Delta jars in .venv, from the network
 
 run: setup  ## claims with a planted effect, the whole study, a summary (MEMBERS=100000)
 	@$(BIN)/counterpart demo --members $(MEMBERS)
 
-test: setup build/airflow/.installed  ## all tests but the benchmarks
+test: setup build/airflow/.installed  ## all tests but the benchmarks (fetches Airflow once)
 	@$(BIN)/pytest -m "not bench and not scale" $(TWO_AT_ONCE)
 
 test-unit: setup  ## the tests that need no Spark
