@@ -1,8 +1,9 @@
-"""Study documents as files, for tests that read them."""
+"""What unit tests share: study documents as files, and the log as it was."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,11 @@ def write(tmp_path: Path) -> Callable[[str | bytes], Path]:
         return path
 
     return to_file
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """`main` sends warnings to the log; the tests after this one want them back."""
+    yield
+    logging.captureWarnings(False)
+    logging.getLogger("py.warnings").setLevel(logging.NOTSET)

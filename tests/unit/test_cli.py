@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import ast
 import json
-import logging
 import os
 import re
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -40,17 +37,11 @@ COMMANDS = (
 CANARY = "member 'P0031415' of SMITH,JOHN,F was seen on 2020-03-14 at 7 visits (id=P0031415) jo@example.org"
 HEAVY = ("pyspark", "mlflow", "pandas", "sklearn", "numpy")
 
+pytestmark = pytest.mark.usefixtures("own_logging")
+
 KINDS = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, StudyError)} - {
     StudyError
 }
-
-
-@pytest.fixture(autouse=True)
-def _own_logging() -> Iterator[None]:
-    """`main` sends warnings to the log; the tests after this one want them back."""
-    yield
-    logging.captureWarnings(False)
-    logging.getLogger("py.warnings").setLevel(logging.NOTSET)
 
 
 @pytest.fixture
@@ -264,77 +255,6 @@ def test_json_says_running_while_it_runs_and_is_replaced_as_a_whole(
     assert cli.main(["synth", "--out", "x", "--json", str(file)]) == 0
     assert seen == [(True, "running"), "running", (True, "done")]
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
-
-
-def test_a_job_that_is_told_to_end_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """SIGTERM is how schedulers and platforms stop a task; who called the command has their own handler back."""
-    file = tmp_path / "run.json"
-    before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(cli, "_synth", lambda _: signal.raise_signal(signal.SIGTERM))
-    assert cli.main(["synth", "--out", "x", "--json", str(file)]) == 130
-    assert json.loads(file.read_text())["status"] == "failed"
-    assert capsys.readouterr().err == "counterpart: interrupted\n"
-    assert signal.getsignal(signal.SIGTERM) is before
-
-
-def test_what_fails_while_a_job_ends_is_not_what_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Java may be gone first: cleaning up then fails in its own way. And a second signal waits until all is told."""
-    file = tmp_path / "run.json"
-
-    def command(_: Any) -> dict[str, Any]:
-        try:
-            signal.raise_signal(signal.SIGTERM)
-        finally:
-            signal.raise_signal(signal.SIGTERM)
-            raise ConnectionRefusedError("nobody listens")
-
-    write = cli._write_json
-
-    def write_disturbed(*told: Any) -> None:
-        if told[1]["status"] != "running":
-            signal.raise_signal(signal.SIGTERM)
-        write(*told)
-
-    monkeypatch.setattr(cli, "_synth", command)
-    monkeypatch.setattr(cli, "_write_json", write_disturbed)
-    assert cli.main(["synth", "--out", "x", "--json", str(file)]) == 130
-    assert json.loads(file.read_text())["error"] == {"kind": "KeyboardInterrupt", "message": "interrupted"}
-    assert capsys.readouterr().err == "counterpart: interrupted\n"
-    monkeypatch.setattr(cli, "_synth", lambda _: {})
-    assert cli.main(["synth", "--out", "x", "--json", str(file)]) == 0
-    assert json.loads(file.read_text())["status"] == "done"
-
-
-def test_a_command_in_another_thread_leaves_signals_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python lets only the main thread handle them."""
-    monkeypatch.setattr(cli, "_synth", lambda _: {})
-    codes: list[int] = []
-    thread = Thread(target=lambda: codes.append(cli.main(["synth", "--out", "x"])))
-    thread.start()
-    thread.join()
-    assert codes == [0]
-
-
-def test_a_script_raises_only_where_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A platform that runs it in its own Python may take any SystemExit, 0 too, for a failure."""
-    outcomes = iter([{}, errors.DataError("no rows")])
-
-    def command(_: Any) -> dict[str, Any]:
-        outcome = next(outcomes)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    monkeypatch.setattr(cli, "_synth", command)
-    monkeypatch.setattr(sys, "argv", ["synth.py", "--out", "x"])
-    cli.run_job("synth")
-    with pytest.raises(SystemExit) as end:
-        cli.run_job("synth")
-    assert end.value.code == 13
 
 
 def test_json_that_cannot_be_written_is_told_before_the_work(
