@@ -186,7 +186,7 @@ def _may_show(plan: EventPlan) -> Column:
 def _may_diagnose(plan: EventPlan) -> list[Column]:
     """Could a diagnosis that a clause wants on the claim stand on this line? Another line may have the procedure."""
     wanted = {clause.diagnosis for clauses in plan.clauses for clause in clauses if clause.diagnosis}
-    buckets = {row[0] for row in code_rows(dict(enumerate(plan.code_sets[name] for name in sorted(wanted))))}
+    buckets = {row.bucket for row in code_rows(dict(enumerate(plan.code_sets[name] for name in sorted(wanted))))}
     tests = []
     for name, systems in _LISTED.items():
         of_list = sorted(bucket for bucket in buckets if bucket >> 24 in {SYSTEMS[system] for system in systems})

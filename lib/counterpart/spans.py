@@ -55,9 +55,8 @@ def longest_supply(fills: Column, last_day: int) -> Column:
     what was supplied is used up begins on the day after: 30 days from 1 June and 30 from 26 June cover 1 June to
     30 July. No gap is forgiven.
     """
-    nobody = F.lit(None).cast("bigint")
-    zero = F.lit(0).cast("bigint")
-    before = F.struct(nobody.alias("first"), nobody.alias("last"), zero.alias("longest"))
+    no_day, no_days = F.lit(None).cast("bigint"), F.lit(0).cast("bigint")
+    before = F.struct(no_day.alias("first"), no_day.alias("last"), no_days.alias("longest"))
 
     def take(so_far: Column, fill: Column) -> Column:
         goes_on = F.coalesce(fill["day"] <= so_far["last"] + 1, F.lit(False))
