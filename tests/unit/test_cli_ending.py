@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from counterpart import cli, errors
+from counterpart.application import Application
 
 pytestmark = pytest.mark.usefixtures("own_logging")
 
@@ -85,3 +86,29 @@ def test_a_script_raises_only_where_it_fails(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(SystemExit) as end:
         cli.run_job("synth")
     assert end.value.code == 13
+
+
+@pytest.mark.parametrize("error", [None, errors.DataError("no rows"), KeyboardInterrupt()])
+def test_what_was_known_before_is_told_though_java_is_gone(root: Path, error: BaseException | None) -> None:
+    assert left_by(root, error) is error
+
+
+def test_java_that_is_gone_is_told_where_it_is_what_failed(root: Path) -> None:
+    problem = left_by(root, RuntimeError("while receiving"))
+    assert isinstance(problem, errors.EnvironmentProblem)
+    assert "Spark's Java process is gone" in str(problem)
+
+
+def left_by(root: Path, error: BaseException | None) -> BaseException | None:
+    """What comes out of a command that ends with the error, where stopping the session finds nobody who answers."""
+
+    def stop() -> None:
+        raise ConnectionRefusedError("nobody listens")
+
+    application = Application(root / "conf" / "sites" / "local.yaml", None)
+    application._open.callback(stop)
+    try:
+        is_swallowed = application.__exit__(type(error) if error else None, error, None)
+    except errors.EnvironmentProblem as problem:
+        return problem
+    return None if is_swallowed else error
