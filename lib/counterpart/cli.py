@@ -39,9 +39,7 @@ _SPARK = ("pyspark", "py4j", "delta")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. User errors print one message, nothing prints a row or an id."""
-    logging.captureWarnings(True)
-    logging.getLogger("py.warnings").setLevel(logging.ERROR)
-    logging.getLogger().addFilter(_is_no_interruption)
+    _quieten_libraries()
     chosen = _parser().parse_args(arguments)
     about: dict[str, Any] = {"command": chosen.command, "version": __version__}
     told: Path | None = getattr(chosen, "json", None)
@@ -99,9 +97,17 @@ def _ended_by_signal() -> Iterator[_Ending]:
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
-def _is_no_interruption(record: logging.LogRecord) -> bool:
-    """py4j logs the traceback of an interruption, which is told in a word."""
-    return record.msg != "KeyboardInterrupt while sending command."
+def _quieten_libraries() -> None:
+    """What went wrong is told in a word, and by us: no warnings, and none of the tracebacks that py4j logs."""
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").setLevel(logging.ERROR)
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    logging.getLogger().addFilter(_is_not_of_py4j)
+
+
+def _is_not_of_py4j(record: logging.LogRecord) -> bool:
+    """Some of py4j logs under no name of its own."""
+    return Path(record.pathname).parent.name != "py4j"
 
 
 def _carry_out(chosen: argparse.Namespace, ending: _Ending) -> dict[str, Any]:

@@ -29,7 +29,10 @@ def write(tmp_path: Path) -> Callable[[str | bytes], Path]:
 
 @pytest.fixture
 def own_logging() -> Iterator[None]:
-    """`main` sends warnings to the log; the tests after this one want them back."""
+    """`main` sends warnings to the log and quietens some; the tests after this one want them back."""
+    filters = logging.getLogger().filters[:]
     yield
     logging.captureWarnings(False)
-    logging.getLogger("py.warnings").setLevel(logging.NOTSET)
+    logging.getLogger().filters[:] = filters
+    for name in ("py.warnings", "py4j"):
+        logging.getLogger(name).setLevel(logging.NOTSET)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import sys
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
+from py4j.java_gateway import GatewayClient, GatewayParameters
+from py4j.protocol import Py4JNetworkError
 
 from counterpart import cli, errors
 from counterpart.application import Application
@@ -97,6 +100,29 @@ def test_java_that_is_gone_is_told_where_it_is_what_failed(root: Path) -> None:
     problem = left_by(root, RuntimeError("while receiving"))
     assert isinstance(problem, errors.EnvironmentProblem)
     assert "Spark's Java process is gone" in str(problem)
+
+
+def test_py4j_logs_no_traceback_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A connection that is closed before the answer, and one to where nobody listens any more."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        gone = Thread(target=lambda: server.accept()[0].close())
+        gone.start()
+        client = GatewayClient(gateway_parameters=GatewayParameters(port=server.getsockname()[1]))
+
+        def command(_: Any) -> dict[str, Any]:
+            client.send_command("x\n", retry=False)
+            gone.join()
+            server.close()
+            with pytest.raises(Py4JNetworkError):
+                client.send_command("x\n", retry=False)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(cli, "_synth", command)
+        assert cli.main(["synth", "--out", "x"]) == 130
+    assert caplog.text == ""
+    assert capsys.readouterr().err == "counterpart: interrupted\n"
 
 
 def left_by(root: Path, error: BaseException | None) -> BaseException | None:
