@@ -168,7 +168,8 @@ def released(**changes: Any) -> dict[str, Any]:
             {"source": "medical_claim", "fates": ["in"], "n_rows": 4433999},
         ],
         "run": {
-            "run_id": "4c3639", "versions": {"counterpart": "0.1.0", "spark": "4.2.0"}, "protocol_hash": "ee74a1",
+            "run_id": "4c3639", "protocol_hash": "ee74a1",
+            "versions": {"counterpart": "0.1.0", "delta": "4.4.0", "spark": "4.2.0"},
             "code_version": {"cohort": "2d48cf"}, "table_versions": {"medical": 1},
             "stages": {"cohort": {"key": "fd3721", "finished_at": "2026-11-25T03:42:47+00:00"}},
         },

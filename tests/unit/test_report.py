@@ -111,6 +111,10 @@ def test_tables_have_the_numbers_of_the_document(rendered: Page) -> None:
     assert rendered.cells("Program")[1:] == ["weeks −26 to −1", "777", "12.50", "886"]
 
 
+def test_software_is_named_as_it_names_itself(rendered: Page) -> None:
+    assert "counterpart 0.1.0 Delta Lake 4.4.0 Spark 4.2.0" in rendered.text
+
+
 def test_the_flow_has_the_counts_and_names_merged_steps(rendered: Page) -> None:
     for told in (
         "Candidates 70,707 index dates of 9,191 members",
@@ -198,6 +202,7 @@ def test_a_study_with_everything_withheld_shows_no_count(tmp_path: Path) -> None
     withheld_rows = [row for row in page.rows if row and row[0] in ("matched", "crude")]
     assert withheld_rows
     assert {cell for row in withheld_rows for cell in row[1:]} == {"withheld", "withheld withheld"}
+    assert "describes the matched pairs, whose number is withheld, of" in page.text
     for anchor, _ in SECTIONS:
         assert f'id="{anchor}"' in page.html
 

@@ -60,7 +60,8 @@ def _unseen_fills(protocol: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _design(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    matching, score = document["matching"], document["score"]
+    n_pairs, n_treated = document["matching"]["n_pairs"], document["score"]["n_treated"]
+    pairs = "matched pairs, whose number is withheld," if n_pairs is None else f"{count(n_pairs)} matched pairs"
     yield (
         "Not a proof of cause.",
         "This is an observational study. Members were not assigned to the arms by chance, and the page says how the "
@@ -73,9 +74,8 @@ def _design(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     )
     yield (
         "The matched, not everybody.",
-        f"The result describes the {count(matching['n_pairs'])} matched pairs of {count(score['n_treated'])} eligible "
-        "treated index dates. Treated members without a comparator may differ, and so may members elsewhere or at "
-        "other times.",
+        f"The result describes the {pairs} of {count(n_treated)} eligible treated index dates. Treated members without "
+        "a comparator may differ, and so may members elsewhere or at other times.",
     )
     yield (
         "Claims are bills.",

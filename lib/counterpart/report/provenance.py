@@ -62,6 +62,10 @@ def build_intake(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     return list(sources.values())
 
 
+# As they write themselves; the others do so in small letters.
+_SOFTWARE = {"delta": "Delta Lake", "mlflow": "MLflow", "numpy": "NumPy", "python": "Python", "spark": "Spark"}
+
+
 def build_provenance(document: Mapping[str, Any]) -> dict[str, Any]:
     """Versions and keys as rows, the code sets behind each event, and the protocol as the document it was."""
     run, protocol = document["run"], document["protocol"]
@@ -72,7 +76,7 @@ def build_provenance(document: Mapping[str, Any]) -> dict[str, Any]:
             ("Protocol hash", run.get("protocol_hash", "–")),
             ("Run", run.get("run_id", "–")),
             ("Seed", str(protocol["seed"])),
-            *((spell(name), version) for name, version in sorted(run.get("versions", {}).items())),
+            *((_SOFTWARE.get(name, name), version) for name, version in sorted(run.get("versions", {}).items())),
         ],
         "stages": [
             {

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,12 +106,7 @@ def _intake(context: Context) -> pd.DataFrame:
 def _describe_run(context: Context, finished: Mapping[str, StageResult], run_id: str) -> dict[str, Any]:
     return {
         "run_id": run_id,
-        "versions": {
-            "counterpart": __version__,
-            "python": platform.python_version(),
-            "spark": context.spark.version,
-            **{name: installed(name) for name in ("mlflow", "scikit-learn", "numpy", "pandas")},
-        },
+        "versions": _describe_software(context),
         "code_version": {name: code_version(stage.rooms) for name, stage in STAGES.items()},
         "protocol_hash": content_hash(context.study),
         "table_versions": dict(context.versions),
@@ -118,6 +115,13 @@ def _describe_run(context: Context, finished: Mapping[str, StageResult], run_id:
             for name, key in context.keys.items()
         },
     }
+
+
+def _describe_software(context: Context) -> dict[str, str]:
+    versions = {"counterpart": __version__, "python": platform.python_version(), "spark": context.spark.version}
+    with suppress(PackageNotFoundError):  # a platform's own Delta is no package
+        versions["delta"] = installed("delta-spark")
+    return versions | {name: installed(name) for name in ("mlflow", "scikit-learn", "numpy", "pandas")}
 
 
 def _log(context: Context, ledger: Ledger, run_id: str, document: dict[str, Any]) -> None:
