@@ -8,6 +8,7 @@ from pathlib import Path
 import mlflow
 import pyarrow.dataset as ds
 import pytest
+from delta.tables import DeltaTable
 from mlflow.tracking import MlflowClient
 from pyspark.sql import functions as F
 from tests.oracles.matching import Candidate, assert_good_match
@@ -49,6 +50,13 @@ def test_the_planted_ratio_is_inside_the_matched_interval(result):
     assert matched["rate_ratio_lower"] < 0.40 < matched["rate_ratio_upper"]
     crude = effects.filter("phase = 'crude'").collect()[0]
     assert crude["rate_ratio"] > 1.3 * matched["rate_ratio"]
+
+
+def test_the_software_told_is_what_wrote_the_tables(spark, installation):
+    """Delta's own log says who did."""
+    written = DeltaTable.forPath(spark, str(installation.warehouse / "cohort")).history(1).select("engineInfo")
+    told = json.loads(Path(installation.told["paths"]["results"]).read_text())["run"]["versions"]
+    assert written.collect()[0][0] == f"Apache-Spark/{told['spark']} Delta-Lake/{told['delta']}"
 
 
 def test_every_source_row_is_accounted_for(store, claims):

@@ -7,7 +7,6 @@ import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,8 +118,9 @@ def _describe_run(context: Context, finished: Mapping[str, StageResult], run_id:
 
 def _describe_software(context: Context) -> dict[str, str]:
     versions = {"counterpart": __version__, "python": platform.python_version(), "spark": context.spark.version}
-    with suppress(PackageNotFoundError):  # a platform's own Delta is no package
-        versions["delta"] = installed("delta-spark")
+    java: Any = context.spark._jvm
+    with suppress(TypeError):  # Databricks has a Delta of its own, under other names
+        versions["delta"] = str(java.io.delta.package.VERSION())
     return versions | {name: installed(name) for name in ("mlflow", "scikit-learn", "numpy", "pandas")}
 
 
