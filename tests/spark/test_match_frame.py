@@ -306,7 +306,7 @@ def test_what_one_role_bars_is_looked_at_all_the_same(units: DataFrame, where: s
 def test_more_cells_than_every_executor_should_hold(
     units: DataFrame, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("counterpart.matching.plan.MOST_BROADCAST", 0)
+    monkeypatch.setattr("counterpart.matching.planning.MOST_BROADCAST", 0)
     matching = Matching(**SCORED, exact=("state", "band"), person="person")
     assert content_of(match(units, matching, SEED)) == content_of(match(table, matching, SEED))
 

@@ -71,11 +71,12 @@ DOORS: dict[tuple[str, str], str] = {
     ("matching.few", "_collect"): "units that fit one task: 1 GiB unless somebody says otherwise",
     ("matching.few", "_take"): "rows of an Arrow table that is here",
     ("matching.columns", "_measure_metric"): "covariates x covariates x arms",
-    ("matching.plan", "_constant_columns"): "one row",
-    ("matching.plan", "_count_compared"): "one row",
-    ("matching.plan", "_tell"): "one row",
+    ("matching.planning", "_constant_columns"): "one row",
+    ("matching.planning", "_count_compared"): "one row",
+    ("matching.planning", "_tell"): "one row",
     ("matching.distributed", "_count"): "one row",
     ("matching.balance_frame", "_refuse"): "one row, and a count",
+    ("match_table.by_spark", "_write"): "covariates, and levels of those that are text, x phases",
     ("sources.lineage", "_constants"): "one row of constants",
     ("stages.explain", "explain_source"): "source columns x 3 formats",
     ("stages.claims", "ingest"): "a count per source table",
@@ -177,6 +178,25 @@ def test_rooms_without_spark(room: str) -> None:
     probe = f"import sys, importlib\nfor m in {inside!r}: importlib.import_module(m)\nprint('pyspark' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, cwd=LIB, check=True)
     assert told.stdout.strip() == "False"
+
+
+HIDDEN_BY_MODULES = """
+import sys, importlib, types
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+for name in [name for name in sys.argv[1:] if hasattr(sys.modules[name], "__all__")]:
+    for public in sys.modules[name].__all__:
+        if isinstance(getattr(sys.modules[name], public), types.ModuleType):
+            print(name, public)
+"""
+
+
+def test_no_public_name_turns_into_a_module() -> None:
+    """Importing a module sets its name in its package, whatever else was known there by that name."""
+    modules = [f"counterpart.{module}".rstrip(".") for module in TREES if "__main__" not in module]
+    probe = [sys.executable, "-c", HIDDEN_BY_MODULES, *modules]
+    told = subprocess.run(probe, capture_output=True, text=True, cwd=LIB, check=True)
+    assert told.stdout == ""
 
 
 def collecting_calls() -> Iterator[tuple[str, str, int, str]]:

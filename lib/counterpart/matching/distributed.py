@@ -14,7 +14,7 @@ from counterpart.matching import refusals
 from counterpart.matching.columns import Survey, complete, count_arms, count_texts, look_at, select_columns, survey
 from counterpart.matching.cost import TASK_BYTES, are_few, room_at_driver
 from counterpart.matching.few import match_few
-from counterpart.matching.plan import Cut, Plan, cut
+from counterpart.matching.planning import Cut, Plan, cut
 from counterpart.matching.result import REASONS, Matched, summarise, told_of_search
 from counterpart.matching.spread import FIXED_ONE
 from counterpart.matching.task import PARCELS, TALLIES, Work, pack_parcels, reducer, solution_schema, solver

@@ -13,7 +13,7 @@ from counterpart.matching.in_memory import match_pandas
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from counterpart.matching.plan import Plan
+    from counterpart.matching.planning import Plan
     from counterpart.matching.result import Matched
     from counterpart.protocol import Matching
 

@@ -11,7 +11,7 @@ from counterpart.matching.spread import FIXED_ONE
 
 if TYPE_CHECKING:
     from counterpart.matching.cost import Search
-    from counterpart.matching.plan import Plan
+    from counterpart.matching.planning import Plan
     from counterpart.matching.solve import Reach
     from counterpart.numerics.pairs import Audit
     from counterpart.protocol import Matching

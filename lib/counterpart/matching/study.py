@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
-    from counterpart.matching.plan import Plan
+    from counterpart.matching.planning import Plan
     from counterpart.protocol import Matching
 
 _TOLD = ("caliper", "caliper_scale", "logit_sd", "caliper_width", "largest_distance", "mean_distance")
