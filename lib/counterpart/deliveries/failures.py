@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]  # py4j ships no types
@@ -17,11 +17,24 @@ SPARK_PROBLEMS = (PySparkException, Py4JJavaError)
 
 def condition_of(problem: PySparkException | Py4JJavaError) -> str:
     """Spark's name for what went wrong, or Java's; its message would quote files and values."""
-    error: Any = problem.java_exception if isinstance(problem, Py4JJavaError) else problem
+    error = _telling(problem)
     try:
         return str(error.getCondition() or type(error).__name__)
     except Py4JError:
         return str(error.getClass().getSimpleName())
+
+
+def _telling(problem: PySparkException | Py4JJavaError) -> Any:
+    """Of what led to a problem of Java's the part that Spark has a name for: what threads wait for comes wrapped."""
+    if not isinstance(problem, Py4JJavaError):
+        return problem
+    error: Any = problem.java_exception
+    while error is not None:
+        with suppress(Py4JError):  # none of Spark's
+            if error.getCondition():
+                return error
+        error = error.getCause()
+    return problem.java_exception
 
 
 # What Java's own files and Hadoop's file systems call it.
@@ -64,5 +77,4 @@ def unreadable_files_told() -> Iterator[None]:
 
 
 def _file_of(problem: PySparkException | Py4JJavaError) -> str:
-    error: Any = problem.java_exception if isinstance(problem, Py4JJavaError) else problem
-    return file_name(str(error.getMessageParameters().get("path")))
+    return file_name(str(_telling(problem).getMessageParameters().get("path")))
