@@ -36,7 +36,7 @@ show = globals().get("display", print)
 # COMMAND ----------
 
 site = load_site(write_demo_site(FOLDER))
-spark, _ = build_session(site)
+spark, _ = build_session(site.spark)
 told = run_demo(FOLDER, members=MEMBERS, seed=1, rate_ratio=0.40, dirt="typical")
 results = told["results"]
 

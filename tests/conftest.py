@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -71,10 +70,11 @@ def public_claims() -> Path:
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The one session of all tests: two cores, two partitions, Delta."""
+    from counterpart.protocol import SparkSettings
     from counterpart.session import build_session
 
     folder = tmp_path_factory.mktemp("spark")
-    settings = SimpleNamespace(
+    settings = SparkSettings(
         master="local[2]",
         driver_memory="2g",
         # Two: with 200 partitions the smallest test takes minutes.
@@ -86,7 +86,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             "spark.local.dir": str(folder / "scratch"),
         },
     )
-    session, _ = build_session(SimpleNamespace(spark=settings))
+    session, _ = build_session(settings)
     yield session
     session.stop()
 

@@ -8,18 +8,16 @@ from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from py4j.protocol import Py4JNetworkError  # type: ignore[import-untyped]  # py4j ships no types
 from typing_extensions import Self
 
 from counterpart.codes import CodeLibrary
 from counterpart.disclosure import release_explanation, release_intake
-from counterpart.errors import EnvironmentProblem, StudyError
 from counterpart.ledger import Ledger, public_address
 from counterpart.progress import TerminalProgress, say
 from counterpart.protocol import Site, Study, code_set_folders, content_hash, load_site, load_study
 from counterpart.report import summarise
 from counterpart.report.quality.summary import summarise_quality
-from counterpart.session import build_session
+from counterpart.session import open_session
 from counterpart.stages import (
     STAGES,
     Context,
@@ -50,9 +48,7 @@ class Application:
 
     def __enter__(self) -> Self:
         self.progress.note(f"site {self.site.name}" + (f", study {self.study.name}" if self.study else ""))
-        self.spark, is_ours = build_session(self.site)
-        if is_ours:
-            self._open.callback(self.spark.stop)
+        self.spark = self._open.enter_context(open_session(self.site.spark))
         self.progress.watch(self.spark)
         self.store = Store(self.spark, self.site.warehouse, self.site.upkeep)
         return self
@@ -60,15 +56,7 @@ class Application:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            self._open.close()
-        except (OSError, Py4JNetworkError):  # nothing answers that could be stopped
-            if error is None or isinstance(error, (StudyError, KeyboardInterrupt)):
-                return
-            raise EnvironmentProblem(
-                "Spark's Java process is gone: somebody ended it, or the system did for want of memory (driver_memory "
-                "of the site is Java's share). Start again: what is finished is not done again"
-            ) from error
+        self._open.__exit__(kind, error, trace)
 
     def ingest(self, received_on: date | None) -> dict[str, Any]:
         """Bring the claims tables up to date; print what became of every source row."""

@@ -6,19 +6,17 @@ import logging
 import os
 import sys
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from py4j.protocol import Py4JNetworkError  # type: ignore[import-untyped]  # py4j ships no types
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
-from counterpart.errors import EnvironmentProblem
+from counterpart.errors import EnvironmentProblem, StudyError
 from counterpart.local_spark import require_delta, require_java
-
-if TYPE_CHECKING:
-    from counterpart.protocol import Site
-    from counterpart.protocol.site import SparkSettings
+from counterpart.protocol import SparkSettings
 
 logger = logging.getLogger(__name__)
 
@@ -69,14 +67,39 @@ JAVA_OPTIONS = (
 )
 
 
-def build_session(site: Site) -> tuple[SparkSession, bool]:
-    """The session for a site, and whether it was started here (and so is ours to stop).
+@contextmanager
+def open_session(settings: SparkSettings) -> Iterator[SparkSession]:
+    """The session of these settings, in which a command is carried out; stopped at its end if it was started here.
+
+    Errors as of `build_session`. A failure that is nobody's is an EnvironmentProblem too if Java proves to be gone.
+    """
+    spark, is_ours = build_session(settings)
+    failure: BaseException | None = None
+    try:
+        yield spark
+    except BaseException as problem:
+        failure = problem
+        raise
+    finally:
+        try:
+            if is_ours:
+                spark.stop()
+        except (OSError, Py4JNetworkError):  # nothing answers that could be stopped
+            if failure is not None and not isinstance(failure, (StudyError, KeyboardInterrupt)):
+                raise EnvironmentProblem(
+                    "Spark's Java process is gone: somebody ended it, or the system did for want of memory "
+                    "(driver_memory of the site is Java's share). Start again: what is finished is not done again"
+                ) from failure
+
+
+def build_session(settings: SparkSettings) -> tuple[SparkSession, bool]:
+    """The session of these settings, and whether it was started here (and so is ours to stop).
 
     An active session is taken as it is but for ANSI mode and time zone. EnvironmentProblem without Java or Delta.
     """
     silence_row_quotes()
     active = SparkSession.getActiveSession()
-    spark = active or start_session(site.spark)
+    spark = active or start_session(settings)
     for name, value in SEMANTICS.items():
         spark.conf.set(name, value)
     require_delta_in(spark)
@@ -89,7 +112,9 @@ def start_session(settings: SparkSettings) -> SparkSession:
     if is_local and starts_java():
         require_java()
         require_delta()
-    wanted = {**SEMANTICS, **SILENCE, "spark.sql.shuffle.partitions": str(settings.shuffle_partitions)}
+    wanted = {**SEMANTICS, **SILENCE}
+    if settings.shuffle_partitions is not None:
+        wanted["spark.sql.shuffle.partitions"] = str(settings.shuffle_partitions)
     if is_local:
         wanted |= local_settings(settings)
     builder = SparkSession.builder.appName("counterpart")
@@ -98,6 +123,11 @@ def start_session(settings: SparkSettings) -> SparkSession:
     for name, value in {**wanted, **settings.conf}.items():
         builder = builder.config(name, value)
     return builder.getOrCreate()
+
+
+def settings_without_site() -> SparkSettings:
+    """All cores of this machine; what spark-submit was given, where that started us."""
+    return SparkSettings() if starts_java() else SparkSettings(master=None, shuffle_partitions=None)
 
 
 def starts_java() -> bool:

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -53,7 +52,7 @@ def on_spark(folder: Path, job: dict[str, Any], task_bytes: int = TASK_BYTES) ->
     from counterpart.protocol.site import SparkSettings
     from counterpart.session import build_session
 
-    spark, _ = build_session(SimpleNamespace(spark=SparkSettings(master="local[2]", driver_memory="6g")))
+    spark, _ = build_session(SparkSettings(master="local[2]", driver_memory="6g"))
     units, matching = spark.read.parquet(str(folder / "units.parquet")), Matching(**job["matching"])
     said = plan(units, matching, task_bytes)
     print(said, file=sys.stderr, flush=True)

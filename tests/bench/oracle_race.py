@@ -23,7 +23,6 @@ Answer = dict[str, Any]
 
 
 def spark_side(warehouse: Path, study: Path, folder: Path) -> Callable[[int], Answer]:
-    from types import SimpleNamespace
 
     from counterpart.codes import CodeLibrary
     from counterpart.progress import TerminalProgress
@@ -35,7 +34,7 @@ def spark_side(warehouse: Path, study: Path, folder: Path) -> Callable[[int], An
     from counterpart.store import Store
 
     settings = SparkSettings(master=f"local[{THREADS}]", driver_memory=f"{MEMORY_GB}g")
-    spark, _ = build_session(SimpleNamespace(spark=settings))
+    spark, _ = build_session(settings)
     library = CodeLibrary.load([study.parent.parent / "codesets"])
 
     def run(number: int) -> Answer:

@@ -15,6 +15,7 @@ from pyspark.sql import Row
 
 import counterpart
 from counterpart.errors import EnvironmentProblem
+from counterpart.protocol import SparkSettings
 from counterpart.session import build_session, require_delta_in
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def test_delta_tables_are_written_read_merged_and_travelled(spark: SparkSession,
 
 
 def test_an_active_session_is_taken_and_stays_its_owners(spark: SparkSession) -> None:
-    taken, is_ours = build_session(SimpleNamespace(spark=None))
+    taken, is_ours = build_session(SparkSettings())
     assert taken is spark
     assert not is_ours
     assert spark.conf.get("spark.sql.ansi.enabled") == "true"
@@ -69,11 +70,10 @@ def test_tables_written_as_text(frame: Callable[[str, str], DataFrame]) -> None:
 
 FAILING = """
 import sys
-from types import SimpleNamespace
 from pyspark.errors import PySparkException
+from counterpart.protocol import SparkSettings
 from counterpart.session import build_session
-settings = SimpleNamespace(master="local[1]", driver_memory="1g", shuffle_partitions=1, conf={})
-spark, is_ours = build_session(SimpleNamespace(spark=settings))
+spark, is_ours = build_session(SparkSettings(master="local[1]", driver_memory="1g", shuffle_partitions=1))
 rows = spark.createDataFrame([("CANARY-4711",)], "person_id string")
 
 def refuse(batches):

@@ -8,14 +8,15 @@ import socket
 import sys
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from py4j.java_gateway import GatewayClient, GatewayParameters
 from py4j.protocol import Py4JNetworkError
 
-from counterpart import cli, errors
-from counterpart.application import Application
+from counterpart import cli, errors, session
+from counterpart.protocol import SparkSettings
 
 pytestmark = pytest.mark.usefixtures("own_logging")
 
@@ -92,12 +93,14 @@ def test_a_script_raises_only_where_it_fails(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("error", [None, errors.DataError("no rows"), KeyboardInterrupt()])
-def test_what_was_known_before_is_told_though_java_is_gone(root: Path, error: BaseException | None) -> None:
-    assert left_by(root, error) is error
+def test_what_was_known_before_is_told_though_java_is_gone(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException | None
+) -> None:
+    assert left_by(monkeypatch, error) is error
 
 
-def test_java_that_is_gone_is_told_where_it_is_what_failed(root: Path) -> None:
-    problem = left_by(root, RuntimeError("while receiving"))
+def test_java_that_is_gone_is_told_where_it_is_what_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = left_by(monkeypatch, RuntimeError("while receiving"))
     assert isinstance(problem, errors.EnvironmentProblem)
     assert "Spark's Java process is gone" in str(problem)
 
@@ -125,16 +128,17 @@ def test_py4j_logs_no_traceback_of_its_own(
     assert capsys.readouterr().err == "counterpart: interrupted\n"
 
 
-def left_by(root: Path, error: BaseException | None) -> BaseException | None:
+def left_by(monkeypatch: pytest.MonkeyPatch, error: BaseException | None) -> BaseException | None:
     """What comes out of a command that ends with the error, where stopping the session finds nobody who answers."""
 
     def stop() -> None:
         raise ConnectionRefusedError("nobody listens")
 
-    application = Application(root / "conf" / "sites" / "local.yaml", None)
-    application._open.callback(stop)
+    monkeypatch.setattr(session, "build_session", lambda _: (SimpleNamespace(stop=stop), True))
     try:
-        is_swallowed = application.__exit__(type(error) if error else None, error, None)
-    except errors.EnvironmentProblem as problem:
+        with session.open_session(SparkSettings()):
+            if error is not None:
+                raise error
+    except BaseException as problem:
         return problem
-    return None if is_swallowed else error
+    return None
