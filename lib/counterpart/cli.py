@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from counterpart import __version__
 from counterpart.errors import EnvironmentProblem, ProtocolError, StudyError
+from counterpart.match_table.command import add_match_table
 from counterpart.progress import TerminalProgress, say
 
 if TYPE_CHECKING:
@@ -58,12 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(outcome["exit_code"])
 
 
-def run_job(command: str) -> None:
+def run_job(command: str, *options: str) -> None:
     """One command with the arguments of this process, as a script: SystemExit with its exit code for a failure.
 
     A script that ends well raises nothing: a platform that runs it in its own Python may take any SystemExit for one.
     """
-    exit_code = main([command, *sys.argv[1:]])
+    exit_code = main([command, *options, *sys.argv[1:]])
     if exit_code:
         raise SystemExit(exit_code)
 
@@ -205,7 +206,7 @@ def _parser() -> argparse.ArgumentParser:
     for name in STAGE_NAMES:
         _study_command(commands, name, f"the stage {name} of a study", _one_stage)
     _study_command(commands, "report", "release the results of a study and write its report", _report)
-    _add_match_table(commands)
+    add_match_table(commands)
     _add_synth(commands)
     _add_demo(commands)
     return parser
@@ -230,24 +231,6 @@ def _study_command(
         "--received-on", type=_day, default=None, help="date of the delivery; later service dates are impossible"
     )
     return command
-
-
-def _add_match_table(commands: Any) -> None:
-    about = "match the units of a table of your own"
-    command = commands.add_parser("match-table", help=about, description=f"{about}; docs/matching.md explains each")
-    command.set_defaults(run=_match_table)
-    command.add_argument("units", type=Path, help="Parquet (a file or a folder) or CSV, one row per unit")
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
-    command.add_argument("--seed", type=int, default=0, help="decides ties (default 0)")
-    command.add_argument("--balance", type=_names, default=(), metavar="A,B", help="covariates to compare")
-    for name, what in MATCHING_OPTIONS.items():
-        read = _names if what == "A,B" else str
-        command.add_argument(f"--{name.replace('_', '-')}", type=read, default=argparse.SUPPRESS, metavar=what)
-    command.add_argument("--json", type=Path, metavar="FILE")
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _add_synth(commands: Any) -> None:
@@ -289,30 +272,8 @@ def _day(text: str) -> date:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date like 2021-09-30") from None
 
 
-# The settings of `Matching` by what is written for them; a VALUE is YAML, so null and {age: 5} are possible.
-MATCHING_OPTIONS = {
-    **dict.fromkeys(("id", "treated", "person", "tie_order", "score"), "COLUMN"),
-    **dict.fromkeys(("exact", "covariates"), "A,B"),
-    **dict.fromkeys(("score_scale", "caliper", "caliper_scale", "calipers", "distance", "covariance"), "VALUE"),
-    **dict.fromkeys(("pseudo_inverse", "ratio", "min_ratio", "replace", "reuse", "direction", "order"), "VALUE"),
-    **dict.fromkeys(("search", "recall", "one_role"), "VALUE"),
-}
-
-
 # The commands. Spark, MLflow and the stages are imported when a command needs them: `--help` and a wrong argument
 # answer at once.
-
-
-def _match_table(chosen: argparse.Namespace) -> dict[str, Any]:
-    from counterpart.match_table import match_table
-    from counterpart.numerics.compiled import compiling_told
-
-    given = {name: getattr(chosen, name) for name in MATCHING_OPTIONS if hasattr(chosen, name)}
-    values = {name for name in given if MATCHING_OPTIONS[name] == "VALUE"}
-    with compiling_told(TerminalProgress().note):
-        match_table(chosen.units, given, values, chosen.balance, chosen.seed, chosen.out)
-    say(f"pairs, unmatched, weights, balance and summary are in {chosen.out}")
-    return {"out": str(chosen.out)}
 
 
 def _synth(chosen: argparse.Namespace) -> dict[str, Any]:

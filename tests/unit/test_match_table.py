@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from counterpart import Matching, balance, cli, match
+from counterpart.match_table.command import MATCHING_OPTIONS
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def test_a_file_gives_what_match_gives(units: pd.DataFrame, tmp_path: Path, caps
 
 
 def test_every_setting_is_an_option() -> None:
-    assert set(cli.MATCHING_OPTIONS) == set(Matching.model_fields)
+    assert set(MATCHING_OPTIONS) == set(Matching.model_fields)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +93,30 @@ def test_files_and_folders_that_cannot_be_used(units: pd.DataFrame, tmp_path: Pa
     assert "cannot be read as Parquet" in capsys.readouterr().err
     assert cli.main(["match-table", str(path), "--out", str(tmp_path), *ASKED]) == 14
     assert "exists already" in capsys.readouterr().err
+
+
+def test_files_of_a_delta_table_are_no_table(units: pd.DataFrame, tmp_path: Path, capsys) -> None:
+    """Some of them hold rows that were taken out."""
+    folder = tmp_path / "units"
+    (folder / "_delta_log").mkdir(parents=True)
+    units.to_parquet(folder / "part-0.parquet")
+    assert cli.main(["match-table", str(folder), "--out", str(tmp_path / "out"), *ASKED]) == 13
+    assert "which only Spark can read: match it with --spark" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (["units.parquet"], "one of the arguments --out --plan is required"),
+        (["units.parquet", "--plan", "--out", "x"], "not allowed with argument"),
+        (["units.parquet", "--plan", "--task-bytes", "1k"], "'1k' is not a number of bytes, from 1048576 on"),
+    ],
+)
+def test_a_plan_or_a_folder(asked: list[str], message: str, capsys) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["match-table", *asked])
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
 
 
 def test_it_needs_no_spark(units: pd.DataFrame, tmp_path: Path) -> None:

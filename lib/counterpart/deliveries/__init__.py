@@ -1,10 +1,12 @@
 """Raw claims as they lie at a site -> frames by source table: files of a folder, Delta tables, tables of a catalog.
 
-The only place that reads raw claims. `read_source` reads what a site's document names; `read_delivery` a folder.
+The only place that reads raw claims. `read_source` reads what a site's document names; `read_delivery` a folder,
+`read_table` one table at an address of its own.
 """
 
 from counterpart.deliveries.delivery import read_delivery, read_source
-from counterpart.deliveries.failures import unreadable_files_told
+from counterpart.deliveries.failures import condition_of, unreadable_files_told
+from counterpart.deliveries.folder import read_table
 from counterpart.deliveries.places import absolute, file_system
 from counterpart.deliveries.source_table import Delivery, SourceTable
 
@@ -12,8 +14,10 @@ __all__ = [
     "Delivery",
     "SourceTable",
     "absolute",
+    "condition_of",
     "file_system",
     "read_delivery",
     "read_source",
+    "read_table",
     "unreadable_files_told",
 ]

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _TEXT_ENDINGS = (".csv", ".csv.gz", ".txt")
-_ENDINGS = (".parquet", *_TEXT_ENDINGS)
+_PARQUET = ".parquet"
+_ENDINGS = (_PARQUET, *_TEXT_ENDINGS)
 _LOG = "_delta_log"
 
 
@@ -57,12 +58,34 @@ def read_folder(
             f"(<table>.parquet, .csv, .csv.gz, .txt), numbered ones (<table>_2020.csv), or a Delta table"
         )
     return {
-        table: read_delta_table(spark, table, DeltaPlace(place.delta), versions.get(table))
-        if place.delta is not None
-        else _read_files(spark, table, place.files, written.get(table, usual))
+        table: _read_place(spark, table, place, written.get(table, usual), versions.get(table))
         for table, place in lying.items()
         if place is not None
     }
+
+
+def read_table(spark: SparkSession, address: str) -> SourceTable:
+    """The one table at an address: a Parquet file, a folder of them, or a Delta table at its newest version.
+
+    DataError if nothing is there, or something else.
+    """
+    allowed = "it must be a Parquet file (.parquet), a folder of them, or a Delta table"
+    with forbidden_folders_told(address):
+        system, path = file_system(spark, absolute(address))
+        if not system.exists(path):
+            raise DataError(f"{address} does not exist; {allowed}")
+        place = _found_in(spark, file_name(address), [system.getFileStatus(path)])
+    if place is None or not all(file.lower().endswith(_PARQUET) for file, _, _ in place.files):
+        raise DataError(f"{address} has other files than Parquet, or none; {allowed}")
+    return _read_place(spark, file_name(address), place, TextFiles())
+
+
+def _read_place(
+    spark: SparkSession, table: str, place: _Place, written: TextFiles, version: int | None = None
+) -> SourceTable:
+    if place.delta is not None:
+        return read_delta_table(spark, table, DeltaPlace(place.delta), version)
+    return _read_files(spark, table, place.files, written)
 
 
 def _entries(spark: SparkSession, folder: str) -> list[Any]:
@@ -131,7 +154,7 @@ def _files_below(spark: SparkSession, address: str) -> Iterator[File]:
 
 def _read_files(spark: SparkSession, table: str, files: Sequence[File], written: TextFiles) -> SourceTable:
     addresses = [address for address, _, _ in files]
-    is_parquet = all(address.lower().endswith(".parquet") for address in addresses)
+    is_parquet = all(address.lower().endswith(_PARQUET) for address in addresses)
     is_text = all(address.lower().endswith(_TEXT_ENDINGS) for address in addresses)
     if not (is_parquet or is_text):
         raise DataError(

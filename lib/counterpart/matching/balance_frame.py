@@ -43,7 +43,7 @@ def balance_frame(
     weighed = selected.join(weights, "_id", "left").select(
         "is_treated", F.coalesce("weight", F.lit(0.0)).alias("weight"), *[f"value_{i}" for i in range(len(covariates))]
     )
-    parcels = weighed.mapInArrow(_pack_columns, _PARCELS).repartition(max(len(covariates), 1), "task")
+    parcels = weighed.mapInArrow(_pack_columns, _PARCELS).repartitionById(max(len(covariates), 1), "task")
     return parcels.mapInArrow(_comparer(tuple(covariates), denominator), _SCHEMA)
 
 

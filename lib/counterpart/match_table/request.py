@@ -1,0 +1,68 @@
+"""What `counterpart match-table` is asked for, and what it writes whoever does the work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from counterpart.errors import ContractError, ProtocolError, SettingsError
+from counterpart.protocol import Matching, read_section
+
+if TYPE_CHECKING:
+    from counterpart.matching import Matched
+
+TABLES = ("pairs", "unmatched", "weights")
+"""Those of a match that are written, as Parquet."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """`units` and `out` are a file and a folder of this machine, or addresses that Spark knows; a plan needs no `out`.
+
+    `balanced` are compared beside the covariates of the distance. `task_bytes` are for Spark (None: the usual).
+    """
+
+    units: str
+    out: str | None
+    matching: Matching
+    balanced: Sequence[str] = ()
+    seed: int = 0
+    task_bytes: int | None = None
+
+    @property
+    def covariates(self) -> tuple[str, ...]:
+        """Whose balance is written."""
+        return tuple(dict.fromkeys((*self.matching.covariates, *self.balanced)))
+
+    def refuse_absent(self, columns: Collection[str]) -> None:
+        """ContractError if a covariate is not among the columns of the units."""
+        missing = [name for name in self.covariates if name not in columns]
+        if missing:
+            raise ContractError(f"{self.units} has no column {', '.join(missing)}, whose balance is asked for")
+
+    def out_exists(self) -> SettingsError:
+        """Something lies where the result should."""
+        return SettingsError(f"--out {self.out} exists already; name a new folder")
+
+
+def read_matching(given: Mapping[str, Any], values: Collection[str]) -> Matching:
+    """Settings by name; the text of those named in `values` is YAML. ProtocolError for what `Matching` refuses."""
+    content = dict(given)
+    for name in values:
+        try:
+            content[name] = yaml.safe_load(content[name])
+        except yaml.YAMLError:
+            raise ProtocolError(f"--{name.replace('_', '-')} {content[name]!r} is not valid YAML") from None
+    return read_section(content, Matching, "the command")
+
+
+def summary_document(result: Matched[Any]) -> str:
+    """Settings and summary of a match, and how it was cut into tasks if it was, as JSON."""
+    document = {"settings": result.matching.model_dump(mode="json"), **result.summary}
+    if result.plan is not None:
+        document["plan"] = asdict(result.plan)
+    return json.dumps(document, indent=2, sort_keys=True) + "\n"
