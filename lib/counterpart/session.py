@@ -58,6 +58,9 @@ LOCAL = {
     "spark.python.sql.dataFrameDebugging.enabled": "false",
 }
 
+# Spark's own 200 are for a cluster: on one machine small shuffles would be tasks that do nothing.
+FEW_PARTITIONS = 8
+
 # Work in batches has no pauses to keep short: a tenth less CPU than with Java's default collector. Most of what Spark
 # runs in a study it runs for seconds: Java's second compiler took a quarter of the CPU of an ingest of 100,000 members,
 # and takes a sixth where a method has to prove itself ten times as long.
@@ -113,8 +116,9 @@ def start_session(settings: SparkSettings) -> SparkSession:
         require_java()
         require_delta()
     wanted = {**SEMANTICS, **SILENCE}
-    if settings.shuffle_partitions is not None:
-        wanted["spark.sql.shuffle.partitions"] = str(settings.shuffle_partitions)
+    n_partitions = settings.shuffle_partitions or (FEW_PARTITIONS if is_local else None)
+    if n_partitions is not None:
+        wanted["spark.sql.shuffle.partitions"] = str(n_partitions)
     if is_local:
         wanted |= local_settings(settings)
     builder = SparkSession.builder.appName("counterpart")
@@ -127,7 +131,7 @@ def start_session(settings: SparkSettings) -> SparkSession:
 
 def settings_without_site() -> SparkSettings:
     """All cores of this machine; what spark-submit was given, where that started us."""
-    return SparkSettings() if starts_java() else SparkSettings(master=None, shuffle_partitions=None)
+    return SparkSettings() if starts_java() else SparkSettings(master=None)
 
 
 def starts_java() -> bool:

@@ -91,6 +91,9 @@ for failing in (
         print(error.getCondition())
 print(is_ours, spark.conf.get("spark.driver.memory"), sys.argv[1:])
 spark.stop()
+spark, _ = build_session(SparkSettings(master=None, conf={"spark.ui.enabled": "false"}))
+print(spark.conf.get("spark.sql.shuffle.partitions"))
+spark.stop()
 """
 
 
@@ -99,14 +102,19 @@ def test_a_failing_task_prints_no_row(through: str, tmp_path: Path) -> None:
     """A new process, as a command and as a job: no flags, nothing of the row on stdout or stderr, no files left."""
     script = tmp_path / "failing.py"
     script.write_text(FAILING)
-    command = [str(Path(sys.executable).parent / through)] if through == "spark-submit" else [sys.executable]
+    command = [sys.executable]
+    if through == "spark-submit":
+        command = [str(Path(sys.executable).parent / through), "--conf", "spark.sql.shuffle.partitions=77"]
     environment = {**os.environ, "PYTHONPATH": str(Path(counterpart.__file__).parents[1])}
     told = subprocess.run(
         [*command, str(script), "x"], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert told.returncode == 0, told.stderr
     memory = "4g" if through == "spark-submit" else "1g"
-    assert told.stdout.splitlines() == [*["CAST_INVALID_INPUT"] * 2, "PYTHON_EXCEPTION", f"True {memory} ['x']"]
+    # Where no master is named, what Java was started with holds.
+    partitions = "77" if through == "spark-submit" else "1"
+    lines = [*["CAST_INVALID_INPUT"] * 2, "PYTHON_EXCEPTION", f"True {memory} ['x']", partitions]
+    assert told.stdout.splitlines() == lines
     assert "CANARY" not in told.stderr
     assert [line for line in told.stderr.splitlines() if "incubator" not in line] == []
     assert [path.name for path in tmp_path.iterdir()] == ["failing.py"], "no warehouse, no Derby, no metastore"

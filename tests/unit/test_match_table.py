@@ -69,6 +69,7 @@ def test_every_setting_is_an_option() -> None:
         pytest.param({"--caliper": "[0.2"}, 10, "--caliper '[0.2' is not valid YAML", id="yaml"),
         pytest.param({"--score": "score"}, 12, "no column score", id="column"),
         pytest.param({"--balance": "height"}, 12, "no column height", id="covariate"),
+        pytest.param({"--task-bytes": "2000000"}, 14, "--task-bytes is for --spark", id="task bytes"),
         pytest.param({"--score": "age"}, 13, "not strictly between 0 and 1 in 240 of 240", id="values"),
     ],
 )

@@ -51,9 +51,12 @@ def _bytes(text: str) -> int:
 
 
 def _match_table(chosen: argparse.Namespace) -> dict[str, Any]:
+    from counterpart.errors import SettingsError
     from counterpart.match_table.request import Request, read_matching
     from counterpart.numerics.compiled import compiling_told
 
+    if chosen.task_bytes is not None and not (chosen.spark or chosen.plan):
+        raise SettingsError("--task-bytes is for --spark: in memory nothing is cut into tasks")
     given = {name: getattr(chosen, name) for name in MATCHING_OPTIONS if hasattr(chosen, name)}
     values = [name for name in given if MATCHING_OPTIONS[name] == "VALUE"]
     matching = read_matching(given, values)

@@ -98,14 +98,15 @@ class Upkeep(Section):
 class SparkSettings(Section):
     """How a session is built where there is none yet; on a platform that brings its own, nothing here applies.
 
-    Null leaves to spark-submit what it was given.
+    Without a master, spark-submit says where to run. `shuffle_partitions` are 8 in local mode where nothing is said,
+    and elsewhere what spark-submit was given.
     """
 
     master: Text | None = "local[*]"
     driver_memory: str = Field(
         default="4g", pattern=r"^[1-9][0-9]*[kmgtKMGT]$", description="a size such as 4g or 4096m"
     )
-    shuffle_partitions: Whole | None = Field(default=8, ge=1)
+    shuffle_partitions: Whole | None = Field(default=None, ge=1)
     conf: dict[str, SparkValue] = Field(default={})
 
 
