@@ -194,6 +194,40 @@ def test_strata_too_large_for_a_task_are_cut(
     assert content_of(found) == content_of(match(few_treated[1], matching, SEED))
 
 
+@pytest.mark.parametrize(
+    ("settings", "task_bytes"),
+    [
+        ({"exact": ("band", "state"), "person": "person", "ratio": 2}, 36_000),
+        ({"distance": "mahalanobis", "covariates": ("age", "cost"), "exact": ("state",)}, 60_000),
+        ({}, 60_000),
+    ],
+    ids=str,
+)
+def test_where_nobody_competes_those_who_look_are_shared_out(
+    units: DataFrame, table: pd.DataFrame, settings: dict[str, Any], task_bytes: int
+):
+    """Controls look among few treated, who serve as often as they are wanted: more tasks, and no merging."""
+    matching = Matching(**SCORED, **settings, direction="control_to_treated", replace=True)
+    few_treated = units.filter("not treated or cost < 10"), table[~table.treated | (table.cost < 10)]
+    uncut, told = plan(few_treated[0], matching), plan(few_treated[0], matching, task_bytes)
+    assert uncut.task_bytes > task_bytes >= told.task_bytes
+    assert told.n_tasks > uncut.n_tasks
+    assert (told.n_cut, told.n_parts) == (0, 0)
+    found = match(few_treated[0], matching, SEED, task_bytes)
+    assert content_of(found) == content_of(match(few_treated[1], matching, SEED))
+
+
+def test_strata_of_both_kinds_are_cut(spark: SparkSession, table: pd.DataFrame):
+    """With replacement: where the treated look and are more than the controls, and where they are fewer."""
+    matching = Matching(**SCORED, exact=("state",), replace=True)
+    mixed = table[(table.treated == (table.state == "NY")) | (table.cost < 10)]
+    units = spark.createDataFrame(mixed.sample(frac=1, random_state=2))
+    told = plan(units, matching, 12_000)
+    assert told.n_cut > 0
+    assert told.n_tasks > told.n_strata
+    assert content_of(match(units, matching, SEED, 12_000)) == content_of(match(mixed, matching, SEED))
+
+
 def test_a_long_search_is_cut_for_idle_cores(units: DataFrame, monkeypatch: pytest.MonkeyPatch):
     """Into as many parts as cores; not where few times the treated are left to a part, nor on the score."""
     monkeypatch.setattr("counterpart.matching.parts.LONG_TASK", 0.0)

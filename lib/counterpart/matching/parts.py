@@ -7,6 +7,9 @@ out who stays alone changes nobody's pair. So each part hands on the persons tha
 somebody), which are at most as many as the smaller arm, and the match of those is the match of all. Parts are merged
 a few at a time where all at once would be too large. The bytes of a task follow the setting and the smaller arm,
 whatever the stratum.
+
+With replacement and no cap on it nobody competes. Of those who look, each part then has a share whose pairs are final:
+it is a task of its own, and nothing is merged.
 """
 
 from __future__ import annotations
@@ -61,8 +64,8 @@ def measure_parts(
 ) -> DataFrame:
     """Strata -> the same with what is true of the component each belongs to, the same in all its strata.
 
-    `is_pool_cut`, `n_parts` (1: it is solved by one task), `most_together` (how many parts a merge may have),
-    `part_bytes` and `part_seconds` of its largest task and of those that come after one another.
+    `is_pool_cut`, `n_parts` (1: it is solved by one task), `is_final` (its parts are not merged), `most_together` (how
+    many a merge may have), `part_bytes` and `part_seconds` of its largest task and of those that follow one another.
     """
     component = component_window(constant)
     sums = {name: F.sum(name).over(component) for name in ("n_focal", "n_pool", "seconds", "bytes")}
@@ -74,23 +77,28 @@ def measure_parts(
             "n_smaller": F.greatest(F.least("all_n_pool", "all_n_focal"), F.lit(1)),
         }
     )
-    n_parts = _n_parts(matching, n_cores, row_bytes, task_bytes)
-    if matching.replace and matching.reuse is None:
-        # Whoever looks finds somebody if anybody is there: none of them is ever out.
-        n_parts = F.when(F.col("is_pool_cut"), n_parts).otherwise(1)
-    measured = measured.withColumn("n_parts", n_parts)
+    measured = measured.withColumn("n_parts", _n_parts(matching, n_cores, row_bytes, task_bytes))
+    measured = measured.withColumn(
+        "is_final", F.lit(nobody_competes(matching)) & ~F.col("is_pool_cut") & (F.col("n_parts") > 1)
+    )
     larger, smaller, n_parts = F.col("n_larger"), F.col("n_smaller"), F.col("n_parts")
     most_served = F.when(F.col("is_pool_cut"), F.lit(matching.ratio)).otherwise(F.lit(matching.reuse or 1))
     stays = F.least(F.ceil(larger / n_parts), smaller * most_served)
     together = F.floor((F.lit(task_bytes / row_bytes) - smaller) / stays)
     measured = measured.withColumn("most_together", F.least(F.greatest(together, F.lit(2)), n_parts).cast("int"))
-    part_bytes = (F.greatest(larger / n_parts, F.col("most_together") * stays) + smaller) * row_bytes
-    of_merge = F.col("all_seconds") * F.col("most_together") * stays / larger
+    merged = F.when(F.col("is_final"), 0).otherwise(F.col("most_together") * stays)
+    part_bytes = (F.greatest(larger / n_parts, merged) + smaller) * row_bytes
+    of_merge = F.col("all_seconds") * merged / larger
     return measured.select(
         *[name for name in measured.columns if not name.startswith(("all_", "n_larger", "n_smaller"))],
         part_bytes.cast("bigint").alias("part_bytes"),
         (F.col("all_seconds") / n_parts + of_merge).alias("part_seconds"),
     )
+
+
+def nobody_competes(matching: Matching) -> bool:
+    """Does everybody who looks find the nearest, whoever else looks?"""
+    return matching.replace and matching.reuse is None
 
 
 def component_window(constant: Sequence[str]) -> WindowSpec:
@@ -109,6 +117,15 @@ def _n_parts(matching: Matching, n_cores: int, row_bytes: int, task_bytes: int) 
     worth = F.least(F.ceil(F.col("all_seconds") / a_core_each), F.floor(larger / (LEAST_ODDS * smaller)))
     by_seconds = F.when(F.col("all_seconds") > F.greatest(a_core_each, F.lit(LONG_TASK)), worth).otherwise(1)
     return F.greatest(by_bytes, by_seconds, F.lit(1)).cast("int")
+
+
+def spread_shares(units: DataFrame) -> DataFrame:
+    """Units of which some are of final parts, the first of them its `task` -> one row per unit and task."""
+    first = F.col("task")
+    everywhere = F.sequence(first, first + F.col("n_parts") - 1)
+    own = F.array(first + F.pmod(F.xxhash64("unit"), F.col("n_parts")).cast("int"))
+    tasks = F.when(~F.col("is_final"), F.array(first)).when(F.col("is_pool"), everywhere).otherwise(own)
+    return units.withColumn("task", F.explode(tasks))
 
 
 def spread_parts(units: DataFrame, person: str, stages: Stages) -> DataFrame:

@@ -28,7 +28,15 @@ from counterpart.matching.cost import (
     may_be_approximate,
     seconds_of_distance,
 )
-from counterpart.matching.parts import Stages, choose_stages, component_window, measure_parts, spread_parts
+from counterpart.matching.parts import (
+    Stages,
+    choose_stages,
+    component_window,
+    measure_parts,
+    nobody_competes,
+    spread_parts,
+    spread_shares,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -124,7 +132,7 @@ def cut(units: DataFrame, survey: Survey, matching: Matching, task_bytes: int = 
     celled = _add_cells(used, survey.reach.width_fixed)
     cells = _count_cells(celled, exact, person, survey.reach.width_fixed).persist()
     constant = exact
-    if matching.person and exact:
+    if matching.person and exact and not nobody_competes(matching):
         reachable = cells.filter("n_looking > 0").select(*exact, "cell")
         pool = _join(celled.filter("is_pool"), reachable, [*exact, "cell"], how="left_semi")
         constant = _constant_columns(pool, exact)
@@ -135,20 +143,22 @@ def cut(units: DataFrame, survey: Survey, matching: Matching, task_bytes: int = 
     measured = measure_parts(strata, constant, matching, n_cores, row_bytes, task_bytes)
     packed = _pack(measured, constant, n_cores, task_bytes).persist()
     cut_by = [matching.exact[exact.index(name)] for name in constant]
-    plan, stages = _tell(packed, survey, search, cut_by, task_bytes)
-    told = ["stratum", "task", "first_person", "last_person", "is_pool_cut", "n_parts"]
+    plan, stages, has_final = _tell(packed, survey, search, cut_by, task_bytes)
+    told = ["stratum", "task", "first_person", "last_person", "is_pool_cut", "n_parts", "is_final"]
     # Whoever looks is in a cell that somebody looks from, so those cells hold all that may be in a pair.
     routes = _join(cells.filter("n_looking > 0").select(*exact, "cell"), packed.select(*exact, *told), exact)
     routed = _join(celled, F.broadcast(routes) if plan.n_cells <= MOST_BROADCAST else routes, [*exact, "cell"])
     has_other = (F.col("first_person") != F.col(person)) | (F.col("last_person") != F.col(person))
     routed = routed.withColumn("has_counterpart", F.coalesce(has_other, F.lit(False)))
     routed = routed.drop(*exact, "arm", "score", "cell", "is_barred", "first_person", "last_person")
-    whole = routed.filter("n_parts = 1").drop("is_pool", "is_pool_cut", "n_parts")
+    whole = routed.filter("n_parts = 1 or is_final")
+    whole = (spread_shares(whole) if has_final else whole).drop("is_pool", "is_pool_cut", "n_parts", "is_final")
     parted = None
     if stages is not None:
-        # The last tasks are those of the components that are cut.
-        numbered = routed.filter("n_parts > 1").withColumn("component", F.col("task") - (plan.n_tasks - plan.n_cut))
-        parted = spread_parts(numbered, person, stages).drop("is_pool", "n_parts", "component")
+        # The last tasks are those of the components whose parts are merged.
+        cut_up = routed.filter("n_parts > 1 and not is_final")
+        numbered = cut_up.withColumn("component", F.col("task") - (plan.n_tasks - plan.n_cut))
+        parted = spread_parts(numbered, person, stages).drop("is_pool", "n_parts", "is_final", "component")
     return Cut(plan, packed.select(*exact, "stratum"), whole, parted, stages, (cells, packed))
 
 
@@ -221,7 +231,11 @@ def _constant_columns(pool: DataFrame, exact: Sequence[str]) -> list[str]:
 
 
 def _pack(strata: DataFrame, constant: Sequence[str], n_cores: int, task_bytes: int) -> DataFrame:
-    """Strata with their number and task; components that are cut come last. The windows see strata, never units."""
+    """Strata with their number and task. The windows see strata, never units.
+
+    Components with final parts, which are as many tasks from theirs on, come after those that are not cut, and those
+    whose parts are merged come last.
+    """
     component = component_window(constant)
     order = [F.col(name).asc_nulls_first() for name in strata.columns if name.startswith("exact_")] or [F.lit(0)]
     # Strata of a component lie together: their load is counted where its first stratum is.
@@ -238,19 +252,20 @@ def _pack(strata: DataFrame, constant: Sequence[str], n_cores: int, task_bytes: 
         (F.sum("load").over(before) - F.col("load")).alias("load_before"),
     )
     filled = numbered.withColumn("bin", F.floor(F.min("load_before").over(component)))
-    tasks = [
-        is_cut,
-        F.when(~is_cut, F.col("bin")),
-        *[F.when(is_cut, F.col(name)).asc_nulls_first() for name in constant],
-    ]
-    task = F.dense_rank().over(everywhere.orderBy(*tasks)) - 1
+    kind = F.when(~is_cut, 0).when(F.col("is_final"), 1).otherwise(2)
+    tasks = [kind, F.when(~is_cut, F.col("bin")), *[F.when(is_cut, F.col(name)).asc_nulls_first() for name in constant]]
+    in_order = everywhere.orderBy(*tasks)
+    more = F.sum(F.when(F.col("is_final"), F.col("n_parts") - 1).otherwise(0))
+    more_before = more.over(in_order.rowsBetween(Window.unboundedPreceding, -1))
+    task = F.dense_rank().over(in_order) - 1 + F.coalesce(more_before, F.lit(0))
     return filled.withColumn("task", task.cast("int")).drop("load", "load_before", "bin")
 
 
 def _tell(
     packed: DataFrame, survey: Survey, search: Search, cut_by: Sequence[str], task_bytes: int
-) -> tuple[Plan, Stages | None]:
+) -> tuple[Plan, Stages | None, bool]:
     is_cut = F.col("n_parts") > 1
+    is_merged = is_cut & ~F.col("is_final")
     summed = ("n_cells", "n_units", "n_compared", "most_pairs", "bytes", "seconds")
     of_tasks = (
         packed.withColumn("n_units", F.col("n_focal") + F.col("n_pool"))
@@ -259,14 +274,16 @@ def _tell(
             F.count(F.lit(1)).alias("n_strata"),
             F.max("n_units").alias("largest_stratum"),
             *[F.sum(name).alias(name) for name in summed],
-            F.max(F.when(is_cut, F.col("n_parts"))).alias("n_parts"),
-            F.min(F.when(is_cut, F.col("most_together"))).alias("most_together"),
+            F.max(F.when(F.col("is_final"), F.col("n_parts")).otherwise(1)).alias("n_tasks"),
+            F.max(F.when(is_merged, F.col("n_parts"))).alias("n_parts"),
+            F.min(F.when(is_merged, F.col("most_together"))).alias("most_together"),
             F.max(F.when(is_cut, F.col("part_bytes"))).alias("part_bytes"),
             F.max(F.when(is_cut, F.col("part_seconds"))).alias("part_seconds"),
         )
     )
     found = of_tasks.agg(
-        F.count(F.lit(1)).alias("n_tasks"),
+        F.count_if(F.col("n_tasks") > 1).alias("n_final"),
+        F.coalesce(F.sum("n_tasks"), F.lit(0)).alias("n_tasks"),
         *[F.sum(name).alias(name) for name in ("n_strata", *summed)],
         F.max("largest_stratum").alias("largest_stratum"),
         F.max(F.coalesce("part_bytes", "bytes")).alias("task_bytes"),
@@ -296,7 +313,8 @@ def _tell(
         longest_task=found.longest_task or 0.0,
         search=search,
     )
-    return plan, choose_stages(found.most_parts, found.most_together) if found.n_cut else None
+    stages = choose_stages(found.most_parts, found.most_together) if found.n_cut else None
+    return plan, stages, found.n_final > 0
 
 
 def _join(left: DataFrame, right: DataFrame, by: Sequence[str], how: str = "inner") -> DataFrame:
