@@ -48,11 +48,11 @@ def merge_spans(spans: DataFrame, keys: Sequence[str], max_gap_days: int = 0) ->
     )
 
 
-def longest_supply(fills: Column, last_day: int) -> Column:
+def longest_supply(fills: Column, last_day: Column) -> Column:
     """The most days in a row, up to `last_day`, that fills of a drug supply; 0 where there are none.
 
-    `fills` is an array of struct<day, supplied_days>, one per day of dispensing, both bigint. A fill that comes before
-    what was supplied is used up begins on the day after: 30 days from 1 June and 30 from 26 June cover 1 June to
+    `fills` is an array of struct<day, supplied_days>, one per day of dispensing; all are bigint. A fill that comes
+    before what was supplied is used up begins on the day after: 30 days from 1 June and 30 from 26 June cover 1 June to
     30 July. No gap is forgiven.
     """
     no_day, no_days = F.lit(None).cast("bigint"), F.lit(0).cast("bigint")
@@ -62,7 +62,7 @@ def longest_supply(fills: Column, last_day: int) -> Column:
         goes_on = F.coalesce(fill["day"] <= so_far["last"] + 1, F.lit(False))
         first = F.when(goes_on, so_far["first"]).otherwise(fill["day"])
         last = F.when(goes_on, so_far["last"]).otherwise(fill["day"] - 1) + fill["supplied_days"]
-        longest = F.greatest(so_far["longest"], F.least(last, F.lit(last_day)) - first + 1)
+        longest = F.greatest(so_far["longest"], F.least(last, last_day) - first + 1)
         return F.struct(first.alias("first"), last.alias("last"), longest.alias("longest"))
 
     return F.aggregate(F.array_sort(fills), before, take, lambda found: found["longest"])

@@ -202,7 +202,7 @@ def test_the_longest_supply(frame: Frame) -> None:
                   on the last day   | 1
                   no days told      | 7
                   nothing           | 0"""
-    told = fills.select("case", longest_supply(F.col("fills"), 100).alias("longest"))
+    told = fills.select("case", longest_supply(F.col("fills"), F.lit(100)).alias("longest"))
     assertDataFrameEqual(told, frame(expected, "case string, longest bigint"))
 
 
@@ -213,7 +213,7 @@ def test_the_longest_supply_as_by_taking_a_pill_a_day(spark: SparkSession) -> No
     for number in range(N_CASES):
         days = draw.sample(range(-60, 1), draw.randint(1, 12))
         cases.append((str(number), [(day, draw.choice((0, 1, 5, 10, 30))) for day in days]))
-    told = spark.createDataFrame(cases, FILLS).select("case", longest_supply(F.col("fills"), 0).alias("longest"))
+    told = spark.createDataFrame(cases, FILLS).select("case", longest_supply(F.col("fills"), F.lit(0)).alias("longest"))
     assert {row["case"]: row["longest"] for row in told.collect()} == {
         case: longest_by_pills(dict(fills), -60, 0) for case, fills in cases
     }

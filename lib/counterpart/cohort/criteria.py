@@ -57,7 +57,7 @@ def label_candidates(
     units = (
         candidates.join(members, "member_key", "left")
         .join(_count_cover(candidates, enrollment, study.cohort.enrollment), "unit_id", "left")
-        .join(_count_clinical(candidates, member_days, plan, study.cohort), "unit_id", "left")
+        .join(_find_shown(candidates, member_days, plan, study.cohort), "unit_id", "left")
     )
     units = _add_demographics(units, study.cohort)
     failed = [F.when(~F.coalesce(rule, F.lit(False)), F.lit(name)) for name, rule in _criteria(study).items()]
@@ -84,20 +84,10 @@ def _criteria(study: Study) -> dict[str, Column]:
         "enrolled_on_index_date": F.col("n_covering") >= n_benefits,
         "enrolled_in_lookback": F.col("n_reaching_back") >= n_benefits,
     }
-    rules |= {rule.name: _has_history(rule, f"rule_{i}") for i, rule in enumerate(cohort.history)}
-    first = len(cohort.history)
-    rules |= {rule.name: _has_none(rule, f"rule_{first + i}") for i, rule in enumerate(cohort.exclusions)}
+    for number, rule in enumerate(_clinical_rules(cohort)):
+        is_shown = F.coalesce(F.array_contains("shown", number), F.lit(False))
+        rules[rule.name] = is_shown if isinstance(rule, History) else ~is_shown
     return rules
-
-
-def _has_history(rule: History, column: str) -> Column:
-    found = F.col(column)
-    return (found["n_days"] >= rule.min_days) & (found["span_days"] >= rule.min_span_days)
-
-
-def _has_none(rule: Exclusion, column: str) -> Column:
-    found = F.col(column)["longest_supply" if rule.supplied_days else "n_days"]
-    return F.coalesce(found, F.lit(0)) < (rule.supplied_days or 1)
 
 
 def _count_cover(candidates: DataFrame, enrollment: DataFrame, rule: EnrollmentRule) -> DataFrame:
@@ -122,27 +112,40 @@ def _count_cover(candidates: DataFrame, enrollment: DataFrame, rule: EnrollmentR
     )
 
 
-def _count_clinical(candidates: DataFrame, member_days: DataFrame, plan: EventPlan, cohort: Cohort) -> DataFrame:
-    """(unit_id, rule_0, rule_1, ...): by rule, the days with its event in its window, and from first to last.
+def _find_shown(candidates: DataFrame, member_days: DataFrame, plan: EventPlan, cohort: Cohort) -> DataFrame:
+    """(unit_id, shown): the numbers of the clinical rules whose event is in their window as often as they ask for.
 
-    Where a rule asks for days of supply, also the most in a row.
+    Days that no rule looks at are gone before anything is counted, and the rules are rows, not columns: some dozens of
+    counts beside one another are too much code for Java to compile.
     """
-    day = F.datediff("event_date", "index_date").cast("bigint")
-    fill = F.struct(day.alias("day"), F.col("supplied_days"))
-    counts = []
-    for number, rule in enumerate(_clinical_rules(cohort)):
-        applies = (F.col("event_id") == plan.event_id(rule.event)) & day.between(*rule.window)
-        shown_on = F.when(applies, F.col("event_date"))
-        n_days = F.count(shown_on).alias("n_days")
-        span_days = F.datediff(F.max(shown_on), F.min(shown_on)).alias("span_days")
-        told = [n_days, span_days]
-        if isinstance(rule, Exclusion) and rule.supplied_days:
-            # At most one a day of the window.
-            fills = F.collect_list(F.when(applies, fill))
-            told.append(longest_supply(fills, rule.window[1]).alias("longest_supply"))
-        counts.append(F.struct(*told).alias(f"rule_{number}"))
+    rules = [_asked(rule) for rule in _clinical_rules(cohort)]
+    asked = candidates.sparkSession.createDataFrame(
+        [(number, plan.event_id(event), *rest) for number, (event, *rest) in enumerate(rules)], _ASKED_DDL
+    )
     near = candidates.select("unit_id", "member_key", "index_date").join(member_days, "member_key", "inner")
-    return near.groupBy("unit_id").agg(F.lit(True).alias("has_claims"), *counts)
+    near = near.withColumn("day", F.datediff("event_date", "index_date").cast("bigint"))
+    near = near.join(F.broadcast(asked), "event_id", "inner").filter("day between first_day and last_day")
+    # At most one fill a day of the window.
+    fills = F.collect_list(F.when(F.col("min_supply").isNotNull(), F.struct("day", "supplied_days")))
+    counted = near.groupBy("unit_id", "number", "last_day", "min_days", "min_span_days", "min_supply").agg(
+        F.count(F.lit(1)).alias("n_days"), (F.max("day") - F.min("day")).alias("span_days"), fills.alias("fills")
+    )
+    is_often = (F.col("n_days") >= F.col("min_days")) & (F.col("span_days") >= F.col("min_span_days"))
+    is_long = longest_supply(F.col("fills"), F.col("last_day")) >= F.col("min_supply")
+    shown = counted.filter(is_often & (F.col("min_supply").isNull() | is_long))
+    return shown.groupBy("unit_id").agg(F.collect_set("number").alias("shown"))
+
+
+_ASKED_DDL = (
+    "number int, event_id int, first_day bigint, last_day bigint, min_days int, min_span_days int, min_supply int"
+)
+
+
+def _asked(rule: History | Exclusion) -> tuple[str, int, int, int, int, int | None]:
+    """Event, window, and how much of it is asked for: days, from the first to the last, days of supply in a row."""
+    if isinstance(rule, History):
+        return rule.event, *rule.window, rule.min_days, rule.min_span_days, None
+    return rule.event, *rule.window, 1, 0, rule.supplied_days
 
 
 def _add_demographics(units: DataFrame, cohort: Cohort) -> DataFrame:

@@ -42,13 +42,16 @@ group by unit, step;
 -- Days of supply: a fill's pills are taken when those before are gone. A fill lies in the run that the latest start so
 -- far has begun, where a start is the day before the fill less all that was supplied until then.
 create table supply as
-with fills as (
+with supplied as (
+    select step, first_day, last_day, fill.member_key, dispensing_date, days_supply
+    from fills_of_people as fill join rules on supplied_days is not null
+         semi join (select * from code_rows join clauses using (codes)) as wanted
+             on wanted.event = rules.event and ndc >> 32 = bucket and ndc between low and high
+                and dispensing_date between valid_from and valid_to
+), fills as (
     select unit, step, last_day, dispensing_date - index_date as day, sum(coalesce(days_supply, 0)) as days
-    from candidates join fills_of_people using (member_key)
-         join rules on supplied_days is not null and dispensing_date between index_date + first_day and index_date + last_day
-         semi join code_rows
-             on code_rows.codes in (select clauses.codes from clauses where clauses.event = rules.event)
-                and ndc between low and high and dispensing_date between valid_from and valid_to
+    from candidates join supplied using (member_key)
+    where dispensing_date between index_date + first_day and index_date + last_day
     group by all
 ), stock as (
     select *, sum(days) over by_day as supplied from fills window by_day as (partition by unit, step order by day)
