@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from scipy import stats
 
 from counterpart import Matched, Matching, balance, match
 from counterpart.errors import ContractError, DataError
-from counterpart.numerics.weighted import Sample, largest_gap, variance_of
+from counterpart.numerics.weighted import largest_gap, mean_of, sample_of, variance_of
 
 LALONDE = {"age": "age", "educ": "educ", "married": "married", "nodegree": "nodegree", "re74": "re74", "re75": "re75"}
 LALONDE |= {f"race={level}": f"race{level}" for level in ("black", "hispan", "white")}
@@ -123,14 +124,32 @@ def test_the_gap_between_distributions_is_that_of_scipy() -> None:
     random = np.random.default_rng(6)
     for n_one, n_other, digits in ((1, 1, 1), (7, 30, 0), (200, 90, 1), (300, 300, 6)):
         one, other = (np.round(random.normal(size=n), digits) for n in (n_one, n_other))
-        found = largest_gap(Sample(one, np.ones(n_one)), Sample(other, np.full(n_other, 0.2)))
+        found = largest_gap(sample_of(one, np.ones(n_one)), sample_of(other, np.full(n_other, 0.2)))
         assert found == pytest.approx(stats.ks_2samp(one, other).statistic, abs=1e-12)
 
 
+def test_what_is_counted_together_gives_the_same_bits() -> None:
+    """Units of one value and weight as one element with their number, or as an element each."""
+    random = np.random.default_rng(12)
+    counts = random.integers(1, 3_000, 40)
+    for scale in (1e-9, 1.0, 1e200):
+        values, weights = random.normal(size=40) * scale, 1 / random.integers(1, 8, 40)
+        each = sample_of(np.repeat(values, counts), np.repeat(weights, counts))
+        together = sample_of(values[::-1], weights[::-1], counts[::-1])
+        assert all(map(np.array_equal, each, together))
+        one_by_one = math.fsum(np.repeat(weights * values, counts)) / math.fsum(np.repeat(weights, counts))
+        assert mean_of(together) == one_by_one
+    millions = sample_of(np.array([0.1, 0.7]), np.array([1.0, 1 / 3]), np.array([10**8 + 1, 3 * 10**8 - 7]))
+    exact = [Fraction(weight) * int(n) for weight, n in zip(millions.weights, millions.counts, strict=True)]
+    terms = zip((millions.weights * millions.values).tolist(), millions.counts.tolist(), strict=True)
+    weighed = sum(Fraction(term) * n for term, n in terms)
+    assert mean_of(millions) == float(weighed) / float(sum(exact))
+
+
 def test_a_variance_needs_two_units_that_weigh() -> None:
-    assert variance_of(Sample(np.array([1.0, 2.0, 4.0]), np.ones(3)), False) == pytest.approx(7 / 3)
-    assert math.isnan(variance_of(Sample(np.array([1.0]), np.ones(1)), False))
-    assert math.isnan(variance_of(Sample(np.array([1.0, 2.0]), np.array([1.0, 0.0])), False))
+    assert variance_of(sample_of(np.array([1.0, 2.0, 4.0]), np.ones(3)), False) == pytest.approx(7 / 3)
+    assert math.isnan(variance_of(sample_of(np.array([1.0]), np.ones(1)), False))
+    assert math.isnan(variance_of(sample_of(np.array([1.0, 2.0]), np.array([1.0, 0.0])), False))
 
 
 def test_what_cannot_be_told_is_not_told(matched: tuple[pd.DataFrame, Matched]) -> None:

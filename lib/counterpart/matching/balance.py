@@ -12,13 +12,15 @@ import pandas as pd
 from counterpart.errors import ContractError
 from counterpart.matching.units import read_arm, read_numbers, refuse_missing
 from counterpart.numerics.balance import SMD_DENOMINATOR
-from counterpart.numerics.weighted import Floats, Sample, largest_gap, mean_of, variance_of
+from counterpart.numerics.weighted import Counts, Floats, Sample, largest_gap, mean_of, sample_of, variance_of
 
 if TYPE_CHECKING:
     from counterpart.matching.result import Matched
     from counterpart.numerics.pairs import Flags
 
 Denominator = Literal["pooled", "treated", "controls"]
+Arms = tuple[Sample, Sample]
+"""Treated and controls."""
 
 _DENOMINATORS = {
     "pooled": SMD_DENOMINATOR,
@@ -36,7 +38,8 @@ def balance(units: Any, result: Matched[Any], covariates: Sequence[str], denomin
     no smd. Before, every unit weighs 1, after as in `result.weights`. Columns of 0 and 1 and of true and false are
     flags, with variance p(1 - p); text and categories become a flag per level, `name=level`.
 
-    A Spark table gives a Spark table of the same numbers; a task holds one covariate of all units, some 20 bytes each.
+    A Spark table gives a Spark table of the same numbers; a task holds one covariate, some 30 bytes for each value that
+    an arm has with one weight.
 
     ContractError for missing columns, DataError for values that are missing or not finite.
     """
@@ -60,17 +63,22 @@ BALANCE = ("covariate", "phase", "mean_treated", "mean_control", "smd", "varianc
 
 
 def compare_column(
-    column: pd.DataFrame, is_treated: Flags, weights_after: Floats, denominator: Denominator
+    column: pd.DataFrame,
+    is_treated: Flags,
+    weights_after: Floats,
+    denominator: Denominator,
+    counts: Counts | None = None,
 ) -> list[dict[str, Any]]:
-    """The rows of one column (a table of it alone) of all units."""
+    """The rows of one column (a table of it alone) of all units, or of as many units each as `counts` says."""
     phases = {"before": np.ones(len(column)), "after": weights_after}
+    counted = np.ones(len(column), dtype=np.int64) if counts is None else counts
     rows: list[dict[str, Any]] = []
     for name, values in _values_of(column):
         is_flag = bool(np.isin(values, (0.0, 1.0)).all())
-        arms = {
-            phase: (Sample(values[is_treated], weights[is_treated]), Sample(values[~is_treated], weights[~is_treated]))
-            for phase, weights in phases.items()
-        }
+        arms: dict[str, Arms] = {}
+        for phase, weights in phases.items():
+            treated, controls = (sample_of(values[a], weights[a], counted[a]) for a in (is_treated, ~is_treated))
+            arms[phase] = treated, controls
         spread = _spread(arms["before"], is_flag, denominator)
         rows += [{"covariate": name, "phase": phase, **_compare(*arms[phase], spread, is_flag)} for phase in phases]
     return [row | {"smd_denominator": _DENOMINATORS[denominator]} for row in rows]
@@ -100,7 +108,7 @@ def _values_of(column: pd.DataFrame) -> Iterator[tuple[str, Floats]]:
         yield f"{name}={level}", (text == level).to_numpy(dtype=np.float64)
 
 
-def _spread(before: tuple[Sample, Sample], is_flag: bool, denominator: Denominator) -> float:
+def _spread(before: Arms, is_flag: bool, denominator: Denominator) -> float:
     treated, controls = (variance_of(sample, is_flag) for sample in before)
     variance = {"pooled": (treated + controls) / 2, "treated": treated, "controls": controls}[denominator]
     return math.sqrt(variance) if variance >= 0 else math.nan

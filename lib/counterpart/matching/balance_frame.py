@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
     from counterpart.matching.result import Matched
 
+# Up to so many units in sets every executor gets their weights, some 100 bytes each; above, all units are shuffled.
+MOST_BROADCAST = 3_000_000
+# So many units are counted by value before they are sent.
+_CHUNK_ROWS = 1_000_000
 _PARCELS = "task int, parcel binary"
 _TEXT = ("covariate", "phase", "smd_denominator")
 _SCHEMA = ", ".join(f"{name} {'string' if name in _TEXT else 'double'}" for name in BALANCE)
@@ -36,6 +40,8 @@ def balance_frame(
     # Without replacement a unit has one weight.
     of_unit = (in_pandas(_add)("weight") if matching.replace else F.first("weight")).alias("weight")
     weights = result.weights.groupBy(F.col("id").alias("_id")).agg(of_unit)
+    if result.summary["n_sets"] + result.summary["n_pairs"] <= MOST_BROADCAST:
+        weights = F.broadcast(weights)
     columns = [_as_value(units, name).alias(f"value_{i}") for i, name in enumerate(covariates)]
     arm = arm_columns(units, matching.treated)["is_treated"].alias("is_treated")
     selected = units.select(quoted(matching.id).alias("_id"), arm, *columns)
@@ -70,16 +76,32 @@ def _refuse(selected: DataFrame, weights: DataFrame, covariates: Sequence[str], 
     for i, name in enumerate(covariates):
         refusals.refuse_missing(name, found[f"gone_{i}"], found.n)
         refusals.refuse_infinite(name, found[f"infinite_{i}"], found.n)
-    refuse_unknown(weights.join(selected, "_id", "left_anti").count())
+    known = selected.join(weights, "_id", "left_semi").select("_id").distinct()
+    refuse_unknown(weights.count() - known.count())
 
 
 def _pack_columns(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Units -> parcels of one covariate each (_PARCELS), with the arm and the weight beside it."""
+    """Units -> parcels of one covariate each (_PARCELS): arm, weight and value, and how many units have these."""
+    waiting: list[pa.RecordBatch] = []
     for batch in batches:
-        names = batch.schema.names[2:]
-        parcels = [to_bytes(pa.Table.from_batches([batch.select(["is_treated", "weight", name])])) for name in names]
-        numbers = pa.array(np.arange(len(names), dtype=np.int32))
-        yield pa.RecordBatch.from_arrays([numbers, pa.array(parcels, pa.binary())], ["task", "parcel"])
+        waiting.append(batch)
+        if sum(len(part) for part in waiting) >= _CHUNK_ROWS:
+            yield _pack(pa.Table.from_batches(waiting))
+            waiting = []
+    if waiting:
+        yield _pack(pa.Table.from_batches(waiting))
+
+
+def _pack(chunk: pa.Table) -> pa.RecordBatch:
+    parcels = []
+    for name in chunk.column_names[2:]:
+        keys = ["is_treated", "weight", name]
+        parcels.append(to_bytes(chunk.select(keys).group_by(keys, use_threads=False).aggregate([([], "count_all")])))
+    numbers = pa.array(np.arange(len(parcels), dtype=np.int32))
+    return pa.RecordBatch.from_arrays([numbers, pa.array(parcels, pa.binary())], ["task", "parcel"])
+
+
+_COUNTED = ("is_treated", "weight", "count_all")
 
 
 def _comparer(
@@ -93,8 +115,8 @@ def _comparer(
         for number, tables in sorted(parts.items()):
             table = pa.concat_tables(tables)
             column = table.select([2]).rename_columns([covariates[number]]).to_pandas()
-            is_treated, weight = (table.column(name).to_numpy() for name in ("is_treated", "weight"))
-            rows = compare_column(column, is_treated, weight, denominator)
+            is_treated, weight, counts = (table.column(name).to_numpy() for name in _COUNTED)
+            rows = compare_column(column, is_treated, weight, denominator, counts)
             yield pa.RecordBatch.from_pylist(rows, _ARROW)
 
     return compare
