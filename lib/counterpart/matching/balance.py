@@ -38,7 +38,7 @@ def balance(units: Any, result: Matched[Any], covariates: Sequence[str], denomin
     no smd. Before, every unit weighs 1, after as in `result.weights`. Columns of 0 and 1 and of true and false are
     flags, with variance p(1 - p); text and categories become a flag per level, `name=level`.
 
-    A Spark table gives a Spark table of the same numbers; a task holds one covariate, some 30 bytes for each value that
+    A Spark table gives a Spark table of the same numbers; a task holds one covariate, some 60 bytes for each value that
     an arm has with one weight.
 
     ContractError for missing columns, DataError for values that are missing or not finite.

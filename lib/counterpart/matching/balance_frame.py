@@ -112,10 +112,11 @@ def _comparer(
         for batch in batches:
             for number, parcel in zip(batch.column("task").to_pylist(), batch.column("parcel"), strict=True):
                 parts.setdefault(number, []).append(from_bytes(parcel))
-        for number, tables in sorted(parts.items()):
-            table = pa.concat_tables(tables)
+        for number in sorted(parts):
+            table = pa.concat_tables(parts.pop(number))
             column = table.select([2]).rename_columns([covariates[number]]).to_pandas()
             is_treated, weight, counts = (table.column(name).to_numpy() for name in _COUNTED)
+            del table  # a task may hold all units: once is enough
             rows = compare_column(column, is_treated, weight, denominator, counts)
             yield pa.RecordBatch.from_pylist(rows, _ARROW)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,14 +24,29 @@ class Sample(NamedTuple):
 
 def sample_of(values: Floats, weights: Floats, counts: Counts | None = None) -> Sample:
     """One element per unit (or per `counts` units), in any order -> the sample. Weights are not negative."""
-    counted = np.ones(len(values), dtype=np.int64) if counts is None else counts
+    counted = _all_ones(len(values)) if counts is None else counts
     if not weights.all():
         weighs = weights > 0
         values, weights, counted = values[weighs], weights[weighs], counted[weighs]
+    if not len(values):
+        return Sample(values, weights, counted)
+    if weights.min() == weights.max() and counted.max() == 1:
+        # An arm before matching may be all there is: nothing is held that needs not be.
+        values = np.sort(values)
+        first = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
+        if len(first) == len(values):
+            return Sample(values, np.broadcast_to(weights[0], len(values)), _all_ones(len(values)))
+        n_each = np.diff(np.append(first, len(values)))
+        return Sample(values[first], np.broadcast_to(weights[0], len(first)), n_each)
     order = np.lexsort((weights, values))
     values, weights = values[order], weights[order]
-    first = np.flatnonzero(np.append(True, (np.diff(values) != 0) | (np.diff(weights) != 0))[: len(values)])
-    return Sample(values[first], weights[first], np.add.reduceat(counted[order], first) if len(first) else counted[:0])
+    first = np.flatnonzero(np.append(True, (values[1:] != values[:-1]) | (weights[1:] != weights[:-1])))
+    return Sample(values[first], weights[first], np.add.reduceat(counted[order], first))
+
+
+def _all_ones(n: int) -> Counts:
+    """Of no size, however many."""
+    return np.broadcast_to(np.int64(1), n)
 
 
 def mean_of(sample: Sample) -> float:
@@ -63,17 +78,29 @@ def variance_of(sample: Sample, is_flag: bool) -> float:
 
 
 def largest_gap(one: Sample, other: Sample) -> float:
-    """The largest distance between two weighted distribution functions (Kolmogorov-Smirnov); NaN if either is empty."""
-    totals = [_sum(sample.weights, sample.counts) for sample in (one, other)]
-    if min(totals) <= 0:
+    """The largest distance between two weighted distribution functions (Kolmogorov-Smirnov); NaN if either is empty.
+
+    Between two values of one sample only the other's function moves, and only upwards: the largest distance is at such
+    a value, or just before it.
+    """
+    fewer, more = sorted((one, other), key=lambda sample: len(sample.values))
+    if not len(fewer.values):
         return math.nan
-    values = np.concatenate([one.values, other.values])
-    steps = np.concatenate([one.counts * one.weights / totals[0], -(other.counts * other.weights) / totals[1]])
-    # By value, then step: the sums are the same to the bit in whatever order the rows came.
-    order = np.lexsort((steps, values))
-    gaps = np.cumsum(steps[order])
-    is_last_of_value = np.append(np.diff(values[order]) != 0, True)
-    return float(np.abs(gaps[is_last_of_value][:-1]).max(initial=0.0))
+    largest = 0.0
+    for side in _SIDES:
+        gaps = _shares(fewer, fewer.values, side) - _shares(more, fewer.values, side)
+        largest = max(largest, float(np.abs(gaps).max()))
+    return largest
+
+
+_SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
+
+
+def _shares(sample: Sample, values: Floats, side: Literal["left", "right"]) -> Floats:
+    """The distribution function at each value (right), or just before it (left)."""
+    reached = np.append(0.0, np.cumsum(sample.weights * sample.counts))
+    shares: Floats = reached[np.searchsorted(sample.values, values, side)] / reached[-1]
+    return shares
 
 
 def _sum(terms: Floats, counts: Counts) -> float:
