@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import chain
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -105,14 +106,16 @@ def _shares(sample: Sample, values: Floats, side: Literal["left", "right"]) -> F
 
 def _sum(terms: Floats, counts: Counts) -> float:
     """Each term as often as it counts. Rounded once, so that neither order nor what was counted together shows."""
-    if counts.max(initial=1) == 1:
+    is_several = counts > 1
+    if not is_several.any():
         return math.fsum(terms)
-    mantissa, exponent = np.frexp(terms)
+    n_each = counts[is_several]
+    mantissa, exponent = np.frexp(terms[is_several])
     # Halves of 26 bits, of terms and of counts, have products without an error.
     high = np.round(mantissa * _HALF) / _HALF
-    low_counts = counts % int(_HALF)
-    products = [part * n for part in (high, mantissa - high) for n in (low_counts, counts - low_counts)]
-    return math.fsum(np.ldexp(np.concatenate(products), np.tile(exponent, len(products))))
+    few = n_each % int(_HALF)
+    products = (np.ldexp(part * n, exponent) for part in (high, mantissa - high) for n in (few, n_each - few))
+    return math.fsum(chain(terms[~is_several], *products))
 
 
 _HALF = 2.0**26
