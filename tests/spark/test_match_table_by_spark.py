@@ -47,7 +47,8 @@ def in_memory(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> 
 def lay(spark: SparkSession, table: pd.DataFrame, place: Path, kind: str) -> None:
     """The units as the kind of table that is asked for, shuffled, in two files."""
     units = spark.createDataFrame(table.sample(frac=1, random_state=4)).repartition(2)
-    units.write.format(kind).save(str(place))
+    writer = units.write.partitionBy("sex") if kind == "parquet" else units.write
+    writer.format(kind).save(str(place))
     if kind == "delta":
         # These rows are still in a file.
         spark.sql(f"DELETE FROM delta.`{place}` WHERE unit >= '00200'")
@@ -82,6 +83,18 @@ def test_the_same_is_written_as_without(
     assert [path.name for path in out.parent.iterdir()] == ["out"]
     assert cli.main(["match-table", *asked]) == 14
     assert "exists already" in capsys.readouterr().err
+
+
+def test_folders_named_for_a_column_hold_it_without_spark_too(
+    spark: SparkSession, table: pd.DataFrame, in_memory: Path, tmp_path: Path
+) -> None:
+    lay(spark, table, tmp_path / "units", "parquet")
+    assert sorted(path.name for path in (tmp_path / "units").glob("sex=*")) == ["sex=F", "sex=M"]
+    assert cli.main(["match-table", str(tmp_path / "units"), "--out", str(tmp_path / "out"), *ASKED]) == 0
+    written, expected = (pd.read_parquet(folder / "pairs.parquet") for folder in (tmp_path / "out", in_memory))
+    pd.testing.assert_frame_equal(
+        sorted_rows(written.astype({"sex": str})), sorted_rows(expected), check_exact=True, check_dtype=False
+    )
 
 
 def test_a_plan_pairs_nobody(spark: SparkSession, table: pd.DataFrame, tmp_path: Path, capsys) -> None:

@@ -33,9 +33,13 @@ _LOG = "_delta_log"
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a raw table lies: the files there, or the address of a Delta table."""
+    """Where a raw table lies: the files there, and the folder of all of them if it is one, or a Delta table's address.
+
+    Folders below, named as column=value, are a column of Parquet files.
+    """
 
     files: Sequence[File] = ()
+    folder: str | None = None
     delta: str | None = None
 
 
@@ -85,7 +89,7 @@ def _read_place(
 ) -> SourceTable:
     if place.delta is not None:
         return read_delta_table(spark, table, DeltaPlace(place.delta), version)
-    return _read_files(spark, table, place.files, written)
+    return _read_files(spark, table, place, written)
 
 
 def _entries(spark: SparkSession, folder: str) -> list[Any]:
@@ -125,7 +129,8 @@ def _found_in(spark: SparkSession, table: str, entries: Sequence[Any]) -> _Place
     if deltas:
         return _Place(delta=deltas[0])
     files = sorted(file for address in addresses for file in _files_below(spark, address))
-    return _Place(files) if files else None
+    folder = addresses[0] if len(entries) == 1 and entries[0].isDirectory() else None
+    return _Place(files, folder) if files else None
 
 
 def _is_delta(spark: SparkSession, entry: Any) -> bool:
@@ -152,7 +157,8 @@ def _files_below(spark: SparkSession, address: str) -> Iterator[File]:
             yield file_of(status)
 
 
-def _read_files(spark: SparkSession, table: str, files: Sequence[File], written: TextFiles) -> SourceTable:
+def _read_files(spark: SparkSession, table: str, place: _Place, written: TextFiles) -> SourceTable:
+    files = place.files
     addresses = [address for address, _, _ in files]
     is_parquet = all(address.lower().endswith(_PARQUET) for address in addresses)
     is_text = all(address.lower().endswith(_TEXT_ENDINGS) for address in addresses)
@@ -161,7 +167,7 @@ def _read_files(spark: SparkSession, table: str, files: Sequence[File], written:
             f"source table {table} has files that are neither all .parquet nor all {', '.join(_TEXT_ENDINGS)}"
         )
     return SourceTable(
-        _frame_of(spark, table, addresses, written if is_text else None),
+        _frame_of(spark, table, addresses, written if is_text else None, place.folder),
         "Parquet" if is_parquet else "text",
         lambda: files,
         n_files=len(files),
@@ -170,12 +176,15 @@ def _read_files(spark: SparkSession, table: str, files: Sequence[File], written:
     )
 
 
-def _frame_of(spark: SparkSession, table: str, addresses: Sequence[str], written: TextFiles | None) -> DataFrame:
+def _frame_of(
+    spark: SparkSession, table: str, addresses: Sequence[str], written: TextFiles | None, folder: str | None
+) -> DataFrame:
     """The rows of text files that are written so, or of Parquet files."""
     try:
         if written is None:
             # Parts may have gained columns. Without merging, the first part would decide which are read.
-            return spark.read.option("mergeSchema", True).parquet(*addresses)
+            reader = spark.read.option("mergeSchema", True)
+            return (reader.option("basePath", folder) if folder else reader).parquet(*addresses)
         return read_text_table(spark, table, addresses, written)
     except (AnalysisException, Py4JJavaError) as problem:
         condition = condition_of(problem)

@@ -60,8 +60,8 @@ def _read_units(asked: Request) -> pd.DataFrame:
             text = {name: "string" for name in (matching.id, matching.person) if name is not None}
             return pd.read_csv(path, usecols=lambda name: name in wanted, dtype=text)
         # The other columns of a wide table are not read at all.
-        known = ds.dataset(path, format="parquet", exclude_invalid_files=False).schema.names
-        return pd.read_parquet(path, columns=[name for name in known if name in wanted])
+        parts = ds.dataset(path, format="parquet", partitioning="hive", exclude_invalid_files=False)
+        return pd.read_parquet(path, columns=[name for name in parts.schema.names if name in wanted])
     except (ValueError, OSError) as problem:
         kind = "CSV" if is_csv else "Parquet"
         raise DataError(f"{path} cannot be read as {kind}: {type(problem).__name__}") from None
