@@ -44,8 +44,8 @@ bench: setup  ## time, memory, bias and coverage over many seeds (an hour or mor
 bench-ingest: setup  ## a million members into the tables, beside DuckDB (a quarter of an hour)
 	@$(BIN)/pytest tests/bench/test_ingest_race.py -m bench -s
 
-bench-matching: setup build/peers/.installed  ## matching beside other libraries, up to 100 million controls (70 minutes)
-	@$(BIN)/pytest tests/bench/test_matching_race.py -m bench -s
+bench-matching: setup build/peers/.installed  ## matching beside other libraries, up to 100 million controls (80 minutes)
+	@$(BIN)/pytest tests/bench/test_matching_race.py tests/bench/test_large_table.py -m bench -s
 
 # As where it is used: Airflow's packages and ours need not agree, and only the tests of the DAG want it here.
 build/airflow/.installed:

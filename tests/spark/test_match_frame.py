@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F
 
@@ -13,6 +15,7 @@ from counterpart import Matched, Matching, balance, match, plan
 from counterpart.errors import ContractError, DataError
 from counterpart.matching import distributed
 from counterpart.matching.cost import FEW_SECONDS, room_at_driver
+from counterpart.matching.placing import place
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -192,6 +195,27 @@ def test_strata_too_large_for_a_task_are_cut(
     assert told.n_parts > told.n_cut > 0
     found = match(few_treated[0], matching, SEED, task_bytes)
     assert content_of(found) == content_of(match(few_treated[1], matching, SEED))
+
+
+def test_a_spark_that_cannot_place_rows_cuts_alike(
+    spark: SparkSession, units: DataFrame, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+):
+    """Before 4.1: by a number that the hash sends to the task's own partition."""
+    monkeypatch.setattr("counterpart.matching.placing._can_place", lambda _: False)
+
+    def tell(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        numbers = {number for batch in batches for number in batch.column("id").to_pylist()}
+        yield pa.RecordBatch.from_pydict({"n": [len(numbers)]})
+
+    for n in (1, 7, 150):
+        placed = place(spark.range(3 * n).select((F.col("id") % n).alias("id")), n, "id")
+        assert [row.n for row in placed.mapInArrow(tell, "n bigint").collect()] == [1] * n
+    matching = Matching(**SCORED, exact=("band",), replace=True, direction="control_to_treated")
+    few_treated = units.filter("not treated or cost < 10"), table[~table.treated | (table.cost < 10)]
+    assert plan(few_treated[0], matching, 36_000).n_tasks > 3
+    assert content_of(match(few_treated[0], matching, SEED, 36_000)) == content_of(
+        match(few_treated[1], matching, SEED)
+    )
 
 
 @pytest.mark.parametrize(

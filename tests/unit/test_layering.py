@@ -75,6 +75,7 @@ DOORS: dict[tuple[str, str], str] = {
     ("matching.planning", "_count_compared"): "one row",
     ("matching.planning", "_tell"): "one row",
     ("matching.distributed", "_count"): "one row",
+    ("matching.placing", "_sent_to"): "a row per task",
     ("matching.balance_frame", "_refuse"): "one row, and a count",
     ("match_table.by_spark", "_write"): "covariates, and levels of those that are text, x phases",
     ("sources.lineage", "_constants"): "one row of constants",

@@ -15,6 +15,7 @@ from pyspark.sql import types as T
 from counterpart.matching import refusals
 from counterpart.matching.balance import BALANCE, Denominator, compare_column, refuse_unknown
 from counterpart.matching.columns import arm_columns, in_pandas, quoted
+from counterpart.matching.placing import place
 from counterpart.matching.task import from_bytes, to_bytes
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def balance_frame(
     weighed = selected.join(weights, "_id", "left").select(
         "is_treated", F.coalesce("weight", F.lit(0.0)).alias("weight"), *[f"value_{i}" for i in range(len(covariates))]
     )
-    parcels = weighed.mapInArrow(_pack_columns, _PARCELS).repartitionById(max(len(covariates), 1), "task")
+    parcels = place(weighed.mapInArrow(_pack_columns, _PARCELS), max(len(covariates), 1), "task")
     return parcels.mapInArrow(_comparer(tuple(covariates), denominator), _SCHEMA)
 
 

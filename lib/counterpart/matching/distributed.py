@@ -14,6 +14,7 @@ from counterpart.matching import refusals
 from counterpart.matching.columns import Survey, complete, count_arms, count_texts, look_at, select_columns, survey
 from counterpart.matching.cost import TASK_BYTES, are_few, room_at_driver
 from counterpart.matching.few import match_few
+from counterpart.matching.placing import place
 from counterpart.matching.planning import Cut, Plan, cut
 from counterpart.matching.result import REASONS, Matched, summarise, told_of_search
 from counterpart.matching.spread import FIXED_ONE
@@ -100,11 +101,10 @@ def _solve(prepared: Cut, work: Work, unit_type: str) -> DataFrame:
         parts, n_slots = prepared.parted.mapInArrow(pack_parcels, PARCELS), prepared.plan.n_cut * stages.width
         for stage in range(stages.n_stages):
             step = reducer(work, stages.n_together, is_merge=stage > 0)
-            parts = parts.repartitionById(n_slots, "slot").mapInArrow(step, PARCELS)
+            parts = place(parts, n_slots, "slot").mapInArrow(step, PARCELS)
             n_slots //= stages.n_together
         parcels = parts if prepared.plan.n_cut == prepared.plan.n_tasks else parcels.unionAll(parts)
-    # Each task its own partition: two in one would be in memory together.
-    return parcels.repartitionById(n_tasks, "task").mapInArrow(solver(work), solution_schema(unit_type))
+    return place(parcels, n_tasks, "task").mapInArrow(solver(work), solution_schema(unit_type))
 
 
 def _count(solution: DataFrame, matching: Matching, surveyed: Survey) -> Row:
