@@ -236,6 +236,7 @@ def test_a_folder_that_may_not_be_listed_is_a_message() -> None:
     """The tests may run as root, who is refused nothing: Java's answer is made here."""
     refusal = SimpleNamespace(
         getCondition=MagicMock(side_effect=Py4JError),
+        getCause=lambda: None,
         getClass=lambda: SimpleNamespace(getSimpleName=lambda: "AccessDeniedException"),
         _target_id="o1",
         _gateway_client=None,
