@@ -90,8 +90,9 @@ def open_session(settings: SparkSettings) -> Iterator[SparkSession]:
         except (OSError, Py4JNetworkError):  # nothing answers that could be stopped
             if failure is not None and not isinstance(failure, (StudyError, KeyboardInterrupt)):
                 raise EnvironmentProblem(
-                    "Spark's Java process is gone: somebody ended it, or the system did for want of memory "
-                    "(driver_memory of the site is Java's share). Start again: what is finished is not done again"
+                    "Spark's Java process is gone: somebody ended it, or the system did for want of memory (Java's "
+                    "share is driver_memory of the site, or --driver-memory of spark-submit). Start again: stages of "
+                    "a study that are finished are not done again"
                 ) from failure
 
 

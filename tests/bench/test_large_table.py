@@ -12,6 +12,7 @@ import sys
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -105,10 +106,9 @@ def test_a_table_larger_than_a_task(root: Path, tmp_path: Path) -> None:
     write_section(document, "A table with a stratum of 30 %", tell(run, summary))
 
 
-def tell(run: Measured, summary: dict[str, object]) -> str:
+def tell(run: Measured, summary: dict[str, Any]) -> str:
     """The section of the document."""
     plan = summary["plan"]
-    assert isinstance(plan, dict)
     rows = [["step", "s", "JVM GB", "Python GB"]]
     rows += [
         [stage.name, f"{stage.seconds:.0f}", f"{stage.jvm_peak / GB:.1f}", f"{stage.python_peak / GB:.1f}"]

@@ -16,7 +16,7 @@ from counterpart.matching import refusals
 from counterpart.matching.balance import BALANCE, Denominator, compare_column, refuse_unknown
 from counterpart.matching.columns import arm_columns, in_pandas, quoted
 from counterpart.matching.placing import place
-from counterpart.matching.task import from_bytes, to_bytes
+from counterpart.matching.task import from_bytes, in_chunks, to_bytes
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 # Up to so many units in sets every executor gets their weights, some 100 bytes each; above, all units are shuffled.
 MOST_BROADCAST = 3_000_000
-# So many units are counted by value before they are sent.
-_CHUNK_ROWS = 1_000_000
 _PARCELS = "task int, parcel binary"
 _TEXT = ("covariate", "phase", "smd_denominator")
 _SCHEMA = ", ".join(f"{name} {'string' if name in _TEXT else 'double'}" for name in BALANCE)
@@ -83,14 +81,8 @@ def _refuse(selected: DataFrame, weights: DataFrame, covariates: Sequence[str], 
 
 def _pack_columns(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Units -> parcels of one covariate each (_PARCELS): arm, weight and value, and how many units have these."""
-    waiting: list[pa.RecordBatch] = []
-    for batch in batches:
-        waiting.append(batch)
-        if sum(len(part) for part in waiting) >= _CHUNK_ROWS:
-            yield _pack(pa.Table.from_batches(waiting))
-            waiting = []
-    if waiting:
-        yield _pack(pa.Table.from_batches(waiting))
+    for chunk in in_chunks(batches):
+        yield _pack(chunk)
 
 
 def _pack(chunk: pa.Table) -> pa.RecordBatch:

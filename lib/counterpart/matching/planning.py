@@ -261,38 +261,46 @@ def _pack(strata: DataFrame, constant: Sequence[str], n_cores: int, task_bytes: 
     return filled.withColumn("task", task.cast("int")).drop("load", "load_before", "bin")
 
 
+_SUMMED = ("n_cells", "n_units", "n_compared", "most_pairs", "bytes", "seconds")
+
+
+def _measure_tasks(packed: DataFrame) -> DataFrame:
+    """Packed strata -> task; what is cut into final parts is one row still, with as many `n_tasks`."""
+    is_cut = F.col("n_parts") > 1
+    is_merged = is_cut & ~F.col("is_final")
+    counted = packed.withColumn("n_units", F.col("n_focal") + F.col("n_pool"))
+    return counted.groupBy("task").agg(
+        F.count(F.lit(1)).alias("n_strata"),
+        F.max("n_units").alias("largest_stratum"),
+        *[F.sum(name).alias(name) for name in _SUMMED],
+        F.max(F.when(F.col("is_final"), F.col("n_parts")).otherwise(1)).alias("n_tasks"),
+        F.max(F.when(is_merged, F.col("n_parts"))).alias("n_parts"),
+        F.min(F.when(is_merged, F.col("most_together"))).alias("most_together"),
+        F.max(F.when(is_cut, F.col("part_bytes"))).alias("part_bytes"),
+        F.max(F.when(is_cut, F.col("part_seconds"))).alias("part_seconds"),
+    )
+
+
 def _tell(
     packed: DataFrame, survey: Survey, search: Search, cut_by: Sequence[str], task_bytes: int
 ) -> tuple[Plan, Stages | None, bool]:
-    is_cut = F.col("n_parts") > 1
-    is_merged = is_cut & ~F.col("is_final")
-    summed = ("n_cells", "n_units", "n_compared", "most_pairs", "bytes", "seconds")
-    of_tasks = (
-        packed.withColumn("n_units", F.col("n_focal") + F.col("n_pool"))
-        .groupBy("task")
+    """The plan, how its parts are merged, and whether any are final."""
+    found = (
+        _measure_tasks(packed)
         .agg(
-            F.count(F.lit(1)).alias("n_strata"),
-            F.max("n_units").alias("largest_stratum"),
-            *[F.sum(name).alias(name) for name in summed],
-            F.max(F.when(F.col("is_final"), F.col("n_parts")).otherwise(1)).alias("n_tasks"),
-            F.max(F.when(is_merged, F.col("n_parts"))).alias("n_parts"),
-            F.min(F.when(is_merged, F.col("most_together"))).alias("most_together"),
-            F.max(F.when(is_cut, F.col("part_bytes"))).alias("part_bytes"),
-            F.max(F.when(is_cut, F.col("part_seconds"))).alias("part_seconds"),
+            F.count_if(F.col("n_tasks") > 1).alias("n_final"),
+            F.coalesce(F.sum("n_tasks"), F.lit(0)).alias("n_tasks"),
+            *[F.sum(name).alias(name) for name in ("n_strata", *_SUMMED)],
+            F.max("largest_stratum").alias("largest_stratum"),
+            F.max(F.coalesce("part_bytes", "bytes")).alias("task_bytes"),
+            F.max(F.coalesce("part_seconds", "seconds")).alias("longest_task"),
+            F.count("n_parts").alias("n_cut"),
+            F.sum("n_parts").alias("n_parts"),
+            F.max("n_parts").alias("most_parts"),
+            F.min("most_together").alias("most_together"),
         )
+        .collect()[0]
     )
-    found = of_tasks.agg(
-        F.count_if(F.col("n_tasks") > 1).alias("n_final"),
-        F.coalesce(F.sum("n_tasks"), F.lit(0)).alias("n_tasks"),
-        *[F.sum(name).alias(name) for name in ("n_strata", *summed)],
-        F.max("largest_stratum").alias("largest_stratum"),
-        F.max(F.coalesce("part_bytes", "bytes")).alias("task_bytes"),
-        F.max(F.coalesce("part_seconds", "seconds")).alias("longest_task"),
-        F.count("n_parts").alias("n_cut"),
-        F.sum("n_parts").alias("n_parts"),
-        F.max("n_parts").alias("most_parts"),
-        F.min("most_together").alias("most_together"),
-    ).collect()[0]
     plan = Plan(
         n_treated=survey.n_treated,
         n_controls=survey.n_controls,

@@ -49,18 +49,23 @@ def pack_parcels(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
     A shuffle moves a parcel as one value; unit by unit it would take as long as the match itself.
     """
+    for table in in_chunks(batches):
+        yield _pack(table)
+
+
+def in_chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """The rows of one partition, a million at a time."""
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
         waiting.append(batch)
         if sum(len(part) for part in waiting) >= _PARCEL_ROWS:
-            yield _pack(waiting)
+            yield pa.Table.from_batches(waiting)
             waiting = []
     if waiting:
-        yield _pack(waiting)
+        yield pa.Table.from_batches(waiting)
 
 
-def _pack(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    table = pa.Table.from_batches(batches)
+def _pack(table: pa.Table) -> pa.RecordBatch:
     slot = table.column("slot" if "slot" in table.column_names else "task").to_numpy()
     order = np.argsort(slot, kind="stable")
     slots, first = np.unique(slot[order], return_index=True)

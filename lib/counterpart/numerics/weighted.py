@@ -10,8 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-
-
 Counts = npt.NDArray[np.int64]
 
 
