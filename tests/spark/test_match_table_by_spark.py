@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from counterpart import cli
+from counterpart import Matched, cli, match
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -159,6 +160,25 @@ def test_a_folder_that_comes_meanwhile_is_left_alone(
     assert cli.main(arguments) == 14
     assert "exists already" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["out", "units.parquet"]
+
+
+@pytest.mark.parametrize("lost", TABLES)
+def test_a_row_that_is_not_written_is_no_success(
+    spark: SparkSession, table: pd.DataFrame, tmp_path: Path, monkeypatch, capsys, lost: str
+) -> None:
+    from counterpart.match_table import by_spark
+
+    def match_and_lose(*asked: object) -> Matched:
+        result = match(*asked)
+        rows = getattr(result, lost)
+        return replace(result, **{lost: rows.limit(rows.count() - 1)})
+
+    table.to_parquet(tmp_path / "units.parquet")
+    monkeypatch.setattr(by_spark, "match", match_and_lose)
+    arguments = ["match-table", str(tmp_path / "units.parquet"), "--spark", "--out", str(tmp_path / "out"), *ASKED]
+    assert cli.main(arguments) == 1
+    assert f"{lost} do not reconcile" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["units.parquet"]
 
 
 def test_the_job(root: Path, table: pd.DataFrame, in_memory: Path, tmp_path: Path) -> None:

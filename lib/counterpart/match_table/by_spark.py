@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]  # py4j ships no types
 
@@ -14,6 +14,7 @@ from counterpart.errors import EnvironmentProblem
 from counterpart.match_table.request import TABLES, Request, summary_document
 from counterpart.matching import balance, match, plan
 from counterpart.matching.cost import TASK_BYTES
+from counterpart.matching.result import REASONS
 from counterpart.session import open_session, settings_without_site
 
 if TYPE_CHECKING:
@@ -57,11 +58,24 @@ def _read_units(spark: SparkSession, asked: Request) -> DataFrame:
 
 
 def _write(units: DataFrame, result: Matched[DataFrame], asked: Request, folder: str) -> None:
+    spark = units.sparkSession
     for name in TABLES:
         getattr(result, name).write.parquet(f"{folder}/{name}.parquet")
+        _reconcile(spark.read.parquet(f"{folder}/{name}.parquet").count(), name, result.summary)
     compared = balance(units, result, asked.covariates).toPandas()
-    _write_text(units.sparkSession, f"{folder}/balance.csv", compared.to_csv(index=False))
-    _write_text(units.sparkSession, f"{folder}/summary.json", summary_document(result))
+    _write_text(spark, f"{folder}/balance.csv", compared.to_csv(index=False))
+    _write_text(spark, f"{folder}/summary.json", summary_document(result))
+
+
+def _reconcile(n_written: int, name: str, summary: Mapping[str, Any]) -> None:
+    """RuntimeError if a table has more rows than the match has counted, or fewer. Parquet's footers tell."""
+    counted = {
+        "pairs": summary["n_pairs"],
+        "unmatched": sum(summary[f"n_{reason}"] for reason in REASONS),
+        "weights": summary["n_pairs"] + summary["n_sets"],
+    }
+    if n_written != counted[name]:
+        raise RuntimeError(f"{name} do not reconcile: {n_written:,} rows are written of {counted[name]:,}")
 
 
 def _write_text(spark: SparkSession, address: str, text: str) -> None:
