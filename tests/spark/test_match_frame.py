@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F
+from tests.matched_units import SCORED, SEED, content_of, table_of, units_of
 
-from counterpart import Matched, Matching, balance, match, plan
+from counterpart import Matching, balance, match, plan
 from counterpart.errors import ContractError, DataError
 from counterpart.matching import distributed
 from counterpart.matching.cost import FEW_SECONDS, room_at_driver
-from counterpart.matching.placing import place
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("in_tasks")]
 
-SEED = 3
-SCORED: dict[str, Any] = {"score": "score", "score_scale": "logit"}
-# Counts, distances and the caliper; the seconds are another run's.
-TIMES = {"seconds"}
 SETTINGS: list[dict[str, Any]] = [
     {"exact": ("state", "band")},
     {"exact": ("state", "band"), "person": "person"},
@@ -42,25 +36,6 @@ SETTINGS: list[dict[str, Any]] = [
 ]
 
 
-def table_of(n_units: int = 1_500) -> pd.DataFrame:
-    """Few values everywhere, so that much ties; persons with several dates in several strata; missing strata."""
-    generator = np.random.default_rng(17)
-    person = generator.integers(0, n_units // 2, n_units)
-    return pd.DataFrame(
-        {
-            "id": generator.permutation(n_units) * 104_729 - 10**6,
-            "treated": generator.random(n_units) < 0.3,
-            "person": person,
-            "state": np.array(["CA", "CA", "TX", "NY", None], dtype=object)[person % 5],
-            "band": np.array(["a", "b", None], dtype=object)[generator.integers(0, 3, n_units)],
-            "score": generator.integers(-40, 41, n_units) / 64,
-            "age": generator.integers(0, 9, n_units).astype(float),
-            "cost": generator.integers(0, 99, n_units).astype(float),
-            "visit": generator.integers(0, 3, n_units),
-        }
-    )
-
-
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
     return table_of()
@@ -68,20 +43,7 @@ def table() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def units(spark: SparkSession, table: pd.DataFrame) -> DataFrame:
-    # Rows of two partitions, so that nothing is in the table's order.
-    return spark.createDataFrame(table.sample(frac=1, random_state=1)).repartition(2, "visit").persist()
-
-
-def content_of(result: Matched[Any]) -> dict[str, Any]:
-    """All that a result says, sorted, and freed."""
-    frames = {name: getattr(result, name) for name in ("pairs", "unmatched", "weights")}
-    rows = {}
-    for name, found in frames.items():
-        shown = found if isinstance(found, pd.DataFrame) else found.toPandas()
-        shown = shown.astype(object).where(shown.notna(), None)
-        rows[name] = (list(shown.columns), sorted(shown.itertuples(index=False, name=None), key=str))
-    result.release()
-    return rows | {"summary": {name: told for name, told in result.summary.items() if name not in TIMES}}
+    return units_of(spark, table)
 
 
 @pytest.fixture
@@ -173,100 +135,6 @@ def test_what_only_spark_can_tell_apart_goes_through_tasks(units: DataFrame, tab
         expected.pairs[columns].itertuples(index=False, name=None)
     )
     ours.release()
-
-
-@pytest.mark.parametrize(
-    ("settings", "task_bytes"),
-    [
-        ({"exact": ("band", "state"), "person": "person", "ratio": 2, "min_ratio": 2}, 30_000),
-        ({"exact": ("band",), "direction": "control_to_treated", "caliper": 0.4, "order": "smallest"}, 20_000),
-        ({"distance": "mahalanobis", "covariates": ("age", "cost"), "caliper": None, "person": "person"}, 60_000),
-    ],
-    ids=str,
-)
-def test_strata_too_large_for_a_task_are_cut(
-    units: DataFrame, table: pd.DataFrame, settings: dict[str, Any], task_bytes: int
-):
-    """Into parts of which none takes more than is allowed; the pairs are those of the whole."""
-    matching = Matching(**SCORED | settings)
-    few_treated = units.filter("not treated or cost < 10"), table[~table.treated | (table.cost < 10)]
-    uncut, told = plan(few_treated[0], matching), plan(few_treated[0], matching, task_bytes)
-    assert (uncut.n_parts, uncut.task_bytes > task_bytes, told.task_bytes <= task_bytes) == (0, True, True)
-    assert told.n_parts > told.n_cut > 0
-    found = match(few_treated[0], matching, SEED, task_bytes)
-    assert content_of(found) == content_of(match(few_treated[1], matching, SEED))
-
-
-def test_a_spark_that_cannot_place_rows_cuts_alike(
-    spark: SparkSession, units: DataFrame, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
-):
-    """Before 4.1: by a number that the hash sends to the task's own partition."""
-    monkeypatch.setattr("counterpart.matching.placing._can_place", lambda _: False)
-
-    def tell(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        numbers = {number for batch in batches for number in batch.column("id").to_pylist()}
-        yield pa.RecordBatch.from_pydict({"n": [len(numbers)]})
-
-    for n in (1, 7, 150):
-        placed = place(spark.range(3 * n).select((F.col("id") % n).alias("id")), n, "id")
-        assert [row.n for row in placed.mapInArrow(tell, "n bigint").collect()] == [1] * n
-    matching = Matching(**SCORED, exact=("band",), replace=True, direction="control_to_treated")
-    few_treated = units.filter("not treated or cost < 10"), table[~table.treated | (table.cost < 10)]
-    assert plan(few_treated[0], matching, 36_000).n_tasks > 3
-    assert content_of(match(few_treated[0], matching, SEED, 36_000)) == content_of(
-        match(few_treated[1], matching, SEED)
-    )
-
-
-@pytest.mark.parametrize(
-    ("settings", "task_bytes"),
-    [
-        ({"exact": ("band", "state"), "person": "person", "ratio": 2}, 36_000),
-        ({"distance": "mahalanobis", "covariates": ("age", "cost"), "exact": ("state",)}, 60_000),
-        ({}, 60_000),
-    ],
-    ids=str,
-)
-def test_where_nobody_competes_those_who_look_are_shared_out(
-    units: DataFrame, table: pd.DataFrame, settings: dict[str, Any], task_bytes: int
-):
-    """Controls look among few treated, who serve as often as they are wanted: more tasks, and no merging."""
-    matching = Matching(**SCORED, **settings, direction="control_to_treated", replace=True)
-    few_treated = units.filter("not treated or cost < 10"), table[~table.treated | (table.cost < 10)]
-    uncut, told = plan(few_treated[0], matching), plan(few_treated[0], matching, task_bytes)
-    assert uncut.task_bytes > task_bytes >= told.task_bytes
-    assert told.n_tasks > uncut.n_tasks
-    assert (told.n_cut, told.n_parts) == (0, 0)
-    found = match(few_treated[0], matching, SEED, task_bytes)
-    assert content_of(found) == content_of(match(few_treated[1], matching, SEED))
-
-
-def test_strata_of_both_kinds_are_cut(spark: SparkSession, table: pd.DataFrame):
-    """With replacement: where the treated look and are more than the controls, and where they are fewer."""
-    matching = Matching(**SCORED, exact=("state",), replace=True)
-    mixed = table[(table.treated == (table.state == "NY")) | (table.cost < 10)]
-    units = spark.createDataFrame(mixed.sample(frac=1, random_state=2))
-    told = plan(units, matching, 12_000)
-    assert told.n_cut > 0
-    assert told.n_tasks > told.n_strata
-    assert content_of(match(units, matching, SEED, 12_000)) == content_of(match(mixed, matching, SEED))
-
-
-def test_a_long_search_is_cut_for_idle_cores(units: DataFrame, monkeypatch: pytest.MonkeyPatch):
-    """Into as many parts as cores; not where few times the treated are left to a part, nor on the score."""
-    monkeypatch.setattr("counterpart.matching.parts.LONG_TASK", 0.0)
-    few_treated = units.filter("not treated or cost < 10")
-    in_space = Matching(**SCORED, distance="mahalanobis", covariates=("age", "cost"), caliper=None)
-    assert plan(few_treated, in_space).n_parts == 2
-    assert plan(units, in_space).n_parts == 0
-    assert plan(few_treated, Matching(**SCORED, caliper=None)).n_parts == 0
-
-
-def test_what_the_smaller_arm_takes_no_cut_makes_less(units: DataFrame):
-    """459 treated are in every part, so 10,000 bytes cannot do; the plan says so."""
-    told = plan(units, Matching(**SCORED), task_bytes=10_000)
-    assert told.task_bytes > 10_000
-    assert "more than the 10,000 bytes allowed" in str(told)
 
 
 def test_probabilities_and_arms_as_numbers(units: DataFrame, table: pd.DataFrame):
