@@ -122,10 +122,10 @@ def _days_of_claims(medical: DataFrame, plan: EventPlan, people: DataFrame | Non
     return claim_days.select(
         "member_key",
         "event_date",
-        F.explode(F.array_compact(F.array(*shown))).alias("event_id"),
+        F.explode(F.array(*shown)).alias("event_id"),
         "allowed_cents",
         F.lit(0).cast("bigint").alias("supplied_days"),
-    )
+    ).filter(F.col("event_id").isNotNull())  # nulls taken out of the array would be looked for by code not compiled
 
 
 def _days_of_fills(pharmacy: DataFrame, plan: EventPlan, people: DataFrame | None) -> DataFrame:
