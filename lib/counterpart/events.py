@@ -119,13 +119,16 @@ def _days_of_claims(medical: DataFrame, plan: EventPlan, people: DataFrame | Non
         F.when(_shows(clauses, plan), F.lit(event_id)) if plan.names[event_id] != ALL_CLAIMS else F.lit(event_id)
         for event_id, clauses in enumerate(plan.clauses)
     ]
-    return claim_days.select(
+    days = claim_days.select(
         "member_key",
         "event_date",
         F.explode(F.array(*shown)).alias("event_id"),
         "allowed_cents",
         F.lit(0).cast("bigint").alias("supplied_days"),
-    ).filter(F.col("event_id").isNotNull())  # nulls taken out of the array would be looked for by code not compiled
+    )
+    # Events that are not shown are rows taken out here: array_compact would take them out of the array by a lambda, and
+    # nothing around that is compiled.
+    return days.filter(F.col("event_id").isNotNull())
 
 
 def _days_of_fills(pharmacy: DataFrame, plan: EventPlan, people: DataFrame | None) -> DataFrame:

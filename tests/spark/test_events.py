@@ -216,3 +216,15 @@ def test_more_signals_than_one_mask_holds(frame, library, tmp_path, study):
         2020-01-02 | set_124 | 1"""
     found = build_member_days(lines, fills(frame), plan, None)
     assertDataFrameEqual(days(found, plan), frame(expected, "day string, event string, allowed_cents bigint"))
+
+
+def test_no_line_near_an_index_date_is_looked_at_by_a_lambda(frame, library, study):
+    """Spark runs lambdas uncompiled, and with them the part of the plan that they stand in."""
+    people = frame(
+        "member_key | from_date | to_date\n 1 | 2020-01-01 | 2020-12-31",
+        "member_key bigint, from_date date, to_date date",
+    )
+    plan = plan_events(study, library, ["pt_visit", "mri", "opioids", ALL_CLAIMS])
+    known = medical_lines(frame).localCheckpoint(), fills(frame).localCheckpoint()
+    found = build_member_days(*known, plan, people.localCheckpoint())
+    assert "lambda" not in found._jdf.queryExecution().optimizedPlan().toString().lower()
