@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F
-from tests.matched_units import SCORED, SEED, content_of, table_of, units_of
+from tests.matched_units import SCORED, SEED, content_of
 
 from counterpart import Matching, match, plan
 from counterpart.matching.placing import place
@@ -20,14 +20,10 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("in_tasks")]
 
 
-@pytest.fixture(scope="module")
-def table() -> pd.DataFrame:
-    return table_of()
-
-
-@pytest.fixture(scope="module")
-def units(spark: SparkSession, table: pd.DataFrame) -> DataFrame:
-    return units_of(spark, table)
+@pytest.fixture
+def few_treated(tied_units: DataFrame, tied_table: pd.DataFrame) -> tuple[DataFrame, pd.DataFrame]:
+    """Units in Spark and in pandas of which a tenth of the treated are left: what must be in every part is little."""
+    return tied_units.filter("not treated or cost < 10"), tied_table[~tied_table.treated | (tied_table.cost < 10)]
 
 
 @pytest.mark.parametrize(
@@ -40,20 +36,20 @@ def units(spark: SparkSession, table: pd.DataFrame) -> DataFrame:
     ids=str,
 )
 def test_strata_too_large_for_a_task_are_cut(
-    units: DataFrame, table: pd.DataFrame, settings: dict[str, Any], task_bytes: int
+    few_treated: tuple[DataFrame, pd.DataFrame], settings: dict[str, Any], task_bytes: int
 ):
     """Into parts of which none takes more than is allowed; the pairs are those of the whole."""
     matching = Matching(**SCORED | settings)
-    few_treated = units.filter("not treated or cost < 10"), table[~table.treated | (table.cost < 10)]
-    uncut, told = plan(few_treated[0], matching), plan(few_treated[0], matching, task_bytes)
+    units, in_pandas = few_treated
+    uncut, told = plan(units, matching), plan(units, matching, task_bytes)
     assert (uncut.n_parts, uncut.task_bytes > task_bytes, told.task_bytes <= task_bytes) == (0, True, True)
     assert told.n_parts > told.n_cut > 0
-    found = match(few_treated[0], matching, SEED, task_bytes)
-    assert content_of(found) == content_of(match(few_treated[1], matching, SEED))
+    found = match(units, matching, SEED, task_bytes)
+    assert content_of(found) == content_of(match(in_pandas, matching, SEED))
 
 
 def test_a_spark_that_cannot_place_rows_cuts_alike(
-    spark: SparkSession, units: DataFrame, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession, few_treated: tuple[DataFrame, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
 ):
     """Before 4.1: by a number that the hash sends to the task's own partition."""
     monkeypatch.setattr("counterpart.matching.placing._can_place", lambda _: False)
@@ -66,11 +62,9 @@ def test_a_spark_that_cannot_place_rows_cuts_alike(
         placed = place(spark.range(3 * n).select((F.col("id") % n).alias("id")), n, "id")
         assert [row.n for row in placed.mapInArrow(tell, "n bigint").collect()] == [1] * n
     matching = Matching(**SCORED, exact=("band",), replace=True, direction="control_to_treated")
-    few_treated = units.filter("not treated or cost < 10"), table[~table.treated | (table.cost < 10)]
-    assert plan(few_treated[0], matching, 36_000).n_tasks > 3
-    assert content_of(match(few_treated[0], matching, SEED, 36_000)) == content_of(
-        match(few_treated[1], matching, SEED)
-    )
+    units, in_pandas = few_treated
+    assert plan(units, matching, 36_000).n_tasks > 3
+    assert content_of(match(units, matching, SEED, 36_000)) == content_of(match(in_pandas, matching, SEED))
 
 
 @pytest.mark.parametrize(
@@ -83,23 +77,23 @@ def test_a_spark_that_cannot_place_rows_cuts_alike(
     ids=str,
 )
 def test_where_nobody_competes_those_who_look_are_shared_out(
-    units: DataFrame, table: pd.DataFrame, settings: dict[str, Any], task_bytes: int
+    few_treated: tuple[DataFrame, pd.DataFrame], settings: dict[str, Any], task_bytes: int
 ):
     """Controls look among few treated, who serve as often as they are wanted: more tasks, and no merging."""
     matching = Matching(**SCORED, **settings, direction="control_to_treated", replace=True)
-    few_treated = units.filter("not treated or cost < 10"), table[~table.treated | (table.cost < 10)]
-    uncut, told = plan(few_treated[0], matching), plan(few_treated[0], matching, task_bytes)
+    units, in_pandas = few_treated
+    uncut, told = plan(units, matching), plan(units, matching, task_bytes)
     assert uncut.task_bytes > task_bytes >= told.task_bytes
     assert told.n_tasks > uncut.n_tasks
     assert (told.n_cut, told.n_parts) == (0, 0)
-    found = match(few_treated[0], matching, SEED, task_bytes)
-    assert content_of(found) == content_of(match(few_treated[1], matching, SEED))
+    found = match(units, matching, SEED, task_bytes)
+    assert content_of(found) == content_of(match(in_pandas, matching, SEED))
 
 
-def test_strata_of_both_kinds_are_cut(spark: SparkSession, table: pd.DataFrame):
+def test_strata_of_both_kinds_are_cut(spark: SparkSession, tied_table: pd.DataFrame):
     """With replacement: where the treated look and are more than the controls, and where they are fewer."""
     matching = Matching(**SCORED, exact=("state",), replace=True)
-    mixed = table[(table.treated == (table.state == "NY")) | (table.cost < 10)]
+    mixed = tied_table[(tied_table.treated == (tied_table.state == "NY")) | (tied_table.cost < 10)]
     units = spark.createDataFrame(mixed.sample(frac=1, random_state=2))
     told = plan(units, matching, 12_000)
     assert told.n_cut > 0
@@ -107,18 +101,20 @@ def test_strata_of_both_kinds_are_cut(spark: SparkSession, table: pd.DataFrame):
     assert content_of(match(units, matching, SEED, 12_000)) == content_of(match(mixed, matching, SEED))
 
 
-def test_a_long_search_is_cut_for_idle_cores(units: DataFrame, monkeypatch: pytest.MonkeyPatch):
+def test_a_long_search_is_cut_for_idle_cores(
+    tied_units: DataFrame, few_treated: tuple[DataFrame, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+):
     """Into as many parts as cores; not where few times the treated are left to a part, nor on the score."""
     monkeypatch.setattr("counterpart.matching.parts.LONG_TASK", 0.0)
-    few_treated = units.filter("not treated or cost < 10")
+    fewer, _ = few_treated
     in_space = Matching(**SCORED, distance="mahalanobis", covariates=("age", "cost"), caliper=None)
-    assert plan(few_treated, in_space).n_parts == 2
-    assert plan(units, in_space).n_parts == 0
-    assert plan(few_treated, Matching(**SCORED, caliper=None)).n_parts == 0
+    assert plan(fewer, in_space).n_parts == 2
+    assert plan(tied_units, in_space).n_parts == 0
+    assert plan(fewer, Matching(**SCORED, caliper=None)).n_parts == 0
 
 
-def test_what_the_smaller_arm_takes_no_cut_makes_less(units: DataFrame):
+def test_what_the_smaller_arm_takes_no_cut_makes_less(tied_units: DataFrame):
     """459 treated are in every part, so 10,000 bytes cannot do; the plan says so."""
-    told = plan(units, Matching(**SCORED), task_bytes=10_000)
+    told = plan(tied_units, Matching(**SCORED), task_bytes=10_000)
     assert told.task_bytes > 10_000
     assert "more than the 10,000 bytes allowed" in str(told)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pyspark.sql import functions as F
-from tests.matched_units import SCORED, SEED, content_of, table_of, units_of
+from tests.matched_units import SCORED, SEED, content_of
 
 from counterpart import Matching, balance, match, plan
 from counterpart.errors import ContractError, DataError
@@ -36,34 +36,26 @@ SETTINGS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def table() -> pd.DataFrame:
-    return table_of()
-
-
-@pytest.fixture(scope="module")
-def units(spark: SparkSession, table: pd.DataFrame) -> DataFrame:
-    return units_of(spark, table)
-
-
 @pytest.fixture
 def at_once(in_tasks: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("counterpart.matching.cost.FEW_SECONDS", FEW_SECONDS)
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
-def test_spark_gives_what_pandas_gives(units: DataFrame, table: pd.DataFrame, settings: dict[str, Any]):
+def test_spark_gives_what_pandas_gives(tied_units: DataFrame, tied_table: pd.DataFrame, settings: dict[str, Any]):
     matching = Matching(**SCORED | settings)
-    ours, expected = match(units, matching, SEED), match(table, matching, SEED)
+    ours, expected = match(tied_units, matching, SEED), match(tied_table, matching, SEED)
     assert ours.plan is not None
     assert content_of(ours) == content_of(expected)
 
 
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
-def test_few_units_are_matched_where_the_driver_is(units: DataFrame, table: pd.DataFrame, settings: dict[str, Any]):
+def test_few_units_are_matched_where_the_driver_is(
+    tied_units: DataFrame, tied_table: pd.DataFrame, settings: dict[str, Any]
+):
     matching = Matching(**SCORED | settings)
-    ours, expected = match(units, matching, SEED), match(table, matching, SEED)
+    ours, expected = match(tied_units, matching, SEED), match(tied_table, matching, SEED)
     assert ours.plan is None
     assert content_of(ours) == content_of(expected)
 
@@ -71,22 +63,22 @@ def test_few_units_are_matched_where_the_driver_is(units: DataFrame, table: pd.D
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize(("allowed", "is_few"), [("0", True), ("1g", True), ("50k", False)])
 def test_no_more_is_collected_than_spark_allows(
-    units: DataFrame, monkeypatch: pytest.MonkeyPatch, allowed: str, is_few: bool
+    tied_units: DataFrame, monkeypatch: pytest.MonkeyPatch, allowed: str, is_few: bool
 ):
     """What Spark would refuse goes through tasks, and the plan says the same."""
-    assert units.sparkSession.conf.get("spark.driver.maxResultSize") == "0"
+    assert tied_units.sparkSession.conf.get("spark.driver.maxResultSize") == "0"
     monkeypatch.setattr(distributed, "room_at_driver", lambda task_bytes, _: room_at_driver(task_bytes, allowed))
     matching = Matching(**SCORED)
-    assert plan(units, matching).is_few is is_few
-    found = match(units, matching, SEED)
+    assert plan(tied_units, matching).is_few is is_few
+    found = match(tied_units, matching, SEED)
     assert (found.plan is None) is is_few
     found.release()
 
 
-def test_the_caliper_of_the_largest_scores_is_exact(units: DataFrame):
+def test_the_caliper_of_the_largest_scores_is_exact(tied_units: DataFrame):
     """Logits just below the largest, of both signs: their squares have 84 bits, and Spark sums them in parts."""
     largest = 2_048 - 2**-20
-    wide = units.withColumn("score", F.expr(f"if(id % 2 = 0, {largest}D, -{largest}D) - if(id % 3 = 0, score, 0)"))
+    wide = tied_units.withColumn("score", F.expr(f"if(id % 2 = 0, {largest}D, -{largest}D) - if(id % 3 = 0, score, 0)"))
     wide = wide.withColumn("score", F.greatest(F.lit(-largest), F.least(F.lit(largest), "score")))
     matching = Matching(**SCORED)
     ours, expected = match(wide, matching, SEED), match(wide.toPandas(), matching, SEED)
@@ -96,10 +88,10 @@ def test_the_caliper_of_the_largest_scores_is_exact(units: DataFrame):
 
 
 @pytest.mark.usefixtures("at_once")
-def test_few_units_keep_their_types(units: DataFrame):
+def test_few_units_keep_their_types(tied_units: DataFrame):
     """Ids and exact columns of the result are of the type they have in the table, and missing stays missing."""
     kinds = {"day": "date", "moment": "timestamp", "price": "decimal(9,2)", "half": "float"}
-    kept = units.selectExpr(
+    kept = tied_units.selectExpr(
         *["treated", "score", "cast(rank() over (order by id) as smallint) id"],
         "date_add(date'2020-01-31', cast(visit as int)) day",
         "if(visit = 0, null, timestamp'2020-03-29 01:30:00') moment",
@@ -118,17 +110,17 @@ def test_few_units_keep_their_types(units: DataFrame):
 
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("keep", ["false", "treated", "not treated"])
-def test_an_arm_of_few_units_without_any(units: DataFrame, table: pd.DataFrame, keep: str):
+def test_an_arm_of_few_units_without_any(tied_units: DataFrame, tied_table: pd.DataFrame, keep: str):
     matching = Matching(**SCORED, exact=("state",), distance="euclidean", covariates=("age", "cost"))
-    expected = match(table.query({"false": "id != id"}.get(keep, keep)).reset_index(drop=True), matching, SEED)
-    assert content_of(match(units.filter(keep), matching, SEED)) == content_of(expected)
+    expected = match(tied_table.query({"false": "id != id"}.get(keep, keep)).reset_index(drop=True), matching, SEED)
+    assert content_of(match(tied_units.filter(keep), matching, SEED)) == content_of(expected)
 
 
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("band", ["array(band)", "collate(if(visit = 0, upper(band), band), 'UTF8_LCASE')"])
-def test_what_only_spark_can_tell_apart_goes_through_tasks(units: DataFrame, table: pd.DataFrame, band: str):
+def test_what_only_spark_can_tell_apart_goes_through_tasks(tied_units: DataFrame, tied_table: pd.DataFrame, band: str):
     matching = Matching(**SCORED, exact=("band",))
-    ours, expected = (match(t, matching, SEED) for t in (units.withColumn("band", F.expr(band)), table))
+    ours, expected = (match(t, matching, SEED) for t in (tied_units.withColumn("band", F.expr(band)), tied_table))
     assert ours.plan is not None
     columns = ["treated_id", "control_id"]
     assert set(ours.pairs.select(columns).toPandas().itertuples(index=False, name=None)) == set(
@@ -137,34 +129,36 @@ def test_what_only_spark_can_tell_apart_goes_through_tasks(units: DataFrame, tab
     ours.release()
 
 
-def test_probabilities_and_arms_as_numbers(units: DataFrame, table: pd.DataFrame):
+def test_probabilities_and_arms_as_numbers(tied_units: DataFrame, tied_table: pd.DataFrame):
     """The logarithm has the same last bits; ids of text have the same hash and order."""
     matching = Matching(score="score", exact=("state",))
     as_text = {"id": F.concat(F.lit("unit "), "id"), "treated": F.col("treated").cast("int")}
-    frame = units.withColumns(as_text | {"score": 1 / (1 + F.exp(-F.col("score")))})
+    frame = tied_units.withColumns(as_text | {"score": 1 / (1 + F.exp(-F.col("score")))})
     in_pandas = frame.toPandas()
     assert content_of(match(frame, matching, SEED)) == content_of(match(in_pandas, matching, SEED))
 
 
 @pytest.mark.parametrize("n_partitions", [1, 200])
-def test_partitions_and_names_do_not_matter(units: DataFrame, n_partitions: int):
+def test_partitions_and_names_do_not_matter(tied_units: DataFrame, n_partitions: int):
     matching = Matching(**SCORED, exact=("state", "band"), person="person")
-    expected = content_of(match(units, matching, SEED))["pairs"][1]
+    expected = content_of(match(tied_units, matching, SEED))["pairs"][1]
     names = {"id": "is_treated", "treated": "logit", "person": "stratum", "state": "task", "band": "a`b c"}
-    renamed = units.withColumnsRenamed(names).repartition(n_partitions, "age")
+    renamed = tied_units.withColumnsRenamed(names).repartition(n_partitions, "age")
     again = Matching(
         id="is_treated", treated="logit", person="stratum", exact=("task", "a`b c"), score="score", score_scale="logit"
     )
     assert content_of(match(renamed, again, SEED))["pairs"][1] == expected
 
 
-def test_persons_in_several_strata_keep_them_in_one_task(units: DataFrame):
+def test_persons_in_several_strata_keep_them_in_one_task(tied_units: DataFrame):
     """`state` is of the person, `band` of the date: only states may be cut apart."""
-    told = plan(units, Matching(**SCORED, exact=("band", "state"), person="person"))
+    told = plan(tied_units, Matching(**SCORED, exact=("band", "state"), person="person"))
     assert told.cut_by == ("state",)
-    assert plan(units, Matching(**SCORED, exact=("band", "state"))).cut_by == ("band", "state")
+    assert plan(tied_units, Matching(**SCORED, exact=("band", "state"))).cut_by == ("band", "state")
     assert told.n_strata == 12
-    assert (told.n_treated, told.n_controls) == tuple(units.filter(keep).count() for keep in ("treated", "not treated"))
+    assert (told.n_treated, told.n_controls) == tuple(
+        tied_units.filter(keep).count() for keep in ("treated", "not treated")
+    )
     assert "12 strata" in str(told)
 
 
@@ -193,29 +187,31 @@ def refuse(units: DataFrame, changed: dict[str, str], told: str) -> None:
 
 
 @pytest.mark.parametrize(("changed", "told"), REFUSED, ids=str)
-def test_what_cannot_be_used_is_refused(units: DataFrame, changed: dict[str, str], told: str):
-    refuse(units, changed, told)
+def test_what_cannot_be_used_is_refused(tied_units: DataFrame, changed: dict[str, str], told: str):
+    refuse(tied_units, changed, told)
 
 
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize(("changed", "told"), REFUSED, ids=str)
-def test_of_few_units_the_same_is_refused(units: DataFrame, changed: dict[str, str], told: str):
-    refuse(units, changed, told)
+def test_of_few_units_the_same_is_refused(tied_units: DataFrame, changed: dict[str, str], told: str):
+    refuse(tied_units, changed, told)
 
 
 @pytest.mark.usefixtures("at_once")
-def test_probabilities_of_few_units_that_have_no_logit_are_refused(units: DataFrame):
-    made = units.withColumn("score", F.expr("if(age > 0, 0.5, 1.0)"))
+def test_probabilities_of_few_units_that_have_no_logit_are_refused(tied_units: DataFrame):
+    made = tied_units.withColumn("score", F.expr("if(age > 0, 0.5, 1.0)"))
     with pytest.raises(DataError, match=r"score is not strictly between 0 and 1 in \d+ of 1,500 units"):
         match(made, Matching(score="score", caliper=0.2), SEED)
 
 
 @pytest.mark.parametrize("where", ["in_tasks", "at_once"])
-def test_what_one_role_bars_is_looked_at_all_the_same(units: DataFrame, where: str, request: pytest.FixtureRequest):
+def test_what_one_role_bars_is_looked_at_all_the_same(
+    tied_units: DataFrame, where: str, request: pytest.FixtureRequest
+):
     """A control of a treated person that cannot be used is refused as by pandas, and does not vanish."""
     request.getfixturevalue(where)
-    has_treated = units.filter("treated").select("person").distinct().limit(5).withColumn("is_spoilt", F.lit(True))
-    spoilt = units.join(has_treated, "person", "left")
+    has_treated = tied_units.filter("treated").select("person").distinct().limit(5).withColumn("is_spoilt", F.lit(True))
+    spoilt = tied_units.join(has_treated, "person", "left")
     is_spoilt = F.col("is_spoilt") & ~F.col("treated")
     matching = Matching(**SCORED, exact=("state",), person="person", one_role=True)
     for name in ("score", "treated"):
@@ -230,28 +226,28 @@ def test_what_one_role_bars_is_looked_at_all_the_same(units: DataFrame, where: s
 
 
 def test_more_cells_than_every_executor_should_hold(
-    units: DataFrame, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+    tied_units: DataFrame, tied_table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("counterpart.matching.planning.MOST_BROADCAST", 0)
     matching = Matching(**SCORED, exact=("state", "band"), person="person")
-    assert content_of(match(units, matching, SEED)) == content_of(match(table, matching, SEED))
+    assert content_of(match(tied_units, matching, SEED)) == content_of(match(tied_table, matching, SEED))
 
 
-def test_null_and_nan_are_one_missing_stratum(units: DataFrame):
+def test_null_and_nan_are_one_missing_stratum(tied_units: DataFrame):
     """A float column may say missing in two ways."""
     numbers = F.when(F.col("band") == "a", 1.0).when(F.col("visit") == 0, float("nan"))
-    frame = units.withColumn("band", numbers)
+    frame = tied_units.withColumn("band", numbers)
     matching = Matching(**SCORED, exact=("band",))
     assert plan(frame, matching).n_strata == 2
     ours, theirs = match(frame, matching, SEED), match(frame.toPandas(), matching, SEED)
     assert content_of(ours) == content_of(theirs)
 
 
-def test_balance_of_a_spark_table(units: DataFrame, table: pd.DataFrame):
+def test_balance_of_a_spark_table(tied_units: DataFrame, tied_table: pd.DataFrame):
     """The same numbers as in pandas, to the bit: of amounts, flags, and a flag per level of text."""
     matching = Matching(**SCORED, exact=("state",), replace=True, reuse=3, ratio=2)
-    named = units.withColumnRenamed("cost", "cost.of `it`").withColumn("state", F.coalesce("state", F.lit("")))
-    in_pandas = table.rename(columns={"cost": "cost.of `it`"}).assign(state=lambda t: t.state.fillna(""))
+    named = tied_units.withColumnRenamed("cost", "cost.of `it`").withColumn("state", F.coalesce("state", F.lit("")))
+    in_pandas = tied_table.rename(columns={"cost": "cost.of `it`"}).assign(state=lambda t: t.state.fillna(""))
     covariates = ["age", "cost.of `it`", "state", "treated"]
     ours, theirs = match(named, matching, SEED), match(in_pandas, matching, SEED)
     found = balance(named, ours, covariates, "treated").toPandas()
@@ -265,23 +261,23 @@ def test_balance_of_a_spark_table(units: DataFrame, table: pd.DataFrame):
     ours.release()
 
 
-def test_an_id_in_two_strata_is_refused(units: DataFrame):
-    twice = units.withColumn("id", F.when(F.col("treated"), F.col("person") * 1000).otherwise(F.col("id")))
+def test_an_id_in_two_strata_is_refused(tied_units: DataFrame):
+    twice = tied_units.withColumn("id", F.when(F.col("treated"), F.col("person") * 1000).otherwise(F.col("id")))
     with pytest.raises(DataError, match="units have an id that was there before"):
         match(twice, Matching(**SCORED, exact=("band", "state")), SEED)
 
 
-def test_columns_that_are_not_there(units: DataFrame):
+def test_columns_that_are_not_there(tied_units: DataFrame):
     with pytest.raises(ContractError, match="no column ps, sex"):
-        match(units, Matching(score="ps", exact=("sex",)), SEED)
+        match(tied_units, Matching(score="ps", exact=("sex",)), SEED)
 
 
 @pytest.mark.parametrize("keep", ["false", "treated", "not treated"])
-def test_an_arm_without_units(units: DataFrame, table: pd.DataFrame, keep: str):
-    few = units.filter(keep)
+def test_an_arm_without_units(tied_units: DataFrame, tied_table: pd.DataFrame, keep: str):
+    few = tied_units.filter(keep)
     for settings in ({"person": "person"}, {"distance": "euclidean", "covariates": ("age", "cost")}):
         matching = Matching(**SCORED, exact=("state",), **settings)
-        expected = match(table.query({"false": "id != id"}.get(keep, keep)).reset_index(drop=True), matching, SEED)
+        expected = match(tied_table.query({"false": "id != id"}.get(keep, keep)).reset_index(drop=True), matching, SEED)
         assert content_of(match(few, matching, SEED)) == content_of(expected)
 
 
