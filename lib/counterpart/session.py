@@ -33,6 +33,9 @@ SEMANTICS = {
 # as exceptions all the same.
 SILENCE = {"spark.log.level": "OFF"}
 
+# What is joined by member and unit need not be moved where it lies by member already.
+MOVES = {"spark.sql.requireAllClusterKeysForCoPartition": "false"}
+
 LOCAL = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
@@ -52,6 +55,9 @@ LOCAL = {
     "spark.sql.ui.explainMode": "simple",
     # A study has more plans than the 100 compiled ones that Spark keeps: a third of a warm run was compiling again.
     "spark.sql.codegen.cache.maxEntries": "2000",
+    # A task writes up to so many partitions beside one another before it sorts its rows by partition: a stage's result
+    # is one partition, by which all rows were sorted.
+    "spark.sql.maxConcurrentOutputFileWriters": "8",
     # Java's own limit, of bytes: a longer method is never compiled, and Spark would run the ingest's in such.
     "spark.sql.codegen.hugeMethodLimit": "8000",
     # pyspark 4 notes the caller of every Column for its error messages: some tenth of a small warm run.
@@ -116,10 +122,12 @@ def start_session(settings: SparkSettings) -> SparkSession:
     if is_local and starts_java():
         require_java()
         require_delta()
-    wanted = {**SEMANTICS, **SILENCE}
+    wanted = {**SEMANTICS, **SILENCE, **MOVES}
     n_partitions = settings.shuffle_partitions or (FEW_PARTITIONS if is_local else None)
     if n_partitions is not None:
         wanted["spark.sql.shuffle.partitions"] = str(n_partitions)
+        # Joined to one a core or so, unequal tasks leave cores idle; what is small is joined all the same.
+        wanted["spark.sql.adaptive.coalescePartitions.minPartitionNum"] = str(n_partitions)
     if is_local:
         wanted |= local_settings(settings)
     builder = SparkSession.builder.appName("counterpart")
