@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from counterpart.codes import SYSTEMS, CodeLibrary, CodeSet, code_rows, encode_column, is_in
+from counterpart.codes import SYSTEMS, CodeLibrary, CodeSet, code_rows, encode, is_in
+from counterpart.masks import fold_numbers, has_number
 from counterpart.protocol import ALL_CLAIMS, Clause, Study
 
 if TYPE_CHECKING:
@@ -27,13 +28,12 @@ TELEHEALTH_MODIFIER = "95"
 THERAPY_MODIFIER = "GP"
 THERAPIST_SPECIALTIES = ("65", "225100000X", "2251X0800X")
 
-_BITS_PER_WORD = 62
+_SIGNALS = "signals"
 # The codes that a fill has.
 DRUG_SYSTEMS = frozenset({"ndc", "omop"})
 _DIAGNOSIS_SYSTEMS = frozenset({"icd10cm", "icd9cm"})
 # The codes of which a line has a list.
 _LISTED = {"diagnoses": _DIAGNOSIS_SYSTEMS, "concepts": frozenset({"omop"})}
-_ADDED_UP = ("allowed_cents", "supplied_days")
 _MAP_DDL = "bucket bigint, low bigint, high bigint, valid_from date, valid_to date, signal int"
 
 
@@ -90,31 +90,36 @@ def plan_events(study: Study, library: CodeLibrary, names: Iterable[str]) -> Eve
     return EventPlan(distinct, clauses, tuple(signals), code_sets)
 
 
-def build_member_days(medical: DataFrame, pharmacy: DataFrame, plan: EventPlan, people: DataFrame | None) -> DataFrame:
+def build_member_days(
+    medical: DataFrame, pharmacy: DataFrame, plan: EventPlan, people: DataFrame | None, *, is_priced: bool = True
+) -> DataFrame:
     """Claim lines and fills -> (member_key, event_date, event_id), with what those that showed it add up to.
 
-    That is `allowed_cents` of claims and fills, and `supplied_days` of fills, 0 where none are told.
+    That is `supplied_days` of fills, 0 where none are told, and `allowed_cents` of claims and fills if `is_priced`:
+    else lines whose codes show nothing are gone at once.
 
     `people` (member_key, from_date, to_date; one row a member) limits members and dates and should be small enough
     to broadcast; None takes everybody. Dates must already be pruned to the months that matter.
     """
-    parts = [_days_of_claims(medical, plan, people)]
+    added_up = ("allowed_cents", "supplied_days") if is_priced else ("supplied_days",)
+    parts = [_days_of_claims(medical, plan, people, is_priced)]
     if plan.uses(*DRUG_SYSTEMS):
         parts.append(_days_of_fills(pharmacy, plan, people))
+    keys = ("member_key", "event_date", "event_id")
     return (
-        reduce(lambda left, right: left.unionByName(right), parts)
-        .groupBy("member_key", "event_date", "event_id")
-        .agg(*(F.sum(name).alias(name) for name in _ADDED_UP))
+        reduce(lambda left, right: left.unionByName(right), (part.select(*keys, *added_up) for part in parts))
+        .groupBy(*keys)
+        .agg(*(F.sum(name).alias(name) for name in added_up))
     )
 
 
-def _days_of_claims(medical: DataFrame, plan: EventPlan, people: DataFrame | None) -> DataFrame:
+def _days_of_claims(medical: DataFrame, plan: EventPlan, people: DataFrame | None, is_priced: bool) -> DataFrame:
     lines = medical.withColumnRenamed("service_date", "event_date")
     if people is not None:
         lines = _restrict(lines, people)
     elif ALL_CLAIMS not in plan.names:
         lines = lines.filter(_may_show(plan))
-    claim_days = _add_masks(lines, plan)
+    claim_days = _find_signals(lines, plan, is_priced or ALL_CLAIMS in plan.names)
     shown = [
         F.when(_shows(clauses, plan), F.lit(event_id)) if plan.names[event_id] != ALL_CLAIMS else F.lit(event_id)
         for event_id, clauses in enumerate(plan.clauses)
@@ -152,7 +157,7 @@ def _days_of_fills(pharmacy: DataFrame, plan: EventPlan, people: DataFrame | Non
     shown = matched.join(F.broadcast(names), "signal", "inner")
     if plan.uses("omop"):
         shown = shown.dropDuplicates(["member_key", "claim_id", "line_number", "event_date", "event_id"])
-    return shown.select("member_key", "event_date", "event_id", *_ADDED_UP)
+    return shown.select("member_key", "event_date", "event_id", "allowed_cents", "supplied_days")
 
 
 def _fill_shows(signal: Signal, clause: Clause) -> bool:
@@ -180,7 +185,7 @@ def _may_show(plan: EventPlan) -> Column:
     tests = []
     for name in sorted(needed):
         systems = _systems_of(plan.code_sets[name])
-        for system, column in _line_codes():
+        for system, column in _line_codes(plan):
             if system in systems:
                 tests.append(F.coalesce(is_in(plan.code_sets[name], column, F.col("event_date")), F.lit(False)))
     return reduce(or_, [*tests, *_may_diagnose(plan)], F.lit(False))
@@ -208,25 +213,35 @@ def _systems_of(code_set: CodeSet) -> frozenset[str]:
     return frozenset(names[code_range.low >> 56] for code_range in code_set.ranges)
 
 
-def _line_codes() -> list[tuple[str, Column]]:
+def _line_codes(plan: EventPlan) -> list[tuple[str, Column]]:
     """The single-code columns of a claim line, by system."""
-    return [
-        ("hcpcs", F.col("procedure")),
-        ("revenue", F.col("revenue")),
-        ("place", encode_column("place", F.col("place"))),
-    ]
+    return [("hcpcs", F.col("procedure")), ("revenue", F.col("revenue")), ("place", _place_code(plan))]
+
+
+def _place_code(plan: EventPlan) -> Column:
+    """The code of a place that the plan asks for; null for all others.
+
+    Places are two digits and few: to encode the text of every line took a tenth of a search.
+    """
+    ranges = [code_range for code_set in plan.code_sets.values() for code_range in code_set.ranges]
+    codes = {text: encode("place", text) for text in map("{:02d}".format, range(100))}
+    asked = {text: code for text, code in codes.items() if any(one.low <= code <= one.high for one in ranges)}
+    known = [F.when(F.col("place") == text, F.lit(code)) for text, code in asked.items()]
+    return F.coalesce(*known, F.lit(None).cast("bigint"))
 
 
 def _listed(name: str) -> Column:
     return F.coalesce(F.col(name), F.array().cast("array<bigint>"))
 
 
-def _add_masks(lines: DataFrame, plan: EventPlan) -> DataFrame:
-    """Claim lines -> (member_key, event_date, claim_key, allowed_cents, mask_0..): the signals of a claim's day.
+def _find_signals(lines: DataFrame, plan: EventPlan, has_all: bool) -> DataFrame:
+    """Claim lines -> (member_key, event_date, claim_key, allowed_cents, signals_0..): the signals of a claim's day.
 
-    A first pseudo code (0) stands for the line itself: it carries the amount, so that exploding counts it once.
+    Days without a signal are among them if `has_all`. Then a first pseudo code (0) stands for the line itself: it
+    carries the amount, so that exploding counts it once.
     """
-    codes = [column for system, column in _line_codes() if plan.uses(system)]
+    codes = [F.lit(0).cast("bigint")] if has_all else []
+    codes += [column for system, column in _line_codes(plan) if plan.uses(system)]
     listed = [_listed(name) for name, systems in _LISTED.items() if plan.uses(*systems)]
     is_telehealth = F.coalesce(F.col("place").isin(*TELEHEALTH_PLACES), F.lit(False)) | _has_modifier(
         TELEHEALTH_MODIFIER
@@ -241,30 +256,13 @@ def _add_masks(lines: DataFrame, plan: EventPlan) -> DataFrame:
         "allowed_cents",
         is_telehealth.alias("is_telehealth"),
         is_therapist.alias("is_therapist"),
-        F.explode(F.concat(F.array(F.lit(0).cast("bigint"), *codes), *listed)).alias("code"),
+        F.explode(F.concat(F.array(*codes).cast("array<bigint>"), *listed)).alias("code"),
     )
     matched = _match_codes(exploded, F.col("code"), _signals_by_code(lines, plan))
-    masks = [
-        F.coalesce(
-            F.bit_or(F.when(_in_word(word), F.expr(_BIT_OF_SIGNAL.format(first=word * _BITS_PER_WORD)))), F.lit(0)
-        )
-        .cast("bigint")
-        .alias(f"mask_{word}")
-        for word in range(_n_words(plan))
-    ]
     amount = F.sum(F.when(F.col("code") == 0, F.col("allowed_cents")).otherwise(0)).alias("allowed_cents")
-    return matched.filter(_condition_holds(plan)).groupBy("member_key", "event_date", "claim_key").agg(amount, *masks)
-
-
-_BIT_OF_SIGNAL = "shiftleft(1L, signal - {first})"
-
-
-def _in_word(word: int) -> Column:
-    return F.col("signal").between(word * _BITS_PER_WORD, (word + 1) * _BITS_PER_WORD - 1)
-
-
-def _n_words(plan: EventPlan) -> int:
-    return max(1, -(-len(plan.signals) // _BITS_PER_WORD))
+    signals = fold_numbers("signal", len(plan.signals), _SIGNALS)
+    by_claim = matched.filter(_condition_holds(plan)).groupBy("member_key", "event_date", "claim_key")
+    return by_claim.agg(amount, *signals)
 
 
 def _has_modifier(modifier: str) -> Column:
@@ -304,10 +302,5 @@ def _shows(clauses: Sequence[Clause], plan: EventPlan) -> Column:
         needed = [Signal(clause.codes, clause.in_person, clause.therapist)]
         if clause.diagnosis:
             needed.append(Signal(clause.diagnosis))
-        ways.append(reduce(and_, [_has_signal(number[signal]) for signal in needed]))
+        ways.append(reduce(and_, [has_number(_SIGNALS, number[signal]) for signal in needed]))
     return reduce(or_, ways)
-
-
-def _has_signal(number: int) -> Column:
-    word, bit = divmod(number, _BITS_PER_WORD)
-    return F.col(f"mask_{word}").bitwiseAND(F.lit(1 << bit)) != 0

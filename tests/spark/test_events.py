@@ -120,6 +120,15 @@ def test_events_follow_their_clauses_and_amounts_are_counted_once(frame, library
     assertDataFrameEqual(days(found, plan), frame(EXPECTED, "day string, event string, allowed_cents bigint"))
 
 
+@pytest.mark.parametrize("more", [(), (ALL_CLAIMS,)])
+def test_without_amounts_the_days_are_the_same(frame, library, study, more):
+    plan = plan_events(study, library, ["pt_visit", "mri", "emergency_place", "cancer", "opioids", *more])
+    lines = medical_lines(frame), fills(frame), plan, None
+    found = build_member_days(*lines, is_priced=False)
+    assert found.count() == 10 + 14 * len(more)
+    assertDataFrameEqual(found, build_member_days(*lines).drop("allowed_cents"))
+
+
 @pytest.mark.parametrize("is_limited", [False, True])
 def test_a_diagnosis_stands_on_any_line_of_its_claim(frame, library, study, is_limited):
     """Payers that bill by line write it on the line it is for, or on the first only."""

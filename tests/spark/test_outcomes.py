@@ -6,7 +6,7 @@ from pyspark.testing import assertDataFrameEqual
 from tests.studies import small_study
 
 from counterpart.events import EventPlan
-from counterpart.outcomes import build_follow_up, build_outcomes, build_weeks
+from counterpart.outcomes import build_follow_up, build_outcomes, build_weeks, find_outcome_days
 from counterpart.tables import COHORT, ENROLLMENT, FOLLOW_UP, MEMBERS, OUTCOME_WEEKS, OUTCOMES
 
 DAYS = "member_key bigint, event_date date, event_id int, allowed_cents bigint"
@@ -82,13 +82,13 @@ def observed(frame):
            2          | 2020-04-11 | 0""",
         DAYS,
     )
-    return units, follow_up, days
+    return follow_up, find_outcome_days(units, follow_up, days, PLAN, small_study())
 
 
 def test_outcomes_count_days_1_to_the_horizon_inside_the_follow_up(frame):
-    units, follow_up, days = observed(frame)
+    follow_up, days = observed(frame)
     assertDataFrameEqual(
-        build_outcomes(units, follow_up, days, PLAN, small_study()),
+        build_outcomes(follow_up, days, small_study()),
         frame(
             """unit_id | outcome | horizon | n_events | first_event_day | days_at_risk
                1       | imaging | 30      | 3        | 1               | 30
@@ -106,9 +106,9 @@ def test_outcomes_count_days_1_to_the_horizon_inside_the_follow_up(frame):
 
 
 def test_weeks_of_the_primary_outcome_around_the_index_date(frame):
-    units, follow_up, days = observed(frame)
+    _, days = observed(frame)
     assertDataFrameEqual(
-        build_weeks(units, follow_up, days, PLAN, small_study()),
+        build_weeks(days, small_study()),
         frame(
             """unit_id | week | n_events
                1       | -1   | 2
@@ -123,6 +123,6 @@ def test_weeks_of_the_primary_outcome_around_the_index_date(frame):
 
 
 def test_no_units_no_outcomes(frame):
-    units, follow_up, days = observed(frame)
-    assert build_outcomes(units.limit(0), follow_up.limit(0), days, PLAN, small_study()).isEmpty()
-    assert build_weeks(units.limit(0), follow_up.limit(0), days.limit(0), PLAN, small_study()).isEmpty()
+    follow_up, days = observed(frame)
+    assert build_outcomes(follow_up.limit(0), days.limit(0), small_study()).isEmpty()
+    assert build_weeks(days.limit(0), small_study()).isEmpty()

@@ -28,6 +28,7 @@ RANKS = {
     "local_spark": 1,
     # the words that stages share
     "codes": 2,
+    "masks": 2,
     "spans": 2,
     "ordering": 2,
     "tallies": 2,

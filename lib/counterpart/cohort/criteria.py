@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING
 
+from pyspark.sql import Column
 from pyspark.sql import Window as W
 from pyspark.sql import functions as F
 
 from counterpart.cohort.demographics import age_band_of, age_on, region_of, state_on
 from counterpart.errors import CodeSetError
 from counterpart.events import DRUG_SYSTEMS, EventPlan
+from counterpart.masks import fold_numbers, has_number
 from counterpart.protocol import Cohort, EnrollmentRule, Exclusion, History, Study
 from counterpart.spans import bridge_spans, longest_supply
 from counterpart.tables import COHORT, conform
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame
 
 ONE_DATE_PER_MONTH = "one_date_per_month"
 
@@ -53,11 +56,14 @@ def label_candidates(
     plan: EventPlan,
     study: Study,
 ) -> DataFrame:
-    """Candidates -> the cohort table: the same units, none lost, each with strata and the first criterion it fails."""
+    """Candidates -> the cohort table: the same units, none lost, each with strata and the first criterion it fails.
+
+    Everything is joined and counted by member, or by member and unit, so that each table is moved once at most.
+    """
     units = (
         candidates.join(members, "member_key", "left")
-        .join(_count_cover(candidates, enrollment, study.cohort.enrollment), "unit_id", "left")
-        .join(_find_shown(candidates, member_days, plan, study.cohort), "unit_id", "left")
+        .join(_count_cover(candidates, enrollment, study.cohort.enrollment), ["member_key", "unit_id"], "left")
+        .join(_find_shown(candidates, member_days, plan, study.cohort), ["member_key", "unit_id"], "left")
     )
     units = _add_demographics(units, study.cohort)
     failed = [F.when(~F.coalesce(rule, F.lit(False)), F.lit(name)) for name, rule in _criteria(study).items()]
@@ -85,7 +91,7 @@ def _criteria(study: Study) -> dict[str, Column]:
         "enrolled_in_lookback": F.col("n_reaching_back") >= n_benefits,
     }
     for number, rule in enumerate(_clinical_rules(cohort)):
-        is_shown = F.coalesce(F.array_contains("shown", number), F.lit(False))
+        is_shown = F.coalesce(has_number(_SHOWN, number), F.lit(False))
         rules[rule.name] = is_shown if isinstance(rule, History) else ~is_shown
     return rules
 
@@ -97,6 +103,8 @@ def _count_cover(candidates: DataFrame, enrollment: DataFrame, rule: EnrollmentR
     """
     people = candidates.select("member_key").distinct()
     spans = enrollment.filter(F.col("benefit").isin(*rule.benefits)).join(people, "member_key", "inner")
+    # By member and nothing more, as candidates lie: the join that follows then moves neither.
+    spans = spans.repartition("member_key")
     bridged = bridge_spans(spans, ["member_key", "benefit"], rule.allowed_gap_days)
     is_running = F.col("index_date").between(F.col("start_date"), F.col("end_date"))
     reaches_back = F.col("bridged_start_date") <= F.date_sub("index_date", rule.lookback_days)
@@ -104,16 +112,22 @@ def _count_cover(candidates: DataFrame, enrollment: DataFrame, rule: EnrollmentR
         candidates.select("unit_id", "member_key", "index_date")
         .join(bridged, "member_key", "inner")
         .filter(is_running)
-        .groupBy("unit_id")
+        .groupBy("member_key", "unit_id")
         .agg(
-            F.countDistinct("benefit").alias("n_covering"),
-            F.countDistinct(F.when(reaches_back, F.col("benefit"))).alias("n_reaching_back"),
+            _count_benefits(rule, F.lit(True)).alias("n_covering"),
+            _count_benefits(rule, reaches_back).alias("n_reaching_back"),
         )
     )
 
 
+def _count_benefits(rule: EnrollmentRule, holds: Column) -> Column:
+    """Of how many benefits a span of the group holds. Counting distinct ones would double every row."""
+    found = [F.max((F.col("benefit") == benefit) & holds).cast("int") for benefit in rule.benefits]
+    return reduce(Column.__add__, found)
+
+
 def _find_shown(candidates: DataFrame, member_days: DataFrame, plan: EventPlan, cohort: Cohort) -> DataFrame:
-    """(unit_id, shown): the numbers of the clinical rules whose event is in their window as often as they ask for.
+    """(unit_id, shown_0..): the clinical rules whose event is in their window as often as they ask for.
 
     Days that no rule looks at are gone before anything is counted, and the rules are rows, not columns: some dozens of
     counts beside one another are too much code for Java to compile.
@@ -125,17 +139,36 @@ def _find_shown(candidates: DataFrame, member_days: DataFrame, plan: EventPlan, 
     near = candidates.select("unit_id", "member_key", "index_date").join(member_days, "member_key", "inner")
     near = near.withColumn("day", F.datediff("event_date", "index_date").cast("bigint"))
     near = near.join(F.broadcast(asked), "event_id", "inner").filter("day between first_day and last_day")
-    # At most one fill a day of the window.
-    fills = F.collect_list(F.when(F.col("min_supply").isNotNull(), F.struct("day", "supplied_days")))
-    counted = near.groupBy("unit_id", "number", "last_day", "min_days", "min_span_days", "min_supply").agg(
-        F.count(F.lit(1)).alias("n_days"), (F.max("day") - F.min("day")).alias("span_days"), fills.alias("fills")
+    shown = _shown_often(near)
+    if any(rule.supplied_days for rule in cohort.exclusions):
+        shown = shown.unionByName(_shown_by_supply(near))
+    return shown.groupBy("member_key", "unit_id").agg(*fold_numbers("number", len(rules), _SHOWN))
+
+
+def _shown_often(near: DataFrame) -> DataFrame:
+    """(unit_id, number) of the rules that ask for days."""
+    counted = (
+        near.filter("min_supply is null")
+        .groupBy("member_key", "unit_id", "number", "min_days", "min_span_days")
+        .agg(F.count("*").alias("n_days"), (F.max("day") - F.min("day")).alias("span_days"))
     )
-    is_often = (F.col("n_days") >= F.col("min_days")) & (F.col("span_days") >= F.col("min_span_days"))
+    return counted.filter("n_days >= min_days and span_days >= min_span_days").select("member_key", "unit_id", "number")
+
+
+def _shown_by_supply(near: DataFrame) -> DataFrame:
+    """(unit_id, number) of the rules that ask for days of supply. A list a unit: apart, for few have fills of these."""
+    # At most one fill a day of the window.
+    fills = F.collect_list(F.struct("day", "supplied_days")).alias("fills")
+    supplied = (
+        near.filter("min_supply is not null")
+        .groupBy("member_key", "unit_id", "number", "last_day", "min_supply")
+        .agg(fills)
+    )
     is_long = longest_supply(F.col("fills"), F.col("last_day")) >= F.col("min_supply")
-    shown = counted.filter(is_often & (F.col("min_supply").isNull() | is_long))
-    return shown.groupBy("unit_id").agg(F.collect_set("number").alias("shown"))
+    return supplied.filter(is_long).select("member_key", "unit_id", "number")
 
 
+_SHOWN = "shown"
 _ASKED_DDL = (
     "number int, event_id int, first_day bigint, last_day bigint, min_days int, min_span_days int, min_supply int"
 )

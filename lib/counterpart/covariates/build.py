@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -58,39 +59,46 @@ def _demographic_value(covariate: Covariate) -> Column:
 def _from_claims(
     units: DataFrame, member_days: DataFrame, plan: EventPlan, covariates: tuple[Covariate, ...]
 ) -> DataFrame:
+    """Flags, counts and amounts, and the Charlson index: the conditions of a unit are folded into 17 bits, and weighed.
+
+    All in one aggregation, so that the lines are read once and their events kept nowhere.
+    """
     spark = units.sparkSession
-    asked = [(plan.event_id(c.event), c.covariate_id, c.kind, *c.window) for c in covariates if c.event is not None]
-    windows = spark.createDataFrame(asked, "event_id int, covariate_id int, kind string, first_day int, last_day int")
+    kinds = spark.createDataFrame([(c.covariate_id, c.kind) for c in covariates], "covariate_id int, kind string")
+    windows = spark.createDataFrame([row for c in covariates for row in _asked(c, plan)], _ASKED_DDL)
     near = units.select("unit_id", "member_key", "index_date").join(member_days, "member_key", "inner")
     inside = F.datediff("event_date", "index_date").between(F.col("first_day"), F.col("last_day"))
     value = (
-        F.when(F.col("kind") == "flag", F.lit(1).cast("bigint"))
+        F.when(F.col("conditions") != 0, weigh_conditions(F.col("conditions")).cast("bigint"))
+        .when(F.col("kind") == "flag", F.lit(1).cast("bigint"))
         .when(F.col("kind") == "count", F.col("n_days"))
         .otherwise(F.greatest("cents", F.lit(0)))
     )
-    counted = (
+    return (
         near.join(F.broadcast(windows), "event_id", "inner")
         .filter(inside)
-        .groupBy("unit_id", "covariate_id", "kind")
-        .agg(F.count("*").alias("n_days"), F.sum("allowed_cents").alias("cents"))
+        .groupBy("unit_id", "covariate_id")
+        .agg(
+            F.count("*").alias("n_days"),
+            F.sum("allowed_cents").alias("cents"),
+            F.bit_or("condition").alias("conditions"),
+        )
+        .join(F.broadcast(kinds), "covariate_id", "inner")
         .select("unit_id", "covariate_id", value.alias("value"))
         .filter(F.col("value") != 0)
     )
-    return _add_charlson_index(counted, covariates)
 
 
-def _add_charlson_index(counted: DataFrame, covariates: tuple[Covariate, ...]) -> DataFrame:
-    """Adds the index of every unit with a condition: its flags are folded into 17 bits, which are weighed."""
-    index = next((c for c in covariates if c.name == CHARLSON_INDEX), None)
-    if index is None:
-        return counted
-    first = next(c.covariate_id for c in covariates if c.name == f"charlson_{CONDITIONS[0]}")
-    is_condition = F.col("covariate_id").between(first, first + len(CONDITIONS) - 1)
-    bit = F.expr(f"shiftleft(1, covariate_id - {first})")
-    conditions = counted.filter(is_condition).groupBy("unit_id").agg(F.bit_or(bit).alias("conditions"))
-    points = weigh_conditions(F.col("conditions")).cast("bigint").alias("value")
-    scored = conditions.select("unit_id", F.lit(index.covariate_id).alias("covariate_id"), points)
-    return counted.unionByName(scored.filter(F.col("value") != 0))
+_ASKED_DDL = "covariate_id int, event_id int, condition int, first_day int, last_day int"
+
+
+def _asked(covariate: Covariate, plan: EventPlan) -> Iterator[tuple[int, int, int, int, int]]:
+    """The event of a covariate and its window; of the index those of every condition, each with a bit."""
+    if covariate.event:
+        yield covariate.covariate_id, plan.event_id(covariate.event), 0, *covariate.window
+    elif covariate.name == CHARLSON_INDEX:
+        for number, condition in enumerate(CONDITIONS):
+            yield covariate.covariate_id, plan.event_id(f"charlson_{condition}"), 1 << number, *covariate.window
 
 
 def weigh_conditions(conditions: Column) -> Column:

@@ -27,62 +27,85 @@ def reach_of(study: Study) -> tuple[int, int]:
     return FIRST_WEEK * 7 + 1, max(*horizons, (LAST_WEEK + 1) * 7)
 
 
-def build_outcomes(
+def find_outcome_days(
     units: DataFrame, follow_up: DataFrame, member_days: DataFrame, plan: EventPlan, study: Study
 ) -> DataFrame:
-    """Eligible units -> one row per unit, outcome and horizon: events, day of the first, days at risk.
+    """(unit_id, outcome_id, day): events of an outcome near a unit, before its index date and in its follow-up.
 
-    An event is a distinct date and event name; several events of an outcome on one date add up.
+    One row per unit, outcome, date and event; several events of an outcome on one date add up. `outcome_id` is the
+    position in the study.
     """
-    spark = units.sparkSession
+    names = [
+        (plan.event_id(event), outcome_id)
+        for outcome_id, outcome in enumerate(study.outcomes.outcomes)
+        for event in outcome.events
+    ]
+    outcome_of = units.sparkSession.createDataFrame(names, "event_id int, outcome_id int")
+    first, last = reach_of(study)
+    return (
+        units.select("unit_id", "member_key", "index_date")
+        .join(follow_up.select("unit_id", "days"), "unit_id", "inner")
+        .join(member_days, "member_key", "inner")
+        .withColumn("day", F.datediff("event_date", "index_date"))
+        .filter(F.col("day").between(F.lit(first), F.least("days", F.lit(last))))
+        .join(F.broadcast(outcome_of), "event_id", "inner")
+        .select("unit_id", "outcome_id", "day")
+    )
+
+
+def build_outcomes(follow_up: DataFrame, outcome_days: DataFrame, study: Study) -> DataFrame:
+    """Units followed -> one row per unit, outcome and horizon: events, day of the first, days at risk.
+
+    Every unit has a row without events, to which those of its events are added up: no join of units and horizons.
+    """
+    spark = follow_up.sparkSession
     asked = [
-        (outcome.name, horizon, outcome.start_day)
-        for outcome in study.outcomes.outcomes
+        (outcome_id, outcome.name, horizon, outcome.start_day)
+        for outcome_id, outcome in enumerate(study.outcomes.outcomes)
         for horizon in outcome.horizons
     ]
-    horizons = spark.createDataFrame(asked, "outcome string, horizon int, start_day int")
-    at_risk = F.greatest(F.least("horizon", "days") - F.col("start_day") + 1, F.lit(0)).alias("days_at_risk")
-    grid = follow_up.crossJoin(F.broadcast(horizons)).select("unit_id", "outcome", "horizon", at_risk)
-    counted = (
-        _outcome_days(units, follow_up, member_days, plan, study)
-        .join(F.broadcast(horizons), "outcome", "inner")
-        .filter(F.col("day").between(F.col("start_day"), F.least("horizon", "days")))
-        .groupBy("unit_id", "outcome", "horizon")
-        .agg(F.count("*").cast("int").alias("n_events"), F.min("day").alias("first_event_day"))
+    horizons = F.broadcast(
+        spark.createDataFrame(
+            [(number, *row) for number, row in enumerate(asked)],
+            "number int, outcome_id int, outcome string, horizon int, start_day int",
+        )
     )
-    outcomes = grid.join(counted, ["unit_id", "outcome", "horizon"], "left").na.fill(0, ["n_events"])
-    return conform(outcomes, OUTCOMES)
+    days_at_risk = F.greatest(F.least("horizon", "days") - F.col("start_day") + 1, F.lit(0))
+    nobody = follow_up.crossJoin(horizons).select(
+        "unit_id",
+        "number",
+        F.lit(0).alias("n_events"),
+        F.lit(None).cast("int").alias("day"),
+        days_at_risk.alias("at_risk"),
+    )
+    events = (
+        outcome_days.join(horizons, "outcome_id", "inner")
+        .filter(F.col("day").between(F.col("start_day"), F.col("horizon")))
+        .select("unit_id", "number", F.lit(1).alias("n_events"), "day", F.lit(0).alias("at_risk"))
+    )
+    counted = (
+        nobody.unionByName(events)
+        .groupBy("unit_id", "number")
+        .agg(
+            F.sum("n_events").cast("int").alias("n_events"),
+            F.min("day").alias("first_event_day"),
+            F.max("at_risk").alias("days_at_risk"),
+        )
+    )
+    return conform(counted.join(horizons, "number", "inner"), OUTCOMES)
 
 
-def build_weeks(
-    units: DataFrame, follow_up: DataFrame, member_days: DataFrame, plan: EventPlan, study: Study
-) -> DataFrame:
-    """Eligible units -> events of the primary outcome by week: week w is days 7w + 1 to 7w + 7; day 0 is in -1.
+def build_weeks(outcome_days: DataFrame, study: Study) -> DataFrame:
+    """Events of the primary outcome by unit and week: week w is days 7w + 1 to 7w + 7; day 0 is in -1.
 
     Weeks without events have no row.
     """
-    week = F.floor((F.col("day") - 1) / 7).cast("int")
-    days = _outcome_days(units, follow_up, member_days, plan, study)
+    primary = study.outcomes.outcomes.index(study.outcomes.primary)
     weeks = (
-        days.filter((F.col("outcome") == study.outcomes.primary.name) & (F.col("day") <= F.col("days")))
-        .withColumn("week", week)
+        outcome_days.filter(F.col("outcome_id") == primary)
+        .withColumn("week", F.floor((F.col("day") - 1) / 7).cast("int"))
         .filter(F.col("week").between(FIRST_WEEK, LAST_WEEK))
         .groupBy("unit_id", "week")
         .agg(F.count("*").cast("int").alias("n_events"))
     )
     return conform(weeks, OUTCOME_WEEKS)
-
-
-def _outcome_days(
-    units: DataFrame, follow_up: DataFrame, member_days: DataFrame, plan: EventPlan, study: Study
-) -> DataFrame:
-    """(unit_id, days, outcome, day): every event of an outcome near a unit, before and after its index date."""
-    names = [(plan.event_id(event), outcome.name) for outcome in study.outcomes.outcomes for event in outcome.events]
-    outcome_of = units.sparkSession.createDataFrame(names, "event_id int, outcome string")
-    return (
-        units.select("unit_id", "member_key", "index_date")
-        .join(follow_up.select("unit_id", "days"), "unit_id", "inner")
-        .join(member_days, "member_key", "inner")
-        .join(F.broadcast(outcome_of), "event_id", "inner")
-        .select("unit_id", "days", "outcome", F.datediff("event_date", "index_date").alias("day"))
-    )

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).resolve().parent.parent
 
 # What every stage's rows rest on, beside the stage's own folder.
-_FOUNDATION = ("tables.py", "codes", "spans.py", "ordering.py", "events.py", "numerics", "sources/placement.py")
+_FOUNDATION = (
+    "tables.py",
+    "codes",
+    "spans.py",
+    "ordering.py",
+    "masks.py",
+    "events.py",
+    "numerics",
+    "sources/placement.py",
+)
 
 
 class Progress(Protocol):

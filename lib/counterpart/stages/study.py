@@ -87,16 +87,22 @@ def run_cohort(context: Context) -> Metrics:
     members, enrollment, program = (_claims(context, table) for table in (MEMBERS, ENROLLMENT, PROGRAM))
     first, last = cohorts.index_scan(study)
     found = build_member_days(
-        _periods(context, MEDICAL, first, last), _periods(context, PHARMACY, first, last), plan, None
+        _periods(context, MEDICAL, first, last), _periods(context, PHARMACY, first, last), plan, None, is_priced=False
     )
     with (
         kept(found.filter(F.col("event_date").between(F.lit(first), F.lit(last)))) as index_days,
-        kept(cohorts.build_candidates(study, program, index_days, plan)) as candidates,
+        # In the order in which they are joined, four times.
+        kept(
+            cohorts.build_candidates(study, program, index_days, plan)
+            .repartition("member_key")
+            .sortWithinPartitions("member_key", "unit_id")
+        ) as candidates,
     ):
         reach = (-cohorts.lookback_of(study), 0)
-        member_days = _member_days(context, candidates, clinical, reach)
-        cohort = cohorts.label_candidates(candidates, members, enrollment, member_days, clinical, study)
-        _write(context, "cohort", COHORT, cohort)
+        # Read twice, for rules that ask for days and for those that ask for days of supply: the lines must not be.
+        with kept(_member_days(context, candidates, clinical, reach)) as member_days:
+            cohort = cohorts.label_candidates(candidates, members, enrollment, member_days, clinical, study)
+            _write(context, "cohort", COHORT, cohort)
     cohort = _result(context, "cohort", COHORT)
     _write(context, "cohort", ATTRITION, cohorts.summarise_attrition(cohort, study))
     return _count_arms(_result(context, "cohort", ATTRITION))
@@ -106,11 +112,9 @@ def run_covariates(context: Context) -> Metrics:
     """Cohort, claims -> covariates, covariate_dictionary."""
     covariates = covariates_of(context.study)
     plan = plan_events(context.study, context.library, covs.covariate_events(covariates))
-    with (
-        kept(_eligible(context)) as units,
-        # Read twice, for the covariates and for the index that is made of some: the lines must not be.
-        kept(_member_days(context, units, plan, covs.covariate_reach(covariates))) as member_days,
-    ):
+    with kept(_eligible(context)) as units:
+        reach = covs.covariate_reach(covariates)
+        member_days = _member_days(context, units, plan, reach, is_priced=True)
         _write(context, "covariates", COVARIATES, covs.build_covariates(units, member_days, plan, covariates))
     dictionary = covs.dictionary_frame(context.spark, covariates)
     _write(context, "covariates", COVARIATE_DICTIONARY, dictionary.coalesce(1))
@@ -153,8 +157,9 @@ def run_outcomes(context: Context) -> Metrics:
         follow_up = outcomes.build_follow_up(units, treatments, members, enrollment, study)
         _write(context, "outcomes", FOLLOW_UP, follow_up)
         follow_up = _result(context, "outcomes", FOLLOW_UP)
-        _write(context, "outcomes", OUTCOMES, outcomes.build_outcomes(units, follow_up, member_days, plan, study))
-        _write(context, "outcomes", OUTCOME_WEEKS, outcomes.build_weeks(units, follow_up, member_days, plan, study))
+        with kept(outcomes.find_outcome_days(units, follow_up, member_days, plan, study)) as days:
+            _write(context, "outcomes", OUTCOMES, outcomes.build_outcomes(follow_up, days, study))
+            _write(context, "outcomes", OUTCOME_WEEKS, outcomes.build_weeks(days, study))
     return {"n_outcomes": len(study.outcomes.outcomes)}
 
 
@@ -276,7 +281,9 @@ def _periods(context: Context, table: Table, first: date, last: date) -> DataFra
     return _claims(context, table).filter(is_in_periods(first, last))
 
 
-def _member_days(context: Context, units: DataFrame, plan: EventPlan, reach: tuple[int, int]) -> DataFrame:
+def _member_days(
+    context: Context, units: DataFrame, plan: EventPlan, reach: tuple[int, int], *, is_priced: bool = False
+) -> DataFrame:
     """Member-days of the units' members, from the first to the last day any of their windows reaches."""
     first, last = reach
     people = units.groupBy("member_key").agg(
@@ -289,7 +296,7 @@ def _member_days(context: Context, units: DataFrame, plan: EventPlan, reach: tup
     start = max(study.data.start, study.cohort.index_start + timedelta(days=first))
     end = min(study.data.end, study.cohort.index_end + timedelta(days=last))
     medical, pharmacy = (_periods(context, table, start, end) for table in (MEDICAL, PHARMACY))
-    return build_member_days(medical, pharmacy, plan, people)
+    return build_member_days(medical, pharmacy, plan, people, is_priced=is_priced)
 
 
 def _eligible(context: Context) -> DataFrame:
