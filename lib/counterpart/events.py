@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from counterpart.codes import SYSTEMS, CodeLibrary, CodeSet, code_rows, encode, is_in
+from counterpart.codes import SYSTEMS, CodeLibrary, CodeSet, code_rows, encode
 from counterpart.masks import fold_numbers, has_number
 from counterpart.protocol import ALL_CLAIMS, Clause, Study
 
@@ -117,8 +117,6 @@ def _days_of_claims(medical: DataFrame, plan: EventPlan, people: DataFrame | Non
     lines = medical.withColumnRenamed("service_date", "event_date")
     if people is not None:
         lines = _restrict(lines, people)
-    elif ALL_CLAIMS not in plan.names:
-        lines = lines.filter(_may_show(plan))
     claim_days = _find_signals(lines, plan, is_priced or ALL_CLAIMS in plan.names)
     shown = [
         F.when(_shows(clauses, plan), F.lit(event_id)) if plan.names[event_id] != ALL_CLAIMS else F.lit(event_id)
@@ -172,40 +170,6 @@ def _is_of_code_alone(clause: Clause) -> bool:
 def _restrict(rows: DataFrame, people: DataFrame) -> DataFrame:
     inside = F.col("event_date").between(F.col("from_date"), F.col("to_date"))
     return rows.join(people.select("member_key", "from_date", "to_date"), "member_key", "inner").filter(inside)
-
-
-def _may_show(plan: EventPlan) -> Column:
-    """A cheap test before anything is exploded: could this line show any of the plan's events, or help its claim to?
-
-    True for every line as soon as an event rests on diagnoses or concepts alone.
-    """
-    needed = {clause.codes for clauses in plan.clauses for clause in clauses}
-    if any(_systems_of(plan.code_sets[name]) & systems for name in needed for systems in _LISTED.values()):
-        return F.lit(True)
-    tests = []
-    for name in sorted(needed):
-        systems = _systems_of(plan.code_sets[name])
-        for system, column in _line_codes(plan):
-            if system in systems:
-                tests.append(F.coalesce(is_in(plan.code_sets[name], column, F.col("event_date")), F.lit(False)))
-    return reduce(or_, [*tests, *_may_diagnose(plan)], F.lit(False))
-
-
-def _may_diagnose(plan: EventPlan) -> list[Column]:
-    """Could a diagnosis that a clause wants on the claim stand on this line? Another line may have the procedure."""
-    wanted = {clause.diagnosis for clauses in plan.clauses for clause in clauses if clause.diagnosis}
-    buckets = {row.bucket for row in code_rows(dict(enumerate(plan.code_sets[name] for name in sorted(wanted))))}
-    tests = []
-    for name, systems in _LISTED.items():
-        of_list = sorted(bucket for bucket in buckets if bucket >> 24 in {SYSTEMS[system] for system in systems})
-        if of_list:
-            tests.append(_has_one_near(_listed(name), of_list))
-    return tests
-
-
-def _has_one_near(codes: Column, buckets: Sequence[int]) -> Column:
-    """Of a code its bucket is enough: what is not meant shows nothing afterwards."""
-    return F.exists(codes, lambda code: F.shiftright(code, 32).isin(*buckets))
 
 
 def _systems_of(code_set: CodeSet) -> frozenset[str]:

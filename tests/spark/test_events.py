@@ -227,13 +227,14 @@ def test_more_signals_than_one_mask_holds(frame, library, tmp_path, study):
     assertDataFrameEqual(days(found, plan), frame(expected, "day string, event string, allowed_cents bigint"))
 
 
-def test_no_line_near_an_index_date_is_looked_at_by_a_lambda(frame, library, study):
+@pytest.mark.parametrize("is_limited", [False, True])
+def test_no_line_is_looked_at_by_a_lambda(frame, library, study, is_limited):
     """Spark runs lambdas uncompiled, and with them the part of the plan that they stand in."""
     people = frame(
         "member_key | from_date | to_date\n 1 | 2020-01-01 | 2020-12-31",
         "member_key bigint, from_date date, to_date date",
-    )
+    ).localCheckpoint()
     plan = plan_events(study, library, ["pt_visit", "mri", "opioids", ALL_CLAIMS])
     known = medical_lines(frame).localCheckpoint(), fills(frame).localCheckpoint()
-    found = build_member_days(*known, plan, people.localCheckpoint())
+    found = build_member_days(*known, plan, people if is_limited else None)
     assert "lambda" not in found._jdf.queryExecution().optimizedPlan().toString().lower()

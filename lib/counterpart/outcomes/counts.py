@@ -54,45 +54,27 @@ def find_outcome_days(
 
 
 def build_outcomes(follow_up: DataFrame, outcome_days: DataFrame, study: Study) -> DataFrame:
-    """Units followed -> one row per unit, outcome and horizon: events, day of the first, days at risk.
-
-    Every unit has a row without events, to which those of its events are added up: no join of units and horizons.
-    """
-    spark = follow_up.sparkSession
+    """Units followed -> one row per unit, outcome and horizon: events, day of the first, days at risk."""
     asked = [
         (outcome_id, outcome.name, horizon, outcome.start_day)
         for outcome_id, outcome in enumerate(study.outcomes.outcomes)
         for horizon in outcome.horizons
     ]
-    horizons = F.broadcast(
-        spark.createDataFrame(
-            [(number, *row) for number, row in enumerate(asked)],
-            "number int, outcome_id int, outcome string, horizon int, start_day int",
-        )
-    )
-    days_at_risk = F.greatest(F.least("horizon", "days") - F.col("start_day") + 1, F.lit(0))
-    nobody = follow_up.crossJoin(horizons).select(
-        "unit_id",
-        "number",
-        F.lit(0).alias("n_events"),
-        F.lit(None).cast("int").alias("day"),
-        days_at_risk.alias("at_risk"),
-    )
-    events = (
+    # Numbers to join by: names would be half of what is moved.
+    numbered = [(number, *row) for number, row in enumerate(asked)]
+    horizons = F.broadcast(follow_up.sparkSession.createDataFrame(numbered, _HORIZONS_DDL))
+    at_risk = F.greatest(F.least("horizon", "days") - F.col("start_day") + 1, F.lit(0)).alias("days_at_risk")
+    grid = follow_up.crossJoin(horizons).select("unit_id", "number", "outcome", "horizon", at_risk)
+    counted = (
         outcome_days.join(horizons, "outcome_id", "inner")
         .filter(F.col("day").between(F.col("start_day"), F.col("horizon")))
-        .select("unit_id", "number", F.lit(1).alias("n_events"), "day", F.lit(0).alias("at_risk"))
-    )
-    counted = (
-        nobody.unionByName(events)
         .groupBy("unit_id", "number")
-        .agg(
-            F.sum("n_events").cast("int").alias("n_events"),
-            F.min("day").alias("first_event_day"),
-            F.max("at_risk").alias("days_at_risk"),
-        )
+        .agg(F.count("*").cast("int").alias("n_events"), F.min("day").alias("first_event_day"))
     )
-    return conform(counted.join(horizons, "number", "inner"), OUTCOMES)
+    return conform(grid.join(counted, ["unit_id", "number"], "left").na.fill(0, ["n_events"]), OUTCOMES)
+
+
+_HORIZONS_DDL = "number int, outcome_id int, outcome string, horizon int, start_day int"
 
 
 def build_weeks(outcome_days: DataFrame, study: Study) -> DataFrame:
