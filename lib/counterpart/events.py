@@ -185,7 +185,7 @@ def _line_codes(plan: EventPlan) -> list[tuple[str, Column]]:
 def _place_code(plan: EventPlan) -> Column:
     """The code of a place that the plan asks for; null for all others.
 
-    Places are two digits and few: to encode the text of every line took a tenth of a search.
+    Places are two digits and few: to encode the text of every line took a third of a search.
     """
     ranges = [code_range for code_set in plan.code_sets.values() for code_range in code_set.ranges]
     codes = {text: encode("place", text) for text in map("{:02d}".format, range(100))}
