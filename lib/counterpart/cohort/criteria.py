@@ -97,7 +97,7 @@ def _criteria(study: Study) -> dict[str, Column]:
 
 
 def _count_cover(candidates: DataFrame, enrollment: DataFrame, rule: EnrollmentRule) -> DataFrame:
-    """(unit_id, n_covering, n_reaching_back): benefits in force on the index date, and since the look-back began.
+    """(member_key, unit_id, n_covering, n_reaching_back): benefits in force on the index date, and since the look-back.
 
     Only a span that is running on the index date counts, and only gaps before it are bridged.
     """
@@ -127,7 +127,7 @@ def _count_benefits(rule: EnrollmentRule, holds: Column) -> Column:
 
 
 def _find_shown(candidates: DataFrame, member_days: DataFrame, plan: EventPlan, cohort: Cohort) -> DataFrame:
-    """(unit_id, shown_0..): the clinical rules whose event is in their window as often as they ask for.
+    """(member_key, unit_id, shown_0..): the clinical rules whose event is in their window as often as they ask for.
 
     Days that no rule looks at are gone before anything is counted, and the rules are rows, not columns: some dozens of
     counts beside one another are too much code for Java to compile.
@@ -146,7 +146,7 @@ def _find_shown(candidates: DataFrame, member_days: DataFrame, plan: EventPlan, 
 
 
 def _shown_often(near: DataFrame) -> DataFrame:
-    """(unit_id, number) of the rules that ask for days."""
+    """(member_key, unit_id, number) of the rules that ask for days."""
     counted = (
         near.filter("min_supply is null")
         .groupBy("member_key", "unit_id", "number", "min_days", "min_span_days")
@@ -156,7 +156,7 @@ def _shown_often(near: DataFrame) -> DataFrame:
 
 
 def _shown_by_supply(near: DataFrame) -> DataFrame:
-    """(unit_id, number) of the rules that ask for days of supply. A list a unit: apart, for few have fills of these."""
+    """(member_key, unit_id, number) of the rules that ask for days of supply: apart, for they hold a list a unit."""
     # At most one fill a day of the window.
     fills = F.collect_list(F.struct("day", "supplied_days")).alias("fills")
     supplied = (
