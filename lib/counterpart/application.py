@@ -28,6 +28,7 @@ from counterpart.stages import (
     prepare,
     profile_site,
     publish,
+    require_codes,
     run_stages,
 )
 from counterpart.store import Store
@@ -43,6 +44,8 @@ class Application:
         self.site: Site = load_site(site)
         self.study: Study | None = load_study(study) if study else None
         self.library = CodeLibrary.load(code_set_folders(study) if study else [])
+        if self.study:
+            require_codes(self.study, self.library)
         self.progress = TerminalProgress()
         self._open = ExitStack()
 

@@ -197,6 +197,23 @@ def test_wrong_documents_are_told_together_and_before_spark(
     ]
 
 
+@pytest.mark.parametrize("command", ["run", "cohort"])
+def test_days_of_supply_of_no_drug_are_told_before_an_ingest(
+    command: str, tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = tmp_path / "study.yaml"
+    document = yaml.safe_load((root / "conf/studies/msk_imaging.yaml").read_text())
+    document["cohort"]["exclusions"][0]["supplied_days"] = 90
+    study.write_text(yaml.safe_dump(document))
+    monkeypatch.setattr("counterpart.application.open_session", None)  # starting Spark would fail
+    code = cli.main([command, "--study", str(study), "--site", str(root / "conf/sites/local.yaml")])
+    assert code == 11
+    assert capsys.readouterr().err.splitlines() == [
+        "counterpart: cohort.exclusions red_flag_cancer: supplied_days are days of supply of a drug, and cancer has no "
+        "codes of drugs (ndc or omop)"
+    ]
+
+
 def test_ingest_takes_a_study_and_does_not_read_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All jobs take the same arguments."""
     code = cli.main(["ingest", "--study", str(tmp_path / "no.yaml"), "--site", str(tmp_path / "nowhere.yaml")])

@@ -7,7 +7,7 @@ from counterpart.stages.profile import Profile, profile_site
 from counterpart.stages.publish import Published, publish
 from counterpart.stages.reports import make_reports_folder
 from counterpart.stages.run import StageRun, prepare, run_stages
-from counterpart.stages.study import STAGES
+from counterpart.stages.study import STAGES, require_codes
 
 __all__ = [
     "STAGES",
@@ -22,5 +22,6 @@ __all__ = [
     "prepare",
     "profile_site",
     "publish",
+    "require_codes",
     "run_stages",
 ]

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from counterpart import cohort as cohorts
 from counterpart import covariates as covs
 from counterpart import effects, outcomes, scores
+from counterpart.codes import CodeLibrary
 from counterpart.cohort.demographics import CENSUS_REGIONS, STATES, UNKNOWN
 from counterpart.covariates import Covariate
 from counterpart.events import EventPlan, build_member_days, plan_events
@@ -83,7 +84,6 @@ def run_cohort(context: Context) -> Metrics:
     study = context.study
     plan = plan_events(study, context.library, cohorts.index_events(study))
     clinical = plan_events(study, context.library, cohorts.clinical_events(study))
-    cohorts.require_drugs(study, clinical)
     members, enrollment, program = (_claims(context, table) for table in (MEMBERS, ENROLLMENT, PROGRAM))
     first, last = cohorts.index_scan(study)
     found = build_member_days(
@@ -249,6 +249,11 @@ STAGES: Mapping[str, Stage] = {
         ),
     )
 }
+
+
+def require_codes(study: Study, library: CodeLibrary) -> None:
+    """CodeSetError for a rule that no code of its event can answer. No claims are read: told before an ingest."""
+    cohorts.require_drugs(study, plan_events(study, library, cohorts.clinical_events(study)))
 
 
 def stage_inputs(stage: Stage, context: Context) -> dict[str, Any]:
