@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from counterpart.codes import SYSTEMS, CodeLibrary, CodeSet, code_rows, encode
+from counterpart.codes import SYSTEMS, CodeLibrary, CodeSet, code_rows, encode, encode_column
 from counterpart.masks import fold_numbers, has_number
 from counterpart.protocol import ALL_CLAIMS, Clause, Study
 
@@ -183,15 +183,16 @@ def _line_codes(plan: EventPlan) -> list[tuple[str, Column]]:
 
 
 def _place_code(plan: EventPlan) -> Column:
-    """The code of a place that the plan asks for; null for all others.
+    """The code of a place; of two digits, as nearly all are, only where the plan asks for it.
 
-    Places are two digits and few: to encode the text of every line took a third of a search.
+    Those are compared and not encoded: to encode the text of every line took a third of a search.
     """
     ranges = [code_range for code_set in plan.code_sets.values() for code_range in code_set.ranges]
     codes = {text: encode("place", text) for text in map("{:02d}".format, range(100))}
     asked = {text: code for text, code in codes.items() if any(one.low <= code <= one.high for one in ranges)}
-    known = [F.when(F.col("place") == text, F.lit(code)) for text, code in asked.items()]
-    return F.coalesce(*known, F.lit(None).cast("bigint"))
+    place = F.col("place")
+    known = F.coalesce(*(F.when(place == text, F.lit(code)) for text, code in asked.items()), F.lit(None))
+    return F.when(place.isin(*codes), known).otherwise(encode_column("place", place))
 
 
 def _listed(name: str) -> Column:

@@ -120,6 +120,21 @@ def test_events_follow_their_clauses_and_amounts_are_counted_once(frame, library
     assertDataFrameEqual(days(found, plan), frame(EXPECTED, "day string, event string, allowed_cents bigint"))
 
 
+def test_a_place_is_known_however_it_is_written(frame, tmp_path, study):
+    """Two digits are compared; what a payer writes otherwise is read as the code sets are."""
+    rows = ("place,23,,,t", "place,4*,,,t", "place,OF,,,t")
+    (tmp_path / "places.csv").write_text("\n".join(("system,code,valid_from,valid_to,source", *rows, "")))
+    plan = plan_events(study, CodeLibrary.load([tmp_path]), ["places"])
+    given = ("23", "22", "41", "4", "410", "of", "OF", " 2.3", "2O", "")
+    lines = medical_lines(
+        frame,
+        "claim | service_date | place\n" + "\n".join(f"{n} | 2020-01-{n:02d} |" for n in range(1, len(given) + 1)),
+    ).withColumn("place", F.array(*map(F.lit, given))[F.col("claim_key").cast("int") - 1])
+    found = build_member_days(lines, fills(frame), plan, None, is_priced=False)
+    shown = [given[row[0].day - 1] for row in found.orderBy("event_date").select("event_date").collect()]
+    assert shown == ["23", "41", "410", "of", "OF", " 2.3"]
+
+
 @pytest.mark.parametrize("more", [(), (ALL_CLAIMS,)])
 def test_without_amounts_the_days_are_the_same(frame, library, study, more):
     plan = plan_events(study, library, ["pt_visit", "mri", "emergency_place", "cancer", "opioids", *more])
