@@ -126,9 +126,9 @@ def start_session(settings: SparkSettings) -> SparkSession:
     n_partitions = settings.shuffle_partitions or (FEW_PARTITIONS if is_local else None)
     if n_partitions is not None:
         wanted["spark.sql.shuffle.partitions"] = str(n_partitions)
+    if is_local:
         # Joined to one a core or so, unequal tasks leave cores idle; what is small is joined all the same.
         wanted["spark.sql.adaptive.coalescePartitions.minPartitionNum"] = str(n_partitions)
-    if is_local:
         wanted |= local_settings(settings)
     builder = SparkSession.builder.appName("counterpart")
     if settings.master is not None:
