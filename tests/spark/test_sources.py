@@ -85,6 +85,21 @@ def test_typed_fields_read_as_their_text_does(spark: SparkSession) -> None:
     )
 
 
+def test_doubles_are_the_cents_that_their_digits_say(spark: SparkSession) -> None:
+    """Half up of the digits a double is written with, as a payer's file would have them, whichever way it is read."""
+    told = {
+        0.1 + 0.2: 30, 1.005: 101, -1.005: -101, 2.675: 268, 80.3333333: 8033, 0.29: 29, -0.0: 0, 4.35: 435,
+        1.115: 112, 999_999_999_999.99: 99_999_999_999_999, 999_999_999_999.995: None, 1e12: None, -1e12: None,
+        float("inf"): None, float("-inf"): None, 5e-324: 0, 8_589_934_592.07: 858_993_459_207,
+    }  # fmt: skip
+    rows = spark.createDataFrame(list(told.items()), "given double, cents bigint")
+    assertDataFrameEqual(rows.select("given", fields.cents(rows, "given").alias("cents")), rows)
+    many = spark.range(20_000).select(((F.pmod(F.xxhash64("id"), F.lit(10**9)) - 10**8) / 1000).alias("given"))
+    by_digits = many.select(F.col("given").cast("string"))
+    pairs = many.select(fields.cents(many, "given").alias("cents")).collect()
+    assert pairs == by_digits.select(fields.cents(by_digits, "given").alias("cents")).collect()
+
+
 def test_codes_that_need_mending(frame: Frame) -> None:
     codes = frame(
         """first   | second | is_mended | diagnoses
@@ -93,11 +108,16 @@ def test_codes_that_need_mending(frame: Frame) -> None:
            M545    | m5416  | true      | M545 M5416
            M5 45   |        | true      | M545
            N/A     | M545   | false     | M545
+           M545    | M545   | false     | M545
+           M5456789 | S72001A | false   | S72001A
+           M5456789 | s72001a | true    | S72001A
+           ÄM545   | M545   | false     | M545
                    |        | false     |""",
         "first string, second string, is_mended boolean, diagnoses string",
     )
     pair = [F.col("first"), F.col("second")]
-    rows = codes.select("is_mended", "diagnoses", fields.needs_mending(pair), fields.encode_list("icd10cm", pair))
+    encoded = fields.encode_list("icd10cm", fields.join_codes(pair))
+    rows = codes.select("is_mended", "diagnoses", fields.needs_mending(pair), encoded)
     for row in rows.collect():
         assert (row[2], " ".join(decode(code)[1] for code in row[3])) == (row[0], row[1] or "")
 

@@ -6,6 +6,7 @@ from counterpart.codes.encoding import (
     decode,
     encode,
     encode_column,
+    encode_normal,
     ndc_column,
     normalise,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "decode",
     "encode",
     "encode_column",
+    "encode_normal",
     "is_in",
     "load_code_set",
     "ndc_column",

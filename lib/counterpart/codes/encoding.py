@@ -179,6 +179,12 @@ def encode_column(system: str | Column, text: Column) -> Column:
     return _ascii_payload(cleaned).bitwiseOR(top)
 
 
+def encode_normal(system: str, text: Column) -> Column:
+    """`encode_column` of what is upper-case letters and digits, of a system of seven characters. Null if too long."""
+    fitting = F.when(F.length(text).between(1, ASCII_WIDTH), text)
+    return _ascii_payload(fitting).bitwiseOR(F.lit(SYSTEMS[system] << SYSTEM_SHIFT))
+
+
 def ndc_column(text: Column) -> Column:
     """An NDC as BIGINT: eleven digits, or hyphenated 5-4-2, 4-4-2, 5-3-2, 5-4-1 and padded to eleven; else null."""
     bare = F.translate(text, _BLANKS, "")

@@ -116,7 +116,7 @@ def _claim(raw: DataFrame, claim_type: str) -> Row:
         "claim_type": F.lit(claim_type),
         "service_date": fields.date(raw, "CLM_FROM_DT"),
         "service_end_date": F.coalesce(fields.date(raw, "CLM_THRU_DT"), fields.date(raw, "CLM_FROM_DT")),
-        "diagnoses": fields.encode_list("icd9cm", diagnoses),
+        "diagnoses": fields.encode_list("icd9cm", fields.join_codes(diagnoses)),
         "is_mended": fields.needs_mending([*diagnoses, *procedures]),
         "has_unreadable_date": fields.has_unreadable_date(raw, "CLM_FROM_DT", "CLM_THRU_DT"),
     }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from counterpart.codes import encode_column
+from counterpart.codes import encode_column, encode_normal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,9 @@ _LARGEST_EXACT = {T.FloatType: 2**24, T.DoubleType: 2**53}
 _BETWEEN_CODES = "\x1f"
 _BLANK, _LETTER = r"[\s\u00a0]", r"[^\s\u00a0\x1f]"
 _MENDED = rf"[a-z.-]|{_BLANK}{_LETTER}|{_LETTER}{_BLANK}"
+# *+ never goes back, which would find nothing; \z as in the encoding.
+_AS_ENCODED = rf"^[0-9A-Z{_BETWEEN_CODES}]*+\z"
+_LARGEST_AMOUNT = 1e12
 
 
 def has_field(raw: DataFrame, name: str) -> bool:
@@ -139,8 +142,14 @@ def cents(raw: DataFrame, name: str) -> Column:
 
     A trillion dollars and more is null: sums of amounts must never run over.
     """
-    dollars = text_or_number(raw, name).try_cast("decimal(14,2)")
-    return (dollars * 100).cast("bigint")
+    given = text_or_number(raw, name)
+    by_digits = (given.try_cast("decimal(14,2)") * 100).cast("bigint")
+    if not (has_field(raw, name) and isinstance(raw.schema[name].dataType, T.DoubleType)):
+        return by_digits
+    # The digits of a double are worked out one by one. One that is the nearest to whole cents is these cents.
+    nearest = F.rint(given * 100)
+    is_whole = (nearest / 100 == given) & (F.abs(given) < _LARGEST_AMOUNT)
+    return F.when(is_whole, nearest.cast("bigint")).otherwise(by_digits)
 
 
 def text_or_number(raw: DataFrame, name: str) -> Column:
@@ -167,12 +176,20 @@ def two_digits(given: Column) -> Column:
     return F.when(F.length(given) == 1, F.concat(F.lit("0"), given)).otherwise(given)
 
 
-def encode_list(system: str, codes: Sequence[Column]) -> Column:
-    """The codes that can be read, each once, in order: ARRAY<BIGINT>."""
+def join_codes(codes: Sequence[Column]) -> Column:
+    """Codes as they are written, one behind the other; an empty text where there is none."""
+    return F.concat_ws(_BETWEEN_CODES, *codes)
+
+
+def encode_list(system: str, joined: Column) -> Column:
+    """Joined codes -> those that can be read, each once, in order: ARRAY<BIGINT>."""
     # 25 diagnoses a line, most of them null. Joined and encoded element by element, a million lines take 3 seconds of
-    # CPU; an array of 25 encoded columns takes 9 to 14: its generated code is too long to be compiled.
-    written = F.split(F.concat_ws(_BETWEEN_CODES, *codes), _BETWEEN_CODES)
-    return present(F.transform(written, lambda one: encode_column(system, one)))
+    # CPU; an array of 25 encoded columns takes 9 to 14: its generated code is too long to be compiled. Most lines have
+    # their codes as we have them: one look at all of them spares what mends each.
+    written = F.split(joined, _BETWEEN_CODES)
+    as_they_are = F.transform(written, lambda one: encode_normal(system, one))
+    mended = F.transform(written, lambda one: encode_column(system, one))
+    return present(F.when(joined.rlike(_AS_ENCODED), as_they_are).otherwise(mended))
 
 
 def encode_diagnoses(versioned: Sequence[tuple[Column, Column]]) -> Column:
@@ -197,7 +214,8 @@ def present(values: Column) -> Column:
 
 def needs_mending(codes: Sequence[Column]) -> Column:
     """Is one of the codes written with a dot, a blank, a hyphen or in lower case? A field of blanks is no code."""
-    return F.concat_ws(_BETWEEN_CODES, *codes).rlike(_MENDED)
+    joined = join_codes(codes)
+    return ~joined.rlike(_AS_ENCODED) & joined.rlike(_MENDED)
 
 
 def sex(given: Column) -> Column:

@@ -56,7 +56,7 @@ def read_diagnoses(row: MappedRow, diagnoses: Diagnoses | None, service_date: Co
     written = row.codes_of(*diagnoses.columns)
     system = F.coalesce(row.listed(diagnoses.system), by_date)
     is_icd9 = system == "icd9cm"
-    icd9, icd10 = (fields.encode_list(name, written) for name in ("icd9cm", "icd10cm"))
+    icd9, icd10 = (fields.encode_list(name, fields.join_codes(written)) for name in ("icd9cm", "icd10cm"))
     return F.when(is_icd9, icd9).otherwise(icd10), written
 
 

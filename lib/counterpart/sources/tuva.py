@@ -6,7 +6,7 @@ so amounts tell: nothing allowed and nothing paid of a charge is a denial, a neg
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -26,6 +26,8 @@ OPEN_END = "9999-12-31"
 
 _CLAIM_TYPES = ("professional", "institutional", "dme")
 _DIAGNOSES = tuple(f"diagnosis_code_{place}" for place in range(1, 26))
+# Joined before they are encoded, in a projection of its own: whatever stands below a lambda is not compiled.
+_JOINED = "diagnosis_codes"
 _MODIFIERS = tuple(f"hcpcs_modifier_{place}" for place in range(1, 6))
 # ICD-10 replaced ICD-9 in claims for services from this day (CMS).
 FIRST_ICD10_DAY = "2015-10-01"
@@ -57,21 +59,21 @@ def read_medical(raw: DataFrame) -> Row:
     """A claim line."""
     start = fields.first_date(raw, "claim_line_start_date", "claim_start_date")
     claim_type = F.lower(fields.text(raw, "claim_type"))
-    codes = [fields.code(raw, name) for name in ("hcpcs_code", "revenue_center_code", *_DIAGNOSES)]
+    procedure, revenue = (fields.code(raw, name) for name in ("hcpcs_code", "revenue_center_code"))
     dates = ("claim_line_start_date", "claim_start_date", "claim_line_end_date", "claim_end_date")
     return {
         **_read_claim(raw),
         "claim_type": F.when(claim_type.isin(*_CLAIM_TYPES), claim_type).otherwise("other"),
         "service_date": start,
         "service_end_date": F.coalesce(fields.first_date(raw, "claim_line_end_date", "claim_end_date"), start),
-        "procedure": encode_column("hcpcs", codes[0]),
+        "procedure": encode_column("hcpcs", procedure),
         "modifiers": fields.present(F.array(*(F.upper(fields.text(raw, name)) for name in _MODIFIERS))),
-        "revenue": encode_column("revenue", codes[1]),
+        "revenue": encode_column("revenue", revenue),
         "place": fields.two_digits(fields.text(raw, "place_of_service_code")),
         "bill_type": fields.text(raw, "bill_type_code"),
         "specialty": F.upper(fields.text(raw, "rendering_specialty")),
-        "diagnoses": _read_diagnoses(raw, codes[2:], start),
-        "is_mended": fields.needs_mending(codes),
+        "diagnoses": _read_diagnoses(raw, start),
+        "is_mended": fields.needs_mending([procedure, revenue, F.col(_JOINED)]),
         "has_unreadable_date": fields.has_unreadable_date(raw, *dates),
     }
 
@@ -118,10 +120,17 @@ def _read_claim(raw: DataFrame) -> Row:
     }
 
 
-def _read_diagnoses(raw: DataFrame, codes: Sequence[Column], service_date: Column) -> Column:
+def _read_diagnoses(raw: DataFrame, service_date: Column) -> Column:
     told = fields.text(raw, "diagnosis_code_type")
     is_icd9 = F.coalesce(told.contains("9"), service_date < F.lit(FIRST_ICD10_DAY).cast("date"))
-    return F.when(is_icd9, fields.encode_list("icd9cm", codes)).otherwise(fields.encode_list("icd10cm", codes))
+    icd9, icd10 = (fields.encode_list(system, F.col(_JOINED)) for system in ("icd9cm", "icd10cm"))
+    return F.when(is_icd9, icd9).otherwise(icd10)
+
+
+def _join_diagnoses(raw: Mapping[str, DataFrame]) -> Mapping[str, DataFrame]:
+    medical = raw["medical_claim"]
+    joined = fields.join_codes([fields.code(medical, name) for name in _DIAGNOSES])
+    return {**raw, "medical_claim": medical.withColumn(_JOINED, joined)}
 
 
 _AMOUNTS = ("paid_amount", "allowed_amount")
@@ -181,4 +190,5 @@ TUVA = Layout(
         ),
     ),
     roster=ROSTER,
+    prepare=_join_diagnoses,
 )
