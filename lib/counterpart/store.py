@@ -8,25 +8,22 @@ interrupted run leaves nothing that is ever read.
 from __future__ import annotations
 
 import json
-import secrets
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
+import pyarrow as pa
 from delta import exceptions as races
 from delta.tables import DeltaTable
-from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # py4j ships no types
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from counterpart.deliveries import absolute, file_system
-from counterpart.errors import ConflictError, ContractError, DataError, EnvironmentProblem
+from counterpart.errors import ConflictError, ContractError, DataError
 from counterpart.protocol import Upkeep
 from counterpart.tables import RESULTS, Table, conform
 
@@ -35,9 +32,10 @@ if TYPE_CHECKING:
 
 RESULT_KEY = "result_key"
 _ATTEMPTS = 5
-_STALE_SECONDS = 2 * 24 * 3600
 # Whoever reads a partition reads all its files: ranges of columns by file, up to a third of a write, spare none.
 _NO_RANGES = {"delta.dataSkippingNumIndexedCols": "0"}
+# Of tables that grow by a file or few with each study: a checkpoint takes 2 to 6 s, and a hundred commits read in one.
+_RARE_CHECKPOINTS = {"delta.checkpointInterval": "100"}
 # In Python these have no common class.
 _LOST_RACES = (
     races.ConcurrentAppendException,
@@ -71,6 +69,7 @@ class Store:
         self.spark = spark
         self.warehouse = absolute(warehouse)
         self._made_with = (upkeep or Upkeep()).as_properties()
+        self._at_hand: dict[tuple[str, str], DataFrame] = {}
 
     def path(self, table: Table) -> str:
         """Where a table lives."""
@@ -98,16 +97,18 @@ class Store:
         return reader.load(self.path(table))
 
     def read_result(self, table: Table, result_key: str) -> DataFrame:
-        """The rows of a result table that one stage run made."""
-        return conform(self._load(table).filter(F.col(RESULT_KEY) == result_key), table)
+        """The rows of a result table that one stage run made. What this store wrote of a bounded table is at hand."""
+        rows = self._at_hand.get((table.name, result_key))
+        return conform(self._load(table).filter(F.col(RESULT_KEY) == result_key) if rows is None else rows, table)
 
     def write_result(self, table: Table, rows: DataFrame, result_key: str) -> None:
         """Replace the rows of one result key in one commit. A bounded table is held to its key before it is written."""
         rows = conform(rows, table)
         if table.is_bounded:
             rows = self._computed(table, rows)
-        rows = rows.withColumn(RESULT_KEY, F.lit(result_key))
-        self._replace_part(table, rows, RESULT_KEY, result_key, (RESULT_KEY,))
+        self._replace_part(table, rows.withColumn(RESULT_KEY, F.lit(result_key)), RESULT_KEY, result_key, (RESULT_KEY,))
+        if table.is_bounded:
+            self._at_hand[table.name, result_key] = rows
 
     def hold_to_keys(self, tables: Sequence[Table], result_key: str) -> None:
         """ContractError if rows of a result key have the same key in one of the tables. One query for all of them."""
@@ -132,7 +133,7 @@ class Store:
 
     def append(self, table: Table, rows: DataFrame, once: str | None = None) -> None:
         """Add rows in one commit. With `once`, ConflictError if rows were added under that name before."""
-        writer = conform(rows, table).write.format("delta").mode("append")
+        writer = conform(rows, table).write.format("delta").options(**_RARE_CHECKPOINTS).mode("append")
         if table.partitioned_by:
             writer = writer.partitionBy(*table.partitioned_by)
         if once is None:
@@ -162,7 +163,7 @@ class Store:
                 writer = writer.mode("overwrite").option("replaceWhere", f"{column} = '{value}'")
             else:
                 # Not "overwrite": a table that another run makes in this moment must not be lost.
-                writer = writer.mode("error").options(**_NO_RANGES)
+                writer = writer.mode("error").options(**_NO_RANGES, **_RARE_CHECKPOINTS)
             writer.save(self.path(table))
 
         _retrying(replace)
@@ -280,54 +281,19 @@ class Store:
                 f"table {table.name} was changed by another run meanwhile; nothing was changed here: ingest again"
             ) from None
 
-    @contextmanager
-    def staging(self, name: str) -> Iterator[Callable[[str, DataFrame], DataFrame]]:
-        """A place for frames that are read more than once: written, read back, and gone at the end of the block."""
-        place = f"{self.warehouse}/_staging"
-        _sweep(self.spark, place, older_than_seconds=_STALE_SECONDS)
-        folder = f"{place}/{name}-{secrets.token_hex(4)}"
-        self._make_folder(folder)
-
-        def stage(part: str, rows: DataFrame) -> DataFrame:
-            rows.write.mode("overwrite").parquet(f"{folder}/{part}")
-            return self.spark.read.schema(rows.schema).parquet(f"{folder}/{part}")
-
-        try:
-            yield stage
-        finally:
-            _delete(self.spark, folder)
-
-    def require_writable(self) -> None:
-        """EnvironmentProblem if nothing can be written to the warehouse: said before hours of work, not after."""
-        folder = f"{self.warehouse}/_staging/{secrets.token_hex(4)}"
-        self._make_folder(folder)
-        _delete(self.spark, folder)
-
-    def _make_folder(self, folder: str) -> None:
-        system, path = file_system(self.spark, folder)
-        try:
-            is_made = system.mkdirs(path)
-        except Py4JJavaError:
-            is_made = False
-        if not is_made:
-            raise EnvironmentProblem(
-                f"{self.warehouse} cannot be written; the site's `warehouse` names a folder that whoever runs this may "
-                "write to"
-            )
-
     def record(self, result: StageResult, protocol_hash: str, code_version: str) -> None:
         """Mark a stage as finished: from now on its rows may be read and reused."""
-        row = (
-            result.stage,
-            result.study,
-            result.result_key,
-            protocol_hash,
-            code_version,
-            json.dumps(dict(result.inputs), sort_keys=True),
-            json.dumps(dict(result.metrics), sort_keys=True),
-            result.finished_at,
-        )
-        self.append(RESULTS, self.spark.createDataFrame([row], RESULTS.ddl).coalesce(1))
+        row = {
+            "stage": result.stage,
+            "study": result.study,
+            "result_key": result.result_key,
+            "protocol_hash": protocol_hash,
+            "code_version": code_version,
+            "inputs_json": json.dumps(dict(result.inputs), sort_keys=True),
+            "metrics_json": json.dumps(dict(result.metrics), sort_keys=True),
+            "finished_at": result.finished_at,
+        }
+        self.append(RESULTS, self.spark.createDataFrame(pa.Table.from_pylist([row])).coalesce(1))
 
     def finished(self, result_keys: Iterable[str] | None = None) -> dict[str, StageResult]:
         """Finished stages by result key; the newest record wins. One row per stage run: small."""
@@ -369,20 +335,6 @@ def _laid_out(lines: DataFrame, table: Table) -> DataFrame:
     day = "service_date" if "service_date" in table.columns else "dispensing_date"
     order = (*table.partitioned_by, "member_key", day, "claim_id", "line_number")
     return lines.repartition(*table.partitioned_by).sortWithinPartitions(*order)
-
-
-def _sweep(spark: SparkSession, folder: str, older_than_seconds: int) -> None:
-    """Remove what runs that were killed left behind; what is younger may belong to one that is at work."""
-    system, path = file_system(spark, folder)
-    if system.exists(path):
-        for status in system.listStatus(path):
-            if status.getModificationTime() / 1000 < time.time() - older_than_seconds:
-                system.delete(status.getPath(), True)
-
-
-def _delete(spark: SparkSession, folder: str) -> None:
-    system, path = file_system(spark, folder)
-    system.delete(path, True)
 
 
 def _retrying(write: Callable[[], Answer]) -> Answer:

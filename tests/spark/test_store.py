@@ -21,6 +21,7 @@ from counterpart.deliveries.failures import forbidden_folders_told
 from counterpart.errors import ConflictError, ContractError, DataError, EnvironmentProblem
 from counterpart.protocol import BROKEN_LINE, Site
 from counterpart.stages import make_reports_folder
+from counterpart.staging import require_writable, staging
 from counterpart.store import StageResult, Store
 from counterpart.tables import ATTRITION, INTAKE, MEMBERS, PHARMACY, SCORE_HISTOGRAM, SCORES, UNMATCHED
 
@@ -195,7 +196,7 @@ def fail_after(_: DataFrame) -> None:
 def test_staged_frames_are_read_back_and_gone_at_the_end(store: Store, frame: Frame) -> None:
     rows = units(frame, "unit_id | reason\n 1 | caliper")
     place = Path(store.warehouse, "_staging")
-    with store.staging("one") as stage, store.staging("one") as other:
+    with staging(store.spark, store.warehouse, "one") as stage, staging(store.spark, store.warehouse, "one") as other:
         assertDataFrameEqual(stage("part", rows), rows)
         assert stage("nothing", rows.limit(0)).isEmpty()
         # Another run of the same name has a place of its own.
@@ -203,7 +204,7 @@ def test_staged_frames_are_read_back_and_gone_at_the_end(store: Store, frame: Fr
         assertDataFrameEqual(stage("more", rows), rows)
         assert len(list(place.iterdir())) == 2
     assert not list(place.iterdir())
-    with pytest.raises(KeyError), store.staging("one") as stage:
+    with pytest.raises(KeyError), staging(store.spark, store.warehouse, "one") as stage:
         fail_after(stage("part", rows))
     assert not list(place.iterdir())
 
@@ -214,7 +215,7 @@ def test_what_a_killed_run_left_is_swept_and_what_is_at_work_is_not(store: Store
         folder.mkdir(parents=True)
     three_days_ago = time.time() - 3 * 24 * 3600
     os.utime(left, (three_days_ago, three_days_ago))
-    with store.staging("one"):
+    with staging(store.spark, store.warehouse, "one"):
         assert not left.exists()
         assert at_work.exists()
 
@@ -224,8 +225,11 @@ def test_a_warehouse_or_reports_that_cannot_be_written_are_a_message(spark: Spar
     (tmp_path / "file").touch()
     store = Store(spark, str(tmp_path / "file" / "tables"))
     with pytest.raises(EnvironmentProblem, match="file/tables cannot be written; the site's `warehouse` names"):
-        store.require_writable()
-    with pytest.raises(EnvironmentProblem, match="cannot be written"), store.staging("delivery"):
+        require_writable(spark, store.warehouse)
+    with (
+        pytest.raises(EnvironmentProblem, match="cannot be written"),
+        staging(store.spark, store.warehouse, "delivery"),
+    ):
         pass
     site = Site(name="here", warehouse=str(tmp_path), reports=str(tmp_path / "file" / "reports"))
     with pytest.raises(EnvironmentProblem, match="file/reports/profile cannot be written; the site's `reports` names"):

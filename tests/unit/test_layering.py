@@ -46,6 +46,7 @@ RANKS = {
     "effects": 4,
     "synthetic": 4,
     # in and out; what the ledger takes has passed disclosure
+    "staging": 6,
     "store": 6,
     "disclosure": 5,
     "progress": 5,

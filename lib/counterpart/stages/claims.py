@@ -19,6 +19,7 @@ from counterpart.sources.placement import Placement
 from counterpart.stages.context import Progress, code_version
 from counterpart.stages.plan import describe_plan
 from counterpart.stages.upkeep import JOINED, keep_up, take_versions
+from counterpart.staging import staging
 from counterpart.store import StageResult, Store
 from counterpart.tables import (
     CONCEPT_ANCESTORS,
@@ -73,7 +74,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
         progress.note(f"ingest: reused, this delivery is in the tables already (key {delivery})")
         return IngestReport(delivery, True, _read_intake(store, delivery), delivered.versions)
     start = _begin(store, site, delivered, delivery, progress)
-    with progress.stage("ingest"), unreadable_files_told(), store.staging(delivery) as stage:
+    with progress.stage("ingest"), unreadable_files_told(), staging(store.spark, store.warehouse, delivery) as stage:
         n_rows = start.n_rows | {
             name: frame.count() for name, frame in delivered.tables.items() if name not in start.n_rows
         }

@@ -15,6 +15,7 @@ from counterpart.protocol import content_hash
 from counterpart.stages.context import Context, code_version
 from counterpart.stages.study import STAGES, Stage, stage_inputs
 from counterpart.stages.vocabulary import fill_descendants
+from counterpart.staging import require_writable
 from counterpart.store import StageResult
 from counterpart.tables import CLAIMS_TABLES
 
@@ -59,7 +60,7 @@ def run_stages(context: Context, ledger: Ledger, parent: str, names: Sequence[st
     """Compute or reuse the named stages, in order. DataError if a stage's predecessor has not been run."""
     finished = context.store.finished(set(context.keys.values()))
     if any(context.keys[name] not in finished for name in names):
-        context.store.require_writable()
+        require_writable(context.spark, context.store.warehouse)
     runs = []
     for name in names:
         stage = STAGES[name]
