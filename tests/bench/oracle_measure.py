@@ -7,13 +7,16 @@ import os
 import platform
 import re
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from importlib.metadata import version
 from pathlib import Path
 
-GB = 2**30
+MB, GB = 2**20, 2**30
 _DONE = re.compile(r"(\w+): done in ([\d.]+) s")
 _PAUSE_SECONDS = 0.5
 
@@ -151,3 +154,10 @@ def describe_machine() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GB
     name = model[1].strip() if model else platform.machine()
     return f"{name}, {os.cpu_count()} cores, {memory:.0f} GB, {platform.system()} {platform.release()}"
+
+
+def when_and_where() -> str:
+    """The day, the machine, and the versions that a benchmark ran with."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("pyspark", "delta-spark", "duckdb"))
+    today = datetime.now(timezone.utc).date()
+    return f"{today}; {describe_machine()}; Python {sys.version.split()[0]}, {packages}."

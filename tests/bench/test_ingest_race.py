@@ -17,8 +17,7 @@ import pytest
 import yaml
 from tests.bench.document import table_of, write_section
 from tests.bench.ingest_peer import MEMORY_GB, THREADS
-from tests.bench.oracle_measure import GB, Measured, event_log_settings, measure
-from tests.bench.test_scale import MB, when_and_where
+from tests.bench.oracle_measure import GB, MB, Measured, event_log_settings, measure, when_and_where
 
 pytestmark = [pytest.mark.bench, pytest.mark.scale]
 

@@ -18,8 +18,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +25,7 @@ import pytest
 import yaml
 from tests.bench.document import table_of, write_section
 from tests.bench.oracle import COMPARED, Oracle
-from tests.bench.oracle_measure import GB, Measured, describe_machine, event_log_settings, measure
+from tests.bench.oracle_measure import GB, MB, Measured, event_log_settings, measure, when_and_where
 from tests.bench.oracle_race import MEMORY_GB, STAGES, THREADS
 
 pytestmark = [pytest.mark.bench, pytest.mark.scale]
@@ -35,7 +33,6 @@ pytestmark = [pytest.mark.bench, pytest.mark.scale]
 MEMBERS = int(os.environ.get("COUNTERPART_BENCH_MEMBERS", "1000000"))
 WARM_RUNS = 3
 _SMALL = 100_000
-MB = 2**20
 
 
 @dataclass(frozen=True)
@@ -186,9 +183,3 @@ def tell_race(
         "and looks for the events of all three stages at once (the time stands with cohort). "
         f"The rows are the same, all of them: {compared}, attrition."
     )
-
-
-def when_and_where() -> str:
-    packages = ", ".join(f"{name} {version(name)}" for name in ("pyspark", "delta-spark", "duckdb"))
-    today = datetime.now(timezone.utc).date()
-    return f"{today}; {describe_machine()}; Python {sys.version.split()[0]}, {packages}."
