@@ -8,6 +8,7 @@ interrupted run leaves nothing that is ever read.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -36,6 +37,8 @@ _ATTEMPTS = 5
 _NO_RANGES = {"delta.dataSkippingNumIndexedCols": "0"}
 # Of tables that grow by a file or few with each study: a checkpoint takes 2 to 6 s, and a hundred commits read in one.
 _RARE_CHECKPOINTS = {"delta.checkpointInterval": "100"}
+# A task sorts so many in memory, in the share of a heap of 6 GB that two tasks have.
+_LINES_SORTED = 1_000_000
 # In Python these have no common class.
 _LOST_RACES = (
     races.ConcurrentAppendException,
@@ -230,8 +233,11 @@ class Store:
         retired: DataFrame | None,
         properties: Mapping[str, str],
         once: str | None = None,
+        n_lines: int = 0,
     ) -> bool:
         """Take out the retired lines and add the new ones in one commit; False where there is nothing to change.
+
+        The more `n_lines` there are at most, the more tasks sort them.
 
         `once` names the change: of two runs that make it at the same time one does, the other gets a ConflictError,
         as it does if any other change came between.
@@ -243,7 +249,7 @@ class Store:
         if retired is not None and not is_new and not retired.isEmpty():
             self._merge_lines(table, added, retired)
         elif is_new or not added.isEmpty():
-            self.append(table, _laid_out(added, table), once)
+            self.append(table, _laid_out(added, table, n_lines), once)
         else:
             return False
         return True
@@ -330,11 +336,15 @@ def _result_of(row: Any) -> StageResult:
     )
 
 
-def _laid_out(lines: DataFrame, table: Table) -> DataFrame:
+def _laid_out(lines: DataFrame, table: Table, n_lines: int) -> DataFrame:
     """One file per period and bucket, sorted so that a member's lines of a period lie together, in time."""
+    n_tasks = math.ceil(n_lines / _LINES_SORTED)
+    usual = lines.sparkSession.conf.get("spark.sql.shuffle.partitions") or ""  # "auto" on some platforms
+    by = table.partitioned_by
+    moved = lines.repartition(n_tasks, *by) if usual.isdigit() and n_tasks > int(usual) else lines.repartition(*by)
     day = "service_date" if "service_date" in table.columns else "dispensing_date"
     order = (*table.partitioned_by, "member_key", day, "claim_id", "line_number")
-    return lines.repartition(*table.partitioned_by).sortWithinPartitions(*order)
+    return moved.sortWithinPartitions(*order)
 
 
 def _retrying(write: Callable[[], Answer]) -> Answer:

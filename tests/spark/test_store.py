@@ -167,9 +167,11 @@ def test_lines_are_added_corrected_and_taken_out(store: Store, frame: Frame) -> 
     assertDataFrameEqual(store.read(PHARMACY, version=1), table)
 
 
+@pytest.mark.parametrize("n_lines", [0, 40_000_000])
 def test_files_are_by_month_and_bucket_sorted_by_member_and_day(
-    store: Store, frame: Frame, spark: SparkSession
+    store: Store, frame: Frame, spark: SparkSession, n_lines: int
 ) -> None:
+    """However many tasks sort them."""
     days = [f"2020-0{month}-{day:02d}" for month in (1, 2) for day in (28, 3, 17)]
     lines = "\n".join(f"{member} | c{member} | {day} | 1 | 1" for day in days for member in (4, 1, 3, 2))
     store.change_lines(
@@ -177,6 +179,7 @@ def test_files_are_by_month_and_bucket_sorted_by_member_and_day(
         fills(frame, f"member_key | claim_id | dispensing_date | paid_cents | version_hash\n{lines}"),
         None,
         {},
+        n_lines=n_lines,
     )
     parts = sorted(Path(store.path(PHARMACY)).glob("service_period=*/member_bucket=*/*.parquet"))
     assert len(parts) == len({part.parent for part in parts}) == 4

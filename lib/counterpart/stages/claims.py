@@ -90,7 +90,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
         progress.doing("adding up the fates of all rows")
         intake = _account(store, claims, delivery, site, n_rows) if start.intake is None else start.intake
         _tell_kept(intake, progress)
-        changed = _write_claims(store, claims, context, progress)
+        changed = _write_claims(store, claims, context, max(n_rows.values(), default=0), progress)
         _record(store, delivery, delivered, source)
     # What an interrupted ingest wrote before, it does not write again.
     written = changed + [table for table in JOINED if start.intake is not None and table not in changed]
@@ -213,7 +213,9 @@ def _hold_to_threshold(intake: pd.DataFrame, limit: float) -> None:
             )
 
 
-def _write_claims(store: Store, claims: ClaimsDelivery, context: IngestContext, progress: Progress) -> list[Table]:
+def _write_claims(
+    store: Store, claims: ClaimsDelivery, context: IngestContext, n_lines: int, progress: Progress
+) -> list[Table]:
     """Bring the tables up to date; those that changed."""
     changed = []
     for table, rows in (
@@ -236,7 +238,7 @@ def _write_claims(store: Store, claims: ClaimsDelivery, context: IngestContext, 
         (PHARMACY, claims.pharmacy, claims.pharmacy_retired),
     ):
         progress.doing(f"writing {table.name}")
-        if store.change_lines(table, added, retired, properties, context.delivery):
+        if store.change_lines(table, added, retired, properties, context.delivery, n_lines):
             changed.append(table)
     return changed
 
