@@ -88,6 +88,26 @@ def test_rows_that_break_the_contract_are_refused(store: Store, frame: Frame) ->
     assert not store.exists(SCORES)
 
 
+def test_small_results_are_at_hand_where_they_were_written(store: Store, frame: Frame, spark: SparkSession) -> None:
+    """As the table has them, which everybody else reads. A write that fails changes neither."""
+    written = {
+        key: frame(f"phase | arm | bin | n_units\n all | treated | 1 | {n}\n all | treated | 2 |", SCORE_HISTOGRAM.ddl)
+        for key, n in (("mine", 5), ("others", 6))
+    }
+    for key, rows in written.items():
+        store.write_result(SCORE_HISTOGRAM, rows, key)
+    twice = written["others"].unionAll(written["mine"])
+    with pytest.raises(ContractError, match="more than once"):
+        store.write_result(SCORE_HISTOGRAM, twice, "mine")
+    elsewhere = Store(spark, store.warehouse)
+    for key, rows in written.items():
+        here, there = (one.read_result(SCORE_HISTOGRAM, key) for one in (store, elsewhere))
+        assertDataFrameEqual(here, rows)
+        assertDataFrameEqual(there, rows)
+        assert here.schema == there.schema
+        assert (here.inputFiles() == [], there.inputFiles() == []) == (True, False)
+
+
 def test_a_table_that_is_not_there(store: Store) -> None:
     with pytest.raises(DataError, match=r"table members does not exist in .*; run `counterpart ingest` first"):
         store.version(MEMBERS)
