@@ -55,6 +55,8 @@ LOCAL = {
     "spark.sql.ui.explainMode": "simple",
     # A study has more plans than the 100 compiled ones that Spark keeps: a third of a warm run was compiling again.
     "spark.sql.codegen.cache.maxEntries": "2000",
+    # A table of a gigabyte is nine tasks by Spark's own measure, and the last of nine keeps one of two cores.
+    "spark.sql.files.maxPartitionBytes": "16m",
     # A task writes up to so many partitions beside one another before it sorts its rows by partition: a stage's result
     # is one partition, by which all rows were sorted.
     "spark.sql.maxConcurrentOutputFileWriters": "8",
