@@ -37,7 +37,7 @@ _ATTEMPTS = 5
 _NO_RANGES = {"delta.dataSkippingNumIndexedCols": "0"}
 # Of tables that grow by a file or few with each study: a checkpoint takes 2 to 6 s, and a hundred commits read in one.
 _RARE_CHECKPOINTS = {"delta.checkpointInterval": "100"}
-# A task sorts so many in memory, in the share of a heap of 6 GB that two tasks have.
+# So many a task sorts in memory, in the share of a heap of 6 GB that two tasks have. Lines of one file are one task's.
 _LINES_SORTED = 1_000_000
 # In Python these have no common class.
 _LOST_RACES = (
@@ -237,11 +237,10 @@ class Store:
     ) -> bool:
         """Take out the retired lines and add the new ones in one commit; False where there is nothing to change.
 
-        The more `n_lines` there are at most, the more tasks sort them.
-
         `once` names the change: of two runs that make it at the same time one does, the other gets a ConflictError,
         as it does if any other change came between.
-        Lines lie sorted by member and date inside the files of a month and member bucket.
+        Lines lie sorted by member and date inside the files of a month and member bucket; the more `n_lines` are added
+        at most, the more tasks sort them.
         """
         is_new = not self.exists(table)
         if is_new:
