@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from py4j.protocol import Py4JNetworkError  # type: ignore[import-untyped]  # py4j ships no types
 from pyspark import SparkContext
@@ -57,6 +58,8 @@ LOCAL = {
     "spark.sql.codegen.cache.maxEntries": "2000",
     # A table of a gigabyte is nine tasks by Spark's own measure, and the last of nine keeps one of two cores.
     "spark.sql.files.maxPartitionBytes": "16m",
+    # A file counts as so many bytes more: with the usual four million, a task would read four commits of Delta's log.
+    "spark.sql.files.openCostInBytes": "64k",
     # A task writes up to so many partitions beside one another before it sorts its rows by partition: a stage's result
     # is one partition, by which all rows were sorted.
     "spark.sql.maxConcurrentOutputFileWriters": "8",
@@ -65,6 +68,10 @@ LOCAL = {
     # pyspark 4 notes the caller of every Column for its error messages: some tenth of a small warm run.
     "spark.python.sql.dataFrameDebugging.enabled": "false",
 }
+
+# pyspark asks Java for these by name for each function and literal, and Java looks for two of them in the wrong
+# packages first, through 300 jars: half the time in which plans are written.
+ASKED_FOR = ("functions", "org.apache.spark.sql.functions", "PythonUtils", "PythonSQLUtils")
 
 # Spark's own 200 are for a cluster: on one machine small shuffles would be tasks that do nothing.
 FEW_PARTITIONS = 8
@@ -115,6 +122,7 @@ def build_session(settings: SparkSettings) -> tuple[SparkSession, bool]:
     for name, value in SEMANTICS.items():
         spark.conf.set(name, value)
     require_delta_in(spark)
+    remember_java_names(spark)
     return spark, active is None
 
 
@@ -172,6 +180,13 @@ def silence_row_quotes() -> None:
 
         for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
             PySparkLogger.getLogger(name).disabled = True
+
+
+def remember_java_names(spark: SparkSession) -> None:
+    """Ask Java once for the classes of which pyspark makes columns. Over Spark Connect there are none to ask for."""
+    java: Any = getattr(spark, "_jvm", None)
+    for name in ASKED_FOR if java is not None else ():
+        setattr(java, name, getattr(java, name))
 
 
 def require_delta_in(spark: SparkSession) -> None:

@@ -11,12 +11,14 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+from py4j.java_gateway import JVMView
 from pyspark.sql import Row
+from pyspark.sql import functions as F
 
 import counterpart
 from counterpart.errors import EnvironmentProblem
 from counterpart.protocol import SparkSettings
-from counterpart.session import build_session, require_delta_in
+from counterpart.session import ASKED_FOR, build_session, require_delta_in
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -44,6 +46,16 @@ def test_an_active_session_is_taken_and_stays_its_owners(spark: SparkSession) ->
     assert not is_ours
     assert spark.conf.get("spark.sql.ansi.enabled") == "true"
     assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
+
+
+def test_java_is_asked_once_for_what_columns_are_made_of(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    ask = JVMView.__getattr__
+    monkeypatch.setattr(JVMView, "__getattr__", lambda view, name: asked.append(name) or ask(view, name))
+    rows = spark.range(3).select(F.array(F.lit("a"), F.concat(F.lit("b"), "id")).alias("texts"))
+    longer = rows.select(F.transform("texts", lambda text: F.length(text)).alias("lengths"))
+    assert longer.head() == Row(lengths=[1, 2])
+    assert not set(asked) & set(ASKED_FOR)
 
 
 def test_a_session_without_delta_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
