@@ -135,7 +135,7 @@ def test_what_may_not_be_read_says_which_rights_it_takes(
         raise refusal
 
     monkeypatch.setattr("counterpart.deliveries.catalog._describe", refuse)
-    message = r"`payer`.`claims` cannot be read \(INSUFFICIENT_PERMISSIONS\): .* needs USE CATALOG, USE SCHEMA and SELE"
+    message = r"payer.claims cannot be read \(INSUFFICIENT_PERMISSIONS\): .* needs USE CATALOG, USE SCHEMA and SELE"
     with pytest.raises(DataError, match=message):
         read_catalog(spark, schema, WANTED, {})
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,6 +97,36 @@ def test_folders_named_for_a_column_hold_it_without_spark_too(
     pd.testing.assert_frame_equal(
         sorted_rows(written.astype({"sex": str})), sorted_rows(expected), check_exact=True, check_dtype=False
     )
+
+
+@pytest.fixture(scope="module")
+def schema(spark: SparkSession, table: pd.DataFrame) -> Iterator[str]:
+    """A schema of the session's catalog with the units as a Delta table, as Parquet, and as a view of one of them."""
+    spark.sql("CREATE SCHEMA lab")
+    units = spark.createDataFrame(table.sample(frac=1, random_state=4))
+    units.write.format("delta").saveAsTable("lab.units")
+    units.write.format("parquet").saveAsTable("lab.units_2020")
+    spark.sql("CREATE VIEW lab.those_of_age AS SELECT * FROM lab.units WHERE age >= 18")
+    yield "lab"
+    spark.sql("DROP SCHEMA lab CASCADE")
+
+
+@pytest.mark.parametrize("name", ["lab.units", "lab.units_2020", "LAB.those_of_age", "spark_catalog.lab.units"])
+def test_a_table_of_the_catalog_by_its_name(schema: str, in_memory: Path, tmp_path: Path, name: str) -> None:
+    asked = ["match-table", name, "--catalog", "--spark", "--out", str(tmp_path / "out"), *ASKED]
+    assert cli.main(asked) == 0
+    written, expected = (pd.read_parquet(folder / "pairs.parquet") for folder in (tmp_path / "out", in_memory))
+    pd.testing.assert_frame_equal(sorted_rows(written), sorted_rows(expected), check_exact=True)
+    assert (tmp_path / "out" / "balance.csv").read_text() == (in_memory / "balance.csv").read_text()
+
+
+@pytest.mark.parametrize("name", ["lab.nothing", "nowhere.units", "nowhere.lab.units", "lab..units", "a.b.c.d"])
+def test_a_name_that_the_catalog_does_not_have(schema: str, tmp_path: Path, capsys, name: str) -> None:
+    assert cli.main(["match-table", name, "--catalog", "--spark", "--out", str(tmp_path / "out"), *ASKED]) == 13
+    printed = capsys.readouterr().err
+    assert f"catalog table {name} cannot be read (" in printed
+    assert "Traceback" not in printed
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_plan_pairs_nobody(spark: SparkSession, table: pd.DataFrame, tmp_path: Path, capsys) -> None:

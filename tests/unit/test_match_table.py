@@ -70,6 +70,7 @@ def test_every_setting_is_an_option() -> None:
         pytest.param({"--score": "score"}, 12, "no column score", id="column"),
         pytest.param({"--balance": "height"}, 12, "no column height", id="covariate"),
         pytest.param({"--task-bytes": "2000000"}, 14, "--task-bytes is for --spark", id="task bytes"),
+        pytest.param({"--catalog": ""}, 14, "--catalog is for --spark", id="catalog"),
         pytest.param({"--score": "age"}, 13, "not strictly between 0 and 1 in 240 of 240", id="values"),
     ],
 )
@@ -77,7 +78,7 @@ def test_what_is_wrong_is_told_and_nothing_written(
     units: pd.DataFrame, tmp_path: Path, capsys, changes: dict[str, str], code: int, message: str
 ) -> None:
     units.to_parquet(tmp_path / "units.parquet")
-    asked = [part for name, value in changes.items() for part in (name, value)]
+    asked = [part for pair in changes.items() for part in pair if part]
     arguments = ["match-table", str(tmp_path / "units.parquet"), "--out", str(tmp_path / "out"), *ASKED, *asked]
     assert cli.main(arguments) == code
     assert message in capsys.readouterr().err

@@ -1,9 +1,10 @@
 """Raw claims as they lie at a site -> frames by source table: files of a folder, Delta tables, tables of a catalog.
 
 The only place that reads raw claims. `read_source` reads what a site's document names; `read_delivery` a folder,
-`read_table` one table at an address of its own.
+`read_table` one table at an address of its own, `read_catalog_table` one by its name.
 """
 
+from counterpart.deliveries.catalog import read_catalog_table
 from counterpart.deliveries.delivery import read_delivery, read_source
 from counterpart.deliveries.failures import condition_of, unreadable_files_told
 from counterpart.deliveries.folder import read_table
@@ -16,6 +17,7 @@ __all__ = [
     "absolute",
     "condition_of",
     "file_system",
+    "read_catalog_table",
     "read_delivery",
     "read_source",
     "read_table",

@@ -46,6 +46,14 @@ def read_catalog(
     }
 
 
+def read_catalog_table(spark: SparkSession, name: str) -> SourceTable:
+    """One table or view by its name (`main.lab.units`), a Delta table at its newest version.
+
+    DataError if it is not there or may not be read.
+    """
+    return _read_table(spark, name, _quoted(*name.split(".")), None)
+
+
 def _tables_of(spark: SparkSession, schema: str) -> list[str]:
     try:
         listed = spark.sql(f"SHOW TABLES IN {_quoted(*schema.split('.'))}").filter("NOT isTemporary")
@@ -71,7 +79,9 @@ def _read_table(spark: SparkSession, table: str, name: str, version: int | None)
         frame = spark.read.table(name)
         files = [] if "VIEW" in about.get("Type", "") else _files_of(spark, frame)
     except SPARK_PROBLEMS as problem:
-        raise DataError(f"catalog table {name} cannot be read ({condition_of(problem)}): {_RIGHTS}") from None
+        raise DataError(
+            f"catalog table {name.replace('`', '')} cannot be read ({condition_of(problem)}): {_RIGHTS}"
+        ) from None
     if not files:
         return SourceTable(frame, "view" if "VIEW" in about.get("Type", "") else "table", lambda: _content_of(frame))
     is_parquet = about.get("Provider", "").lower() == "parquet"

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]  # py4j ships no types
 
-from counterpart.deliveries import absolute, condition_of, file_system, read_table, unreadable_files_told
+from counterpart.deliveries import (
+    absolute,
+    condition_of,
+    file_system,
+    read_catalog_table,
+    read_table,
+    unreadable_files_told,
+)
 from counterpart.errors import EnvironmentProblem
 from counterpart.match_table.request import TABLES, Request, summary_document
 from counterpart.matching import balance, match, plan
@@ -26,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def match_by_spark(asked: Request, progress: TerminalProgress) -> None:
-    """Match the units of Parquet files or of a Delta table; what is written is named as by `match_in_memory`.
+    """Match the units of Parquet files, a Delta table or a table of a catalog; names are those of `match_in_memory`.
 
     Pairs, unmatched and weights are folders of Parquet files, their rows in no order. The folder of all appears when
     everything is written, or not at all, where the file system renames folders at once; an object store that copies
@@ -52,7 +59,8 @@ def plan_by_spark(asked: Request, progress: TerminalProgress) -> Plan:
 
 
 def _read_units(spark: SparkSession, asked: Request) -> DataFrame:
-    units = read_table(spark, asked.units).frame
+    read = read_catalog_table if asked.is_in_catalog else read_table
+    units = read(spark, asked.units).frame
     asked.refuse_absent(units.columns)
     return units
 

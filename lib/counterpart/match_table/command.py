@@ -31,6 +31,7 @@ def add_match_table(commands: Any) -> None:
     result.add_argument("--out", metavar="DIR", help="a new folder")
     result.add_argument("--plan", action="store_true", help="by Spark: say what the match would take; pair nobody")
     command.add_argument("--spark", action="store_true", help="by Spark: larger than memory, at any address it knows")
+    command.add_argument("--catalog", action="store_true", help="by Spark: units is a table's name in its catalog")
     command.add_argument("--task-bytes", type=_bytes, metavar="N", help="by Spark: what a task may take (1 GiB)")
     command.add_argument("--seed", type=int, default=0, help="decides ties (default 0)")
     command.add_argument("--balance", type=_names, default=(), metavar="A,B", help="covariates to compare")
@@ -55,12 +56,17 @@ def _match_table(chosen: argparse.Namespace) -> dict[str, Any]:
     from counterpart.match_table.request import Request, read_matching
     from counterpart.numerics.compiled import compiling_told
 
-    if chosen.task_bytes is not None and not (chosen.spark or chosen.plan):
-        raise SettingsError("--task-bytes is for --spark: in memory nothing is cut into tasks")
+    if not (chosen.spark or chosen.plan):
+        if chosen.task_bytes is not None:
+            raise SettingsError("--task-bytes is for --spark: in memory nothing is cut into tasks")
+        if chosen.catalog:
+            raise SettingsError("--catalog is for --spark: without it there is no catalog that knows the name")
     given = {name: getattr(chosen, name) for name in MATCHING_OPTIONS if hasattr(chosen, name)}
     values = [name for name in given if MATCHING_OPTIONS[name] == "VALUE"]
     matching = read_matching(given, values)
-    asked = Request(chosen.units, chosen.out, matching, chosen.balance, chosen.seed, chosen.task_bytes)
+    asked = Request(
+        chosen.units, chosen.out, matching, chosen.balance, chosen.seed, chosen.task_bytes, is_in_catalog=chosen.catalog
+    )
     progress = TerminalProgress()
     with compiling_told(progress.note):
         if chosen.plan:

@@ -23,6 +23,7 @@ TABLES = ("pairs", "unmatched", "weights")
 class Request:
     """`units` and `out` are a file and a folder of this machine, or addresses that Spark knows; a plan needs no `out`.
 
+    `units` are a table's name in the catalog of Spark's session if they are said to be there (`is_in_catalog`).
     `balanced` are compared beside the covariates of the distance. `task_bytes` are for Spark (None: the usual).
     """
 
@@ -32,6 +33,7 @@ class Request:
     balanced: Sequence[str] = ()
     seed: int = 0
     task_bytes: int | None = None
+    is_in_catalog: bool = False
 
     @property
     def covariates(self) -> tuple[str, ...]:
