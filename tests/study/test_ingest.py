@@ -101,6 +101,7 @@ def test_all_rows_of_the_files_are_accounted_for(report: IngestReport, store: St
     expected = rejected.set_index(["source", "rule"])["n_rows"].to_dict()
     reasons = store.read(QUARANTINE).groupBy("source", "reason").count().collect()
     assert {(row["source"], row["reason"]): row["count"] for row in reasons} == expected
+    assert len(store.files(QUARANTINE)) == 1
 
 
 def test_the_same_files_again_are_reused(report: IngestReport, store: Store, claims: Path) -> None:

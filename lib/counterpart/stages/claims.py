@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
@@ -14,6 +15,7 @@ from counterpart.disclosure.cells import shown
 from counterpart.errors import DataError, ProtocolError
 from counterpart.protocol import RowRules, Site, Source, content_hash
 from counterpart.sources import ClaimsDelivery, IngestContext, Layout, build_claims, layout_of, source_tables
+from counterpart.sources.accounts import QUARANTINED
 from counterpart.sources.crosswalk import FROM_KEPT, KEPT_CROSSWALK
 from counterpart.sources.placement import Placement
 from counterpart.stages.context import Progress, code_version
@@ -164,6 +166,7 @@ def delivery_key(fingerprint: str, layout: Layout, rules: RowRules) -> str:
 
 
 _CLAIMS = (MEMBERS, ENROLLMENT, MEDICAL, PHARMACY, PROGRAM)
+_REJECTED_A_FILE = 1_000_000
 
 
 def _placement(store: Store, site: Site, n_rows: Mapping[str, int]) -> Placement:
@@ -180,7 +183,9 @@ def _account(
     intake = claims.intake.toPandas()
     _require_all_rows(intake, n_rows)
     _hold_to_threshold(intake, site.max_quarantined)
-    store.replace_where(QUARANTINE, claims.quarantine, "delivery", delivery)
+    n_files = math.ceil(_count_rejected(intake) / _REJECTED_A_FILE) or 1
+    # Few of the rows that many tasks read: each task would leave a file of its own.
+    store.replace_where(QUARANTINE, claims.quarantine.repartition(n_files, "row_json"), "delivery", delivery)
     store.replace_where(INTAKE, store.spark.createDataFrame(intake, INTAKE.ddl), "delivery", delivery)
     return intake
 
@@ -200,13 +205,16 @@ def _require_all_rows(intake: pd.DataFrame, n_rows: Mapping[str, int]) -> None:
         )
 
 
+def _count_rejected(intake: pd.DataFrame) -> int:
+    return int(intake.loc[intake["fate"] == QUARANTINED, "n_rows"].sum())
+
+
 def _hold_to_threshold(intake: pd.DataFrame, limit: float) -> None:
     for name, rows in intake.groupby("source"):
         n_rows = int(rows["n_rows"].sum())
-        rejected = rows[rows["fate"] == "quarantined"]
-        share = rejected["n_rows"].sum() / n_rows if n_rows else 0.0
+        share = _count_rejected(rows) / n_rows if n_rows else 0.0
         if share > limit:
-            reasons = ", ".join(sorted(rejected["rule"]))
+            reasons = ", ".join(sorted(rows.loc[rows["fate"] == QUARANTINED, "rule"]))
             raise DataError(
                 f"source table {name}: {share:.1%} of the rows would be quarantined ({reasons}); the site allows "
                 f"{limit:.1%} (max_quarantined). Nothing was written"
