@@ -14,13 +14,21 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from counterpart.codes import SYSTEMS, CodeLibrary, CodeSet, code_rows, encode, encode_column
+from counterpart.codes import (
+    CODE_ROWS_DDL,
+    SYSTEMS,
+    CodeLibrary,
+    CodeRow,
+    CodeSet,
+    code_rows,
+    encode,
+    encode_column,
+    match_codes,
+)
 from counterpart.masks import fold_numbers, has_number
 from counterpart.protocol import ALL_CLAIMS, Clause, Study
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from pyspark.sql import Column, DataFrame
 
 TELEHEALTH_PLACES = ("02", "10")
@@ -34,7 +42,6 @@ DRUG_SYSTEMS = frozenset({"ndc", "omop"})
 _DIAGNOSIS_SYSTEMS = frozenset({"icd10cm", "icd9cm"})
 # The codes of which a line has a list.
 _LISTED = {"diagnoses": _DIAGNOSIS_SYSTEMS, "concepts": frozenset({"omop"})}
-_MAP_DDL = "bucket bigint, low bigint, high bigint, valid_from date, valid_to date, signal int"
 
 
 @dataclass(frozen=True)
@@ -139,7 +146,7 @@ def _days_of_fills(pharmacy: DataFrame, plan: EventPlan, people: DataFrame | Non
     fills = pharmacy.withColumnRenamed("dispensing_date", "event_date").withColumn("supplied_days", supplied)
     if people is not None:
         fills = _restrict(fills, people)
-    shown_by = _signals_by_code(fills, plan)
+    on, shown_by = F.col("event_date"), _signals_by_code(fills, plan)
     events_of = {
         signal: [i for i, clauses in enumerate(plan.clauses) if any(map(partial(_fill_shows, signal), clauses))]
         for signal in plan.signals
@@ -147,9 +154,9 @@ def _days_of_fills(pharmacy: DataFrame, plan: EventPlan, people: DataFrame | Non
     if plan.uses("omop"):
         # A fill may show an event by several codes: it is to count once.
         codes = F.concat(F.array("ndc"), _listed("concepts"))
-        matched = _match_codes(fills.withColumn("code", F.explode(codes)), F.col("code"), shown_by)
+        matched = match_codes(fills.withColumn("code", F.explode(codes)), F.col("code"), on, shown_by)
     else:
-        matched = _match_codes(fills, F.col("ndc"), shown_by)
+        matched = match_codes(fills, F.col("ndc"), on, shown_by)
     pairs = [(number, event) for number, signal in enumerate(plan.signals) for event in events_of[signal]]
     names = matched.sparkSession.createDataFrame(pairs, "signal int, event_id int")
     shown = matched.join(F.broadcast(names), "signal", "inner")
@@ -223,7 +230,7 @@ def _find_signals(lines: DataFrame, plan: EventPlan, has_all: bool) -> DataFrame
         is_therapist.alias("is_therapist"),
         F.explode(F.concat(F.array(*codes).cast("array<bigint>"), *listed)).alias("code"),
     )
-    matched = _match_codes(exploded, F.col("code"), _signals_by_code(lines, plan))
+    matched = match_codes(exploded, F.col("code"), F.col("event_date"), _signals_by_code(lines, plan))
     amount = F.sum(F.when(F.col("code") == 0, F.col("allowed_cents")).otherwise(0)).alias("allowed_cents")
     signals = fold_numbers("signal", len(plan.signals), _SIGNALS)
     by_claim = matched.filter(_condition_holds(plan)).groupBy("member_key", "event_date", "claim_key")
@@ -245,18 +252,9 @@ def _condition_holds(plan: EventPlan) -> Column:
 def _signals_by_code(rows: DataFrame, plan: EventPlan) -> DataFrame:
     """The code ranges of the plan with the number of their signal, one row per join bucket. Some thousand rows."""
     sets = {number: plan.code_sets[signal.codes] for number, signal in enumerate(plan.signals)}
-    everything: list[tuple[int, int, int, date | None, date | None, int]] = [(0, 0, 0, None, None, -1)]
-    return rows.sparkSession.createDataFrame([*everything, *code_rows(sets)], _MAP_DDL)
-
-
-def _match_codes(rows: DataFrame, code: Column, signals: DataFrame) -> DataFrame:
-    """Rows x signals their code shows on their date: equi-join on the code's bucket, then the range and the dates."""
-    rows = rows.withColumn("bucket", F.shiftright(code, 32))
-    in_range = code.between(F.col("low"), F.col("high"))
-    is_valid = (F.col("valid_from").isNull() | (F.col("event_date") >= F.col("valid_from"))) & (
-        F.col("valid_to").isNull() | (F.col("event_date") <= F.col("valid_to"))
-    )
-    return rows.join(F.broadcast(signals), "bucket", "inner").filter(in_range & is_valid)
+    everything = CodeRow(0, 0, 0, None, None, -1)
+    ranges = rows.sparkSession.createDataFrame([everything, *code_rows(sets)], CODE_ROWS_DDL)
+    return ranges.withColumnRenamed("concept_id", "signal")
 
 
 def _shows(clauses: Sequence[Clause], plan: EventPlan) -> Column:

@@ -16,11 +16,11 @@ from counterpart.codes import (
     SYSTEMS,
     CodeRange,
     CodeSet,
-    bucket_column,
     code_rows,
     encode,
     encode_column,
     is_in,
+    match_codes,
 )
 from counterpart.codes.encoding import prefix_range
 
@@ -132,11 +132,8 @@ def expected_matches() -> set[tuple[int, int, date]]:
 
 
 def test_the_join_finds_each_concept_once(spark: SparkSession) -> None:
-    table = spark.createDataFrame(code_rows(SETS), CODE_ROWS_DDL)
-    joined = claims_of_all_codes(spark).join(table, bucket_column(F.col("code")) == F.col("bucket"), "inner")
-    has_begun = F.col("valid_from").isNull() | (F.col("on") >= F.col("valid_from"))
-    has_not_ended = F.col("valid_to").isNull() | (F.col("on") <= F.col("valid_to"))
-    hits = joined.filter(F.col("code").between(F.col("low"), F.col("high")) & has_begun & has_not_ended)
+    concepts = spark.createDataFrame(code_rows(SETS), CODE_ROWS_DDL)
+    hits = match_codes(claims_of_all_codes(spark), F.col("code"), F.col("on"), concepts)
     found = [(row.concept_id, row.code, row.on) for row in hits.collect()]
     assert len(found) == len(set(found))
     assert set(found) == expected_matches()

@@ -128,6 +128,23 @@ def test_the_gap_between_distributions_is_that_of_scipy() -> None:
         assert found == pytest.approx(stats.ks_2samp(one, other).statistic, abs=1e-12)
 
 
+def test_the_gap_between_weighted_distributions_is_the_largest_at_any_value() -> None:
+    """By fractions, at every value that anybody has: units that weigh nothing, ties, arms of one value among them."""
+    random = np.random.default_rng(8)
+    for _ in range(300):
+        arms = [(random.integers(0, 6, n), random.integers(0, 4, n)) for n in random.integers(1, 12, 2)]
+        if not all(eighths.any() for _, eighths in arms):
+            continue
+
+        def share(arm: tuple[np.ndarray, np.ndarray], at: int) -> Fraction:
+            values, eighths = arm
+            return Fraction(int(eighths[values <= at].sum()), int(eighths.sum()))
+
+        one, other = (sample_of(values.astype(float), eighths / 8) for values, eighths in arms)
+        expected = max(abs(share(arms[0], at) - share(arms[1], at)) for at in range(6))
+        assert largest_gap(one, other) == pytest.approx(float(expected), abs=1e-12)
+
+
 def test_what_is_counted_together_gives_the_same_bits() -> None:
     """Units of one value and weight as one element with their number, or as an element each."""
     random = np.random.default_rng(12)

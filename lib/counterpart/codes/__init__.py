@@ -10,7 +10,7 @@ from counterpart.codes.encoding import (
     ndc_column,
     normalise,
 )
-from counterpart.codes.lookup import CODE_ROWS_DDL, CodeRow, bucket_column, code_rows, is_in
+from counterpart.codes.lookup import CODE_ROWS_DDL, CodeRow, code_rows, is_in, match_codes
 from counterpart.codes.sets import CodeLibrary, CodeRange, CodeSet, load_code_set
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "CodeRange",
     "CodeRow",
     "CodeSet",
-    "bucket_column",
     "code_rows",
     "concept_column",
     "decode",
@@ -29,6 +28,7 @@ __all__ = [
     "encode_normal",
     "is_in",
     "load_code_set",
+    "match_codes",
     "ndc_column",
     "normalise",
 ]

@@ -1,4 +1,4 @@
-"""Code sets as Spark needs them: rows for one equi-join over many sets, a predicate for one small set."""
+"""Code sets as Spark needs them: one equi-join over many sets, a predicate for one small set."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cache, reduce
 from itertools import groupby
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -15,6 +15,9 @@ from pyspark.sql import functions as F
 from counterpart.codes.encoding import BUCKET_SHIFT, NUMERIC, SYSTEM_SHIFT, SYSTEMS, decode
 from counterpart.codes.sets import CodeRange, CodeSet
 from counterpart.errors import CodeSetError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 # 36 + 36^2 + 36^3 beginnings of up to three letters and digits exist; no range of a sensible number code needs more.
 MAX_BUCKETS = 47_988
@@ -35,17 +38,24 @@ class CodeRow(NamedTuple):
 
 
 CODE_ROWS_DDL = "bucket bigint, low bigint, high bigint, valid_from date, valid_to date, concept_id int"
+"""The columns of code rows as a table."""
 
 
-def bucket_column(code: Column) -> Column:
-    """The join key of an encoded code: its system and first three characters."""
-    return F.shiftright(code, BUCKET_SHIFT)
+def match_codes(rows: DataFrame, code: Column, on: Column, concepts: DataFrame) -> DataFrame:
+    """Rows x concepts that their code means on the date `on`; `concepts` are `code_rows`, which every executor gets.
+
+    A code meets a concept at most once. They are joined by `bucket`, the system and first three characters of a code.
+    """
+    is_in_range = code.between(F.col("low"), F.col("high"))
+    has_begun = F.col("valid_from").isNull() | (on >= F.col("valid_from"))
+    has_not_ended = F.col("valid_to").isNull() | (on <= F.col("valid_to"))
+    keyed = rows.withColumn("bucket", F.shiftright(code, BUCKET_SHIFT))
+    return keyed.join(F.broadcast(concepts), "bucket", "inner").filter(is_in_range & has_begun & has_not_ended)
 
 
 def code_rows(sets: Mapping[int, CodeSet]) -> list[CodeRow]:
-    """Every range cut at bucket borders: one row per (bucket, range, concept).
+    """Every range cut at bucket borders: one row per (bucket, range, concept), for `match_codes`.
 
-    Join on `bucket`, keep `low <= code <= high` and the dates: a code meets a concept at most once per date.
     CodeSetError names a set with a range too wide to enumerate.
     """
     return [row for concept_id, code_set in sorted(sets.items()) for row in _rows_of(concept_id, code_set)]
@@ -93,7 +103,7 @@ def _beginnings() -> list[int]:
 def is_in(code_set: CodeSet, code: Column, on: Column) -> Column:
     """Is `code` in the set on the date `on`? True or false, never null.
 
-    For one small set; many sets at once join `code_rows`.
+    For one small set; many at once are for `match_codes`.
     """
     by_period = sorted(code_set.ranges, key=_period)
     tests = [_is_current(period, on) & _is_among(list(same), code) for period, same in groupby(by_period, key=_period)]
