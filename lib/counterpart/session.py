@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from py4j.protocol import Py4JNetworkError  # type: ignore[import-untyped]  # py4j ships no types
+from py4j.protocol import Py4JError, Py4JNetworkError  # type: ignore[import-untyped]  # py4j ships no types
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
@@ -183,10 +183,14 @@ def silence_row_quotes() -> None:
 
 
 def remember_java_names(spark: SparkSession) -> None:
-    """Ask Java once for the classes of which pyspark makes columns. Over Spark Connect there are none to ask for."""
+    """Ask Java once for the classes of which pyspark makes columns. Over Spark Connect there are none to ask for.
+
+    What a platform does not tell now is asked when it is needed, as ever.
+    """
     java: Any = getattr(spark, "_jvm", None)
     for name in ASKED_FOR if java is not None else ():
-        setattr(java, name, getattr(java, name))
+        with suppress(Py4JError):
+            setattr(java, name, getattr(java, name))
 
 
 def require_delta_in(spark: SparkSession) -> None:

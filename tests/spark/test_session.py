@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from py4j.java_gateway import JVMView
+from py4j.protocol import Py4JError
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 
 import counterpart
 from counterpart.errors import EnvironmentProblem
 from counterpart.protocol import SparkSettings
-from counterpart.session import ASKED_FOR, build_session, require_delta_in
+from counterpart.session import ASKED_FOR, build_session, remember_java_names, require_delta_in
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -56,6 +57,19 @@ def test_java_is_asked_once_for_what_columns_are_made_of(spark: SparkSession, mo
     longer = rows.select(F.transform("texts", lambda text: F.length(text)).alias("lengths"))
     assert longer.head() == Row(lengths=[1, 2])
     assert not set(asked) & set(ASKED_FOR)
+
+
+def test_what_a_platform_does_not_tell_of_java_stops_nobody() -> None:
+    class Guarded:
+        def __getattr__(self, name: str) -> str:
+            if name == "PythonUtils":
+                raise Py4JError("not on the list")
+            return name
+
+    java = Guarded()
+    remember_java_names(SimpleNamespace(_jvm=java))
+    assert set(vars(java)) == set(ASKED_FOR) - {"PythonUtils"}
+    remember_java_names(SimpleNamespace())  # Spark Connect
 
 
 def test_a_session_without_delta_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
