@@ -117,6 +117,19 @@ def test_a_rare_level_does_not_become_the_reference(units):
     assert named(columns, fit(columns, units["positive"], min_units=20)) == {"sex=M": "collinear", "sex=U": "rare"}
 
 
+@pytest.mark.parametrize(("with_flag", "separated"), [(2, ()), (0, (1,))])
+def test_what_treated_have_and_hardly_a_comparator_is_no_combination_of_the_others(with_flag, separated):
+    """However much a sampled comparator weighs: by weight, the flag is one of the rarest things there are."""
+    age = np.random.default_rng(3).normal(50, 10, 44_300)
+    positive = np.arange(44_300) < 4_300
+    flag = (np.arange(44_300) < 100) | (np.arange(44_300) >= 44_300 - with_flag)
+    weights = np.where(positive, 1.0, 25.0)
+    found = fit({"age": age, "flag": flag}, positive, weights, ridge=1.0, min_units=20)
+    assert found.left_out == {}
+    assert found.coefficients[1] > 2
+    assert found.separated == separated
+
+
 def test_separation_is_named_and_without_a_ridge_left_out(units):
     positive = units["positive"]
     columns = {

@@ -74,7 +74,7 @@ def fit_logistic(
     if ridge == 0:
         left_out |= {column: "separated" for column in alone if column not in left_out}
     kept = [column for column in range(design.shape[1]) if column not in left_out]
-    left_out |= dict.fromkeys(_collinear_columns(design, weights, spread, kept, min_units), "collinear")
+    left_out |= dict.fromkeys(_collinear_columns(design, kept, min_units), "collinear")
     kept = [column for column in kept if column not in left_out]
     scaled = sparse.csr_array(design[:, kept] @ sparse.diags_array(1 / spread[kept]))
     slopes, intercept, n_iterations, converged = _maximise(scaled, is_positive, weights, ridge, max_iterations)
@@ -168,18 +168,17 @@ def _separating_columns(design: sparse.csc_array, is_positive: Flags) -> list[in
     return found
 
 
-def _collinear_columns(
-    design: sparse.csc_array, weights: Floats, spread: Floats, kept: list[int], min_units: int
-) -> list[int]:
+def _collinear_columns(design: sparse.csc_array, kept: list[int], min_units: int) -> list[int]:
     """Columns that earlier ones and the intercept determine: the last level of a category, a copy, a sum.
 
     A Cholesky factorisation of the correlation matrix, column by column. A 0/1 column also goes when it differs from
     a combination of the others in a handful of units: once the rare third sex is left out, the second mirrors the
-    first.
+    first. Every unit counts once: by weight, what many treated and hardly a comparator have would be such a handful.
     """
     if not kept:
         return []
-    correlation = _correlations(design, weights, spread, kept)
+    spread = _standard_deviations(design, np.ones(design.shape[0]))
+    correlation = _correlations(design, spread, kept)
     n_units, factor, found = design.shape[0], np.zeros((len(kept), len(kept))), []
     for i, column in enumerate(kept):
         row = np.zeros(len(kept))
@@ -196,8 +195,7 @@ def _collinear_columns(
     return found
 
 
-def _correlations(design: sparse.csc_array, weights: Floats, spread: Floats, kept: list[int]) -> Any:
-    columns = design[:, kept]
-    mean, _ = _weighted_moments(columns, weights)
-    products = (columns.T @ sparse.diags_array(weights) @ columns).toarray() / weights.sum()
-    return (products - np.outer(mean, mean)) / np.outer(spread[kept], spread[kept])
+def _correlations(design: sparse.csc_array, spread: Floats, kept: list[int]) -> Any:
+    columns, n_units = design[:, kept], design.shape[0]
+    mean = np.asarray(columns.sum(axis=0)) / n_units
+    return ((columns.T @ columns).toarray() / n_units - np.outer(mean, mean)) / np.outer(spread[kept], spread[kept])
