@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, SparkSession
 
 RESULT_KEY = "result_key"
+# What `results` calls an ingest that is finished, and one that is about to change tables, which is no finished stage.
+INGESTED, BEGUN = "ingest", "ingest_begun"
 _ATTEMPTS = 5
 # Whoever reads a partition reads all its files: ranges of columns by file, up to a third of a write, spare none.
 _NO_RANGES = {"delta.dataSkippingNumIndexedCols": "0"}
@@ -65,6 +67,14 @@ class StageResult:
     finished_at: datetime
 
 
+@dataclass(frozen=True)
+class Commit:
+    """A version of a table and when it was committed, in ms since 1970: a table that is made anew counts from 0."""
+
+    version: int
+    at: int
+
+
 class Store:
     """The Delta tables of one site, by contract. Tables that it makes keep their versions as long as `upkeep` says."""
 
@@ -84,10 +94,18 @@ class Store:
 
     def version(self, table: Table) -> int:
         """The newest Delta version of a table. DataError if it does not exist."""
+        return self.commit(table).version
+
+    def commit(self, table: Table, version: int | None = None) -> Commit:
+        """The commit of a version (default: the newest). DataError if it does not exist."""
         if not self.exists(table):
             raise DataError(f"table {table.name} does not exist in {self.warehouse}; run `counterpart ingest` first")
-        history = DeltaTable.forPath(self.spark, self.path(table)).history(1)
-        return int(history.select("version").collect()[0][0])
+        delta = DeltaTable.forPath(self.spark, self.path(table))
+        history = delta.history(1) if version is None else delta.history().filter(F.col("version") == version)
+        told = history.select("version", F.unix_millis("timestamp").alias("at")).collect()
+        if not told:
+            raise DataError(f"table {table.name} in {self.warehouse} has no version {version} any more")
+        return Commit(int(told[0]["version"]), int(told[0]["at"]))
 
     def read(self, table: Table, version: int | None = None) -> DataFrame:
         """A claims table at a version (default: the newest)."""
@@ -302,11 +320,17 @@ class Store:
 
     def finished(self, result_keys: Iterable[str] | None = None) -> dict[str, StageResult]:
         """Finished stages by result key; the newest record wins. One row per stage run: small."""
+        is_asked = F.col("stage") != BEGUN
+        return self._recorded(is_asked if result_keys is None else is_asked & F.col(RESULT_KEY).isin(*result_keys))
+
+    def ingests(self) -> dict[str, StageResult]:
+        """Ingests by result key: those that are finished, and notes that one was BEGUN. Two rows a delivery."""
+        return self._recorded(F.col("stage").isin(INGESTED, BEGUN))
+
+    def _recorded(self, is_asked: Column) -> dict[str, StageResult]:
         if not self.exists(RESULTS):
             return {}
-        rows = self._load(RESULTS)
-        if result_keys is not None:
-            rows = rows.filter(F.col(RESULT_KEY).isin(*result_keys))
+        rows = self._load(RESULTS).filter(is_asked)
         return {row[RESULT_KEY]: _result_of(row) for row in rows.orderBy("finished_at").collect()}
 
     def _computed(self, table: Table, rows: DataFrame) -> DataFrame:

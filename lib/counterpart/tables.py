@@ -361,7 +361,7 @@ SCORE_HISTOGRAM = Table(
 
 RESULTS = Table(
     name="results",
-    grain="finished stage of a study run",
+    grain="finished stage of a study run, or an ingest that is about to change tables",
     key=(),
     columns={
         "stage": "string",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import date, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -199,7 +199,6 @@ def _tell_cohort(oracle: Oracle) -> None:
         max_age=age.get("max", 120),
         lookback_days=rule["lookback_days"],
         allowed_gap_days=rule["allowed_gap_days"],
-        first_benefit=rule["benefits"][0],
     )
     oracle._tell("benefits", "benefit text", [(benefit,) for benefit in rule["benefits"]])
     labels = [(low, f"{low}-{high - 1}") for low, high in pairwise(age["bands"])]
@@ -251,7 +250,7 @@ def _tell_outcomes(oracle: Oracle) -> None:
 
 
 def _tell_reach(oracle: Oracle) -> None:
-    """First and last day around an index date, and first and last month, that anything looks at."""
+    """First and last day around an index date, and the first and last date, that anything looks at."""
     cohort, data = oracle.study["cohort"], oracle.study["data"]
     starts = oracle.database.execute(
         "select min(first_day) from (select first_day from rules union all select first_day from asked_covariates "
@@ -261,8 +260,4 @@ def _tell_reach(oracle: Oracle) -> None:
     first_day, last_day = min(starts, WEEKS[0]), max(horizon, WEEKS[1])
     start = max(data["start"], cohort["index_start"] + timedelta(days=first_day))
     end = min(data["end"], cohort["index_end"] + timedelta(days=last_day))
-    oracle._set(first_day=first_day, last_day=last_day, first_month=_month(start), last_month=_month(end))
-
-
-def _month(day: date) -> int:
-    return day.year * 100 + day.month
+    oracle._set(first_day=first_day, last_day=last_day, first_date=start, last_date=end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -25,6 +26,7 @@ LONGEST_RUN = 600.0
 
 def start(site: Installation) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "counterpart", "run", "--study", str(site.study), "--site", str(site.site)]
+    command += ["--json", str(site.folder / "told.json")]
     with (site.folder / "log.txt").open("ab") as log:
         return subprocess.Popen(command, cwd=site.folder, stdout=log, stderr=log, start_new_session=True)
 
@@ -45,4 +47,5 @@ def test_killed_in_every_stage(spark, installation, claims, tmp_path):
     for name in BEGUN:
         kill_when(start(site), site.warehouse / name)
     assert start(site).wait(LONGEST_RUN) == 0, (site.folder / "log.txt").read_text()[-2000:]
+    site.told = json.loads((site.folder / "told.json").read_text())
     assert_same_results(spark, installation, site)

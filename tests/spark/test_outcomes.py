@@ -59,6 +59,24 @@ def test_follow_up_ends_at_the_first_reason(frame):
     )
 
 
+def test_cover_ends_with_the_first_of_the_benefits_that_are_asked_for(frame):
+    """In whichever order the study names them."""
+    units = frame("unit_id | member_key | arm | index_date\n 1 | 1 | treated | 2020-03-01", COHORT.ddl)
+    treatments = frame("member_key | treated_on\n 1 | 2020-03-01", "member_key bigint, treated_on date")
+    members = frame("member_key | death_date\n 1 |", MEMBERS.ddl)
+    enrollment = frame(
+        """member_key | benefit  | start_date | end_date
+           1          | medical  | 2018-01-01 | 2020-09-30
+           1          | pharmacy | 2018-01-01 | 2020-03-31
+           1          | pharmacy | 2020-04-03 | 2020-09-30""",
+        ENROLLMENT.ddl,
+    )
+    for benefits in (["medical", "pharmacy"], ["pharmacy", "medical"]):
+        study = small_study(cohort={"enrollment": {"benefits": benefits}})
+        followed = build_follow_up(units, treatments, members, enrollment, study).collect()
+        assert [(str(row["end_date"]), row["days"]) for row in followed] == [("2020-03-31", 30)]
+
+
 def observed(frame):
     units = frame(
         """unit_id | member_key | arm        | index_date

@@ -24,6 +24,7 @@ from counterpart.protocol import Site, Upkeep
 from counterpart.sources import build_claims
 from counterpart.stages import claims as claims_stage
 from counterpart.stages.claims import IngestReport, ingest
+from counterpart.stages.whole import whole_tables
 from counterpart.store import Store
 from counterpart.synthetic import SynthSettings, synthesise
 from counterpart.tables import CLAIMS_TABLES, INTAKE, MEDICAL, QUARANTINE, Table
@@ -38,7 +39,9 @@ RECEIVED_ON = date(2021, 10, 15)
 LINE = ["person_id", "claim_id", "claim_line_number"]
 
 
-def bring_in(store: Store, claims: Path, notes: Notes | None = None, **site: Any) -> IngestReport:
+def bring_in(
+    store: Store, claims: Path, notes: Notes | None = None, received_on: date = RECEIVED_ON, **site: Any
+) -> IngestReport:
     document = {
         "name": "ingest",
         "warehouse": store.warehouse,
@@ -46,7 +49,7 @@ def bring_in(store: Store, claims: Path, notes: Notes | None = None, **site: Any
         "source": {"layout": "tuva", "path": str(claims)},
         "max_quarantined": 0.2,
     }
-    return ingest(store, Site.model_validate(document | site), notes or Notes(), RECEIVED_ON)
+    return ingest(store, Site.model_validate(document | site), notes or Notes(), received_on)
 
 
 def versions(store: Store) -> dict[str, int]:
@@ -150,6 +153,8 @@ def test_interrupted_and_repeated_from_shuffled_tables_of_a_catalog_the_tables_a
         with pytest.raises(KeyboardInterrupt):
             bring_in(other, tmp_path, source=source)
     assert other.finished() == {}
+    with pytest.raises(DataError, match="the first ingest into"):
+        whole_tables(other, CLAIMS_TABLES, notes)
     assert not list(Path(other.warehouse, "_staging").iterdir())
     medical = other.version(MEDICAL)
     kept_up: list[tuple[set[str], dict[str, int | None]]] = []
@@ -158,7 +163,8 @@ def test_interrupted_and_repeated_from_shuffled_tables_of_a_catalog_the_tables_a
         kept_up.append(({table.name for table in written}, before))
 
     monkeypatch.setattr(claims_stage, "keep_up", note_upkeep)
-    repeated = bring_in(other, tmp_path, notes, source=source)
+    # Next morning: what is left is judged by the day by which the first half was.
+    repeated = bring_in(other, tmp_path, notes, received_on=date(2020, 6, 1), source=source)
     assert kept_up == [({"medical", "pharmacy"}, {"medical": None})]
     assert (repeated.is_reused, repeated.versions) == (False, {"medical_claim": 0, "program_roster": 0})
     assert other.version(MEDICAL) == medical

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.bench.oracle import COMPARED, Oracle
 from tests.bench.oracle_claims import make_rough_claims
-from tests.study.conftest import install
+from tests.study.conftest import install, write_study
 
 from counterpart.codes import CodeLibrary
 from counterpart.progress import TerminalProgress
@@ -49,7 +50,10 @@ def rough(
 ) -> tuple[Installation, dict[str, str]]:
     """Difficult claims, written as tables, and the stages before score and match run on them."""
     folder = tmp_path_factory.mktemp("rough")
-    made = install(folder, folder, root / "conf/studies/msk_imaging.yaml")
+    # Days of March 2019 before the data start lie in the same files as those after it.
+    cover = {"lookback_days": 180, "allowed_gap_days": 45, "benefits": ["medical", "pharmacy"]}
+    sections = {"data": {"start": date(2019, 3, 11)}, "cohort": {"enrollment": cover}}
+    made = install(folder, folder, write_study(root, folder, **sections))
     library = CodeLibrary.load([root / "conf/codesets"])
     claims = make_rough_claims(ROUGH_MEMBERS, 3, library)
     store = Store(spark, str(made.warehouse))
@@ -87,3 +91,6 @@ def assert_everything_happens(oracle: Oracle) -> None:
     )
     assert not column("select outcome, horizon from outcomes group by all having sum(n_events) = 0")
     assert column("select min(week), max(week) from outcome_weeks") == {(-26, 25)}
+    assert column("select distinct benefit from enrollment") == {"medical", "pharmacy"}
+    before = "service_date < '2019-03-11' and service_date >= '2019-03-01'"
+    assert column(f"select count(*) > 0 from medical semi join people using (member_key) where {before}") == {True}

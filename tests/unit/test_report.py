@@ -13,6 +13,7 @@ from tests.released import effect, largest, limits, released, withheld, without_
 
 import counterpart.report as report_package
 from counterpart.report import draw_plots, render_report, save_plots, summarise
+from counterpart.report.cautions import build_cautions
 from counterpart.report.formats import interval, mean, measure, signed, significant, window
 from counterpart.report.page import SECTIONS
 from counterpart.report.plots.canvas import NARROW, PALETTE, WIDE
@@ -321,3 +322,14 @@ def test_days_of_supply_are_told_as_such(tmp_path: Path) -> None:
     assert "Oral steroids supplied for 90 days in a row, days −365 to 0" in page.text
     assert "Members without it cannot be excluded for oral steroids." in page.text
     assert criterion("steroids", document["protocol"], "treated") == "Oral steroids supplied for 90 days in a row"
+
+
+@pytest.mark.parametrize(("lookback", "is_told"), [(175, False), (174, True)])
+def test_weeks_before_the_days_for_which_cover_is_asked_are_told(lookback: int, is_told: bool):
+    document = released()
+    protocol = document["protocol"]
+    protocol["cohort"] |= {"enrollment": protocol["cohort"]["enrollment"] | {"lookback_days": lookback}}
+    protocol["cohort"] |= {"history": [], "exclusions": []}
+    protocol["covariates"] |= {"events": [], "charlson": False}
+    told = dict(build_cautions(document)["study"]).get("Some look-backs are longer than the cover.", "")
+    assert ("the rates by week" in told) == is_told

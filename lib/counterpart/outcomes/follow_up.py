@@ -19,9 +19,10 @@ def build_follow_up(
     """Eligible units -> one row each: last day observed, why it is the last, days observed after the index date.
 
     A comparator who starts the treatment is followed to the day before. Cover ends with the span that holds the
-    index date, for the first of the benefits the study asks for. Ties are settled in the order of the reasons above.
+    index date: of the benefits the study asks for, the one that ends first. Ties are settled in the order of the
+    reasons above.
     """
-    benefit = study.cohort.enrollment.benefits[0]
+    benefits = study.cohort.enrollment.benefits
     later_treatment = (
         units.filter(F.col("arm") == "comparator")
         .select("unit_id", "member_key", "index_date")
@@ -32,9 +33,10 @@ def build_follow_up(
     )
     cover = (
         units.select("unit_id", "member_key", "index_date")
-        .join(enrollment.filter(F.col("benefit") == benefit), "member_key", "inner")
+        .join(enrollment.filter(F.col("benefit").isin(*benefits)), "member_key", "inner")
         .filter(F.col("index_date").between(F.col("start_date"), F.col("end_date")))
-        .select("unit_id", F.col("end_date").alias("coverage_end"))
+        .groupBy("unit_id")
+        .agg(F.min("end_date").alias("coverage_end"))
     )
     observed = (
         units.select("unit_id", "member_key", "index_date")

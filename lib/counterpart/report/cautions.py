@@ -8,6 +8,7 @@ from typing import Any
 from counterpart.numerics.balance import IMBALANCE
 from counterpart.report.formats import count, largest_difference
 from counterpart.report.words import in_sentence, listed
+from counterpart.tables import FIRST_WEEK
 
 
 def build_cautions(document: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
@@ -20,6 +21,7 @@ def _own(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "", caution
     yield from _unobserved(document["protocol"])
     yield from _unseen_fills(document["protocol"])
+    yield from _unseen_events(document["run"]["stages"])
     after = document["largest_smd"]["after"]
     if after is not None and after > IMBALANCE:
         told = largest_difference(document["largest_smd"], "after")
@@ -38,6 +40,8 @@ def _unobserved(protocol: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     windows += [(one["event"], one["window"]) for one in covariates["events"]]
     if covariates["charlson"]:
         windows.append(("comorbidity", covariates["charlson_window"]))
+    # A first week of which a few days are missing misleads nobody.
+    windows.append(("the rates by week", (7 * (FIRST_WEEK + 1), -1)))
     # A dictionary, not a set: each once, in the order of the protocol.
     early = dict.fromkeys(in_sentence(event) for event, window in windows if -window[0] > lookback)
     if early:
@@ -57,6 +61,13 @@ def _unseen_fills(protocol: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             "Fills are seen only where drugs are covered.",
             f"Pharmacy cover is not asked for. Members without it cannot be excluded for {listed(drugs)}.",
         )
+
+
+def _unseen_events(stages: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Events without a day; what the score stage warns of is told with the model."""
+    told = [warning for name, stage in stages.items() if name != "score" for warning in stage.get("warnings", ())]
+    if told:
+        yield "Some events were never seen.", " ".join(dict.fromkeys(told))
 
 
 def _design(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -21,8 +21,9 @@ from counterpart.sources.placement import Placement
 from counterpart.stages.context import Progress, code_version
 from counterpart.stages.plan import describe_plan
 from counterpart.stages.upkeep import JOINED, keep_up, take_versions
+from counterpart.stages.whole import find_begun, note_begun
 from counterpart.staging import staging
-from counterpart.store import StageResult, Store
+from counterpart.store import INGESTED, StageResult, Store
 from counterpart.tables import (
     CONCEPT_ANCESTORS,
     ENROLLMENT,
@@ -82,7 +83,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
         }
         context = IngestContext(
             delivery=delivery,
-            received_on=received_on,
+            received_on=start.received_on or received_on,
             placement=start.placement or _placement(store, site, n_rows),
             existing={table.name: store.read(table) for table in (*_CLAIMS, KEPT_CROSSWALK) if store.exists(table)},
             stage=_telling(stage, progress),
@@ -90,7 +91,11 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
         )
         claims = build_claims(layout, delivered.tables, context)
         progress.doing("adding up the fates of all rows")
-        intake = _account(store, claims, delivery, site, n_rows) if start.intake is None else start.intake
+        intake = start.intake
+        if intake is None:
+            intake = _count(claims, site, n_rows)
+            note_begun(store, delivery, received_on)
+            _account(store, claims, delivery, intake)
         _tell_kept(intake, progress)
         changed = _write_claims(store, claims, context, max(n_rows.values(), default=0), progress)
         _record(store, delivery, delivered, source)
@@ -106,13 +111,14 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
 class _Start:
     """What is known before an ingest starts.
 
-    `n_rows` of the source tables that tell them, `placement` unless it takes the others', `intake` of an earlier ingest
-    of this delivery that was interrupted, `versions` of the tables whose files may be joined.
+    `n_rows` of the source tables that tell them, `placement` unless it takes the others', `intake` and `received_on`
+    of an earlier ingest of this delivery that was interrupted, `versions` of the tables whose files may be joined.
     """
 
     n_rows: dict[str, int]
     placement: Placement | None
     intake: pd.DataFrame | None
+    received_on: date | None
     has_tables: bool
     versions: Mapping[str, int | None]
 
@@ -123,12 +129,15 @@ def _begin(store: Store, site: Site, delivered: Delivery, delivery: str, progres
         n_rows = delivered.count_cheaply()
     earlier = _read_intake(store, delivery) if store.exists(INTAKE) else None
     intake = None if earlier is None or earlier.empty else earlier
+    begun = None if intake is None else find_begun(store)
+    # What the first half has judged by its day, the second must not judge by another.
+    received_on = begun.received_on if begun and begun.delivery == delivery else None
     has_tables = store.exists(MEDICAL)
     is_placed = has_tables or len(n_rows) == len(delivered.sources)
     placement = _placement(store, site, n_rows) if is_placed else None
     for line in describe_plan(site, delivered, n_rows, placement, intake is not None, has_tables):
         progress.note(line)
-    return _Start(n_rows, placement, intake, has_tables, take_versions(store, intake is not None))
+    return _Start(n_rows, placement, intake, received_on, has_tables, take_versions(store, intake is not None))
 
 
 # What a part that is staged holds, as a person would say it.
@@ -176,18 +185,20 @@ def _placement(store: Store, site: Site, n_rows: Mapping[str, int]) -> Placement
     return Placement.choose(max(n_rows.values(), default=0), site.target_lines_per_file)
 
 
-def _account(
-    store: Store, claims: ClaimsDelivery, delivery: str, site: Site, n_rows: Mapping[str, int]
-) -> pd.DataFrame:
-    """Write quarantine and intake. Stops before that if a source row is not accounted for, or too much rejected."""
+def _count(claims: ClaimsDelivery, site: Site, n_rows: Mapping[str, int]) -> pd.DataFrame:
+    """The fates of all rows. Stops if a source row is not accounted for, or too much is rejected."""
     intake = claims.intake.toPandas()
     _require_all_rows(intake, n_rows)
     _hold_to_threshold(intake, site.max_quarantined)
+    return intake
+
+
+def _account(store: Store, claims: ClaimsDelivery, delivery: str, intake: pd.DataFrame) -> None:
+    """Write quarantine and intake."""
     n_files = math.ceil(_count_rejected(intake) / _REJECTED_A_FILE) or 1
     # Few of the rows that many tasks read: each task would leave a file of its own.
     store.replace_where(QUARANTINE, claims.quarantine.repartition(n_files, "row_json"), "delivery", delivery)
     store.replace_where(INTAKE, store.spark.createDataFrame(intake, INTAKE.ddl), "delivery", delivery)
-    return intake
 
 
 def _read_intake(store: Store, delivery: str) -> pd.DataFrame:
@@ -255,4 +266,4 @@ def _record(store: Store, delivery: str, delivered: Delivery, source: Source) ->
     now = datetime.now(timezone.utc).replace(microsecond=0)
     inputs: dict[str, Any] = {"fingerprint": delivered.fingerprint, "source": source.catalog or source.path}
     inputs["versions"] = delivered.versions
-    store.record(StageResult("ingest", "", delivery, inputs, {}, now), "", code_version(_ROOMS))
+    store.record(StageResult(INGESTED, "", delivery, inputs, {}, now), "", code_version(_ROOMS))

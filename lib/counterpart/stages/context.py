@@ -14,7 +14,7 @@ from pyspark import StorageLevel
 
 from counterpart.codes import CodeLibrary
 from counterpart.protocol import Site, Study
-from counterpart.store import Store
+from counterpart.store import Commit, Store
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -57,11 +57,16 @@ class Context:
     library: CodeLibrary
     store: Store
     progress: Progress
-    versions: Mapping[str, int] = field(default_factory=dict)
-    """Delta versions of the claims tables, taken once at the start: the whole run reads one state."""
+    commits: Mapping[str, Commit] = field(default_factory=dict)
+    """Of the claims tables, taken once at the start: the whole run reads one state."""
 
     keys: Mapping[str, str] = field(default_factory=dict)
     """Content key by stage."""
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """Delta versions of the claims tables that the run reads."""
+        return {name: commit.version for name, commit in self.commits.items()}
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from counterpart.sources import layout_of, source_tables
 from counterpart.sources.lag import tally_lags
 from counterpart.stages.context import Progress
 from counterpart.stages.reports import make_reports_folder
+from counterpart.stages.whole import whole_deliveries, whole_tables
 from counterpart.store import Store
 from counterpart.tables import ENROLLMENT, INTAKE, MEDICAL, MEMBERS, PHARMACY
 
@@ -39,18 +39,20 @@ class Profile:
 
 
 def profile_site(store: Store, site: Site, progress: Progress) -> Profile:
-    """Count the claims tables at their newest versions, release the counts, write page and JSON.
+    """Count the claims tables as the last finished ingest left them, release the counts, write page and JSON.
 
     The files are `profile/profile.html` and `.json` in the site's reports; an earlier profile is replaced. DataError
     where nothing was ingested yet.
     """
-    versions = {table.name: store.version(table) for table in _READ}
+    versions = {name: commit.version for name, commit in whole_tables(store, _READ, progress).items()}
     folder = make_reports_folder(site, "profile")
     with progress.stage("profile: counts"):
         tallies = tally_claims(*(store.read(table, versions[table.name]) for table in _READ)).toPandas()
     with progress.stage("profile: days to payment"):
         lags, is_unknown = _tally_lags(store, site)
-    tallied = SiteTallies(_below(tallies, lags), _read_intake(store), _deliveries(store), lag_is_unknown=is_unknown)
+    tallied = SiteTallies(
+        _below(tallies, lags), _read_intake(store), whole_deliveries(store), lag_is_unknown=is_unknown
+    )
     document: dict[str, Any] = {"site": site.name, "made_by": {"counterpart": __version__, "table_versions": versions}}
     document |= release_quality(tallied)
     document["notes"] = find_notes(document)
@@ -94,10 +96,3 @@ def _below(tallies: pd.DataFrame, more: pd.DataFrame | None) -> pd.DataFrame:
 def _read_intake(store: Store) -> pd.DataFrame:
     rows: DataFrame = store.read(INTAKE) if store.exists(INTAKE) else store.spark.createDataFrame([], INTAKE.ddl)
     return rows.orderBy(*INTAKE.key).toPandas()
-
-
-def _deliveries(store: Store) -> list[str]:
-    """Keys of the deliveries, in the order in which they were brought in."""
-    finished: Mapping[str, Any] = store.finished()
-    ingested = [result for result in finished.values() if result.stage == "ingest"]
-    return [result.result_key for result in sorted(ingested, key=lambda one: (one.finished_at, one.result_key))]

@@ -21,10 +21,11 @@ from counterpart.ledger import Ledger
 from counterpart.protocol import Site, content_hash
 from counterpart.report import render_report, save_plots
 from counterpart.scores.document import example_input, model_from_document
-from counterpart.stages.context import Context, code_version
+from counterpart.stages.context import Context
 from counterpart.stages.reports import make_reports_folder
 from counterpart.stages.run import StageRun
 from counterpart.stages.study import STAGES
+from counterpart.stages.whole import whole_deliveries
 from counterpart.store import StageResult
 from counterpart.tables import (
     ATTRITION,
@@ -93,10 +94,16 @@ def _gather(context: Context, finished: Mapping[str, StageResult], run_id: str) 
 
 
 def _intake(context: Context) -> pd.DataFrame:
-    """Fates of the source rows of all deliveries together: a few dozen rows."""
+    """Fates of the source rows of all deliveries together, each whole in the tables: a few dozen rows."""
     if not context.store.exists(INTAKE):
         return context.spark.createDataFrame([], INTAKE.ddl).toPandas()
-    rows = context.store.read(INTAKE).groupBy("source", "fate", "rule").agg(F.sum("n_rows").alias("n_rows"))
+    is_whole = F.col("delivery").isin(*whole_deliveries(context.store))
+    rows = (
+        context.store.read(INTAKE)
+        .filter(is_whole)
+        .groupBy("source", "fate", "rule")
+        .agg(F.sum("n_rows").alias("n_rows"))
+    )
     return (
         rows.withColumn("delivery", F.lit("all")).select(*INTAKE.columns).orderBy("source", "fate", "rule").toPandas()
     )
@@ -106,11 +113,15 @@ def _describe_run(context: Context, finished: Mapping[str, StageResult], run_id:
     return {
         "run_id": run_id,
         "versions": _describe_software(context),
-        "code_version": {name: code_version(stage.rooms) for name, stage in STAGES.items()},
+        "code_version": {name: stage.code_version for name, stage in STAGES.items()},
         "protocol_hash": content_hash(context.study),
         "table_versions": dict(context.versions),
         "stages": {
-            name: {"key": key, "finished_at": finished[key].finished_at.isoformat()}
+            name: {
+                "key": key,
+                "finished_at": finished[key].finished_at.isoformat(),
+                "warnings": list(finished[key].metrics.get("warnings", ())),
+            }
             for name, key in context.keys.items()
         },
     }

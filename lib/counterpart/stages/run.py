@@ -12,9 +12,10 @@ from counterpart.errors import DataError
 from counterpart.events import plan_events
 from counterpart.ledger import Ledger
 from counterpart.protocol import content_hash
-from counterpart.stages.context import Context, code_version
+from counterpart.stages.context import Context
 from counterpart.stages.study import STAGES, Stage, stage_inputs
 from counterpart.stages.vocabulary import fill_descendants
+from counterpart.stages.whole import whole_tables
 from counterpart.staging import require_writable
 from counterpart.store import StageResult
 from counterpart.tables import CLAIMS_TABLES
@@ -38,12 +39,13 @@ class StageRun:
             "reused": self.is_reused,
             "seconds": round(self.seconds, 3),
             "run_id": self.run_id,
+            "warnings": list(self.metrics.get("warnings", ())),
         }
 
 
 def prepare(context: Context) -> None:
-    """Take the versions of the claims tables once, and derive every stage's content key from them."""
-    context.versions = {table.name: context.store.version(table) for table in CLAIMS_TABLES}
+    """Take the commits of the claims tables once, and derive every stage's content key from them."""
+    context.commits = whole_tables(context.store, CLAIMS_TABLES, context.progress)
     study = context.study
     plans = [plan_events(study, context.library, stage.events(study)) for stage in STAGES.values()]
     context.library = fill_descendants(
@@ -53,7 +55,7 @@ def prepare(context: Context) -> None:
     context.keys = keys
     for stage in STAGES.values():
         inputs = stage_inputs(stage, context)
-        keys[stage.name] = content_hash({"stage": stage.name, "code": code_version(stage.rooms), "inputs": inputs})
+        keys[stage.name] = content_hash({"stage": stage.name, "code": stage.code_version, "inputs": inputs})
 
 
 def run_stages(context: Context, ledger: Ledger, parent: str, names: Sequence[str]) -> list[StageRun]:
@@ -79,7 +81,7 @@ def _run_stage(
 ) -> StageRun:
     key = context.keys[stage.name]
     started = time.monotonic()
-    tags = {"counterpart.result_key": key, "counterpart.code_version": code_version(stage.rooms)}
+    tags = {"counterpart.result_key": key, "counterpart.code_version": stage.code_version}
     with ledger.stage_run(parent, stage.name, tags) as run_id:
         is_reused = key in finished
         if is_reused:
@@ -89,6 +91,8 @@ def _run_stage(
                 metrics = stage.compute(context)
                 context.store.hold_to_keys(stage.makes, key)
                 finished[key] = _record(context, stage, metrics)
+            for warning in metrics.get("warnings", ()):
+                context.progress.note(f"{stage.name}: {warning}")
         seconds = time.monotonic() - started
         _log_stage(context, ledger, run_id, stage, is_reused, seconds)
     return StageRun(stage.name, key, is_reused, seconds, run_id, finished[key].metrics)
@@ -104,7 +108,7 @@ def _record(context: Context, stage: Stage, metrics: Mapping[str, Any]) -> Stage
         metrics,
         datetime.now(timezone.utc).replace(microsecond=0),
     )
-    context.store.record(result, content_hash(context.study), code_version(stage.rooms))
+    context.store.record(result, content_hash(context.study), stage.code_version)
     return result
 
 

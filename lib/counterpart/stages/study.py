@@ -21,7 +21,8 @@ from counterpart.numerics.compiled import compiling_told
 from counterpart.protocol import Study, content_hash
 from counterpart.scores.document import model_to_document
 from counterpart.sources.placement import is_in_periods
-from counterpart.stages.context import Context, kept
+from counterpart.stages.context import Context, code_version, kept
+from counterpart.stages.unseen import events_seen, tell_unseen
 from counterpart.tables import (
     ATTRITION,
     BALANCE,
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
 
 Metrics = dict[str, Any]
 
+# Which lines a stage reads, and what the protocol means by a name.
+_ROOMS = ("stages/study.py", "stages/unseen.py", "protocol/study.py")
+
 # Up to so many members (240 MB) go to every executor, so that no claim line is shuffled to find its member. Spark's own
 # limit of 10 MB ends at 400,000; beyond ours Spark decides.
 MOST_BROADCAST = 10_000_000
@@ -72,6 +76,11 @@ class Stage:
     makes: tuple[Table, ...]
     compute: Callable[[Context], Metrics]
 
+    @property
+    def code_version(self) -> str:
+        """Of the code that makes its rows: its own rooms, and what every stage is given and gives."""
+        return code_version((*_ROOMS, *self.rooms))
+
 
 def covariates_of(study: Study) -> tuple[Covariate, ...]:
     """The study's covariates, with the levels the region column can take."""
@@ -86,11 +95,9 @@ def run_cohort(context: Context) -> Metrics:
     clinical = plan_events(study, context.library, cohorts.clinical_events(study))
     members, enrollment, program = (_claims(context, table) for table in (MEMBERS, ENROLLMENT, PROGRAM))
     first, last = cohorts.index_scan(study)
-    found = build_member_days(
-        _periods(context, MEDICAL, first, last), _periods(context, PHARMACY, first, last), plan, None, is_priced=False
-    )
+    medical, pharmacy = _lines(context, first, last)
     with (
-        kept(found.filter(F.col("event_date").between(F.lit(first), F.lit(last)))) as index_days,
+        kept(build_member_days(medical, pharmacy, plan, None, is_priced=False)) as index_days,
         # In the order in which they are joined, four times.
         kept(
             cohorts.build_candidates(study, program, index_days, plan)
@@ -103,9 +110,13 @@ def run_cohort(context: Context) -> Metrics:
         with kept(_member_days(context, candidates, clinical, reach)) as member_days:
             cohort = cohorts.label_candidates(candidates, members, enrollment, member_days, clinical, study)
             _write(context, "cohort", COHORT, cohort)
+            warnings = [
+                *_tell_unseen(context, plan, events_seen(plan, index_days)),
+                *_tell_unseen(context, clinical, events_seen(clinical, member_days)),
+            ]
     cohort = _result(context, "cohort", COHORT)
     _write(context, "cohort", ATTRITION, cohorts.summarise_attrition(cohort, study))
-    return _count_arms(_result(context, "cohort", ATTRITION))
+    return {**_count_arms(_result(context, "cohort", ATTRITION)), "warnings": warnings}
 
 
 def run_covariates(context: Context) -> Metrics:
@@ -118,7 +129,9 @@ def run_covariates(context: Context) -> Metrics:
         _write(context, "covariates", COVARIATES, covs.build_covariates(units, member_days, plan, covariates))
     dictionary = covs.dictionary_frame(context.spark, covariates)
     _write(context, "covariates", COVARIATE_DICTIONARY, dictionary.coalesce(1))
-    return {"n_covariates": len(covariates)}
+    found = {row[0] for row in _result(context, "covariates", COVARIATES).select("covariate_id").distinct().collect()}
+    seen = {covariate.event for covariate in covariates if covariate.event and covariate.covariate_id in found}
+    return {"n_covariates": len(covariates), "warnings": _tell_unseen(context, plan, seen)}
 
 
 def run_score(context: Context) -> Metrics:
@@ -160,7 +173,8 @@ def run_outcomes(context: Context) -> Metrics:
         with kept(outcomes.find_outcome_days(units, follow_up, member_days, plan, study)) as days:
             _write(context, "outcomes", OUTCOMES, outcomes.build_outcomes(follow_up, days, study))
             _write(context, "outcomes", OUTCOME_WEEKS, outcomes.build_weeks(days, study))
-    return {"n_outcomes": len(study.outcomes.outcomes)}
+        warnings = _tell_unseen(context, plan, events_seen(plan, member_days))
+    return {"n_outcomes": len(study.outcomes.outcomes), "warnings": warnings}
 
 
 def run_estimate(context: Context) -> Metrics:
@@ -263,6 +277,8 @@ def stage_inputs(stage: Stage, context: Context) -> dict[str, Any]:
         "section": content_hash(_plain(stage.section(context.study))),
         "events": content_hash(_plain_plan(plan)),
         "tables": {table.name: context.versions[table.name] for table in stage.claims},
+        # A table that was deleted and made anew has the same versions.
+        "committed_at": {table.name: context.commits[table.name].at for table in stage.claims},
         "stages": {name: context.keys[name] for name in stage.after},
     }
 
@@ -281,9 +297,15 @@ def _claims(context: Context, table: Table) -> DataFrame:
     return context.store.read(table, context.versions[table.name])
 
 
-def _periods(context: Context, table: Table, first: date, last: date) -> DataFrame:
-    """The partitions of a claims table that hold the dates, and no others, so that only their files are opened."""
-    return _claims(context, table).filter(is_in_periods(first, last))
+def _lines(context: Context, first: date, last: date) -> tuple[DataFrame, DataFrame]:
+    """Medical and pharmacy lines of the dates; of no other partition is a file opened."""
+
+    def between(table: Table, day: str) -> DataFrame:
+        # A partition may be a year: what a study reads must not depend on that.
+        is_inside = is_in_periods(first, last) & F.col(day).between(F.lit(first), F.lit(last))
+        return _claims(context, table).filter(is_inside)
+
+    return between(MEDICAL, "service_date"), between(PHARMACY, "dispensing_date")
 
 
 def _member_days(
@@ -300,8 +322,11 @@ def _member_days(
     study = context.study
     start = max(study.data.start, study.cohort.index_start + timedelta(days=first))
     end = min(study.data.end, study.cohort.index_end + timedelta(days=last))
-    medical, pharmacy = (_periods(context, table, start, end) for table in (MEDICAL, PHARMACY))
-    return build_member_days(medical, pharmacy, plan, people, is_priced=is_priced)
+    return build_member_days(*_lines(context, start, end), plan, people, is_priced=is_priced)
+
+
+def _tell_unseen(context: Context, plan: EventPlan, seen: set[str]) -> list[str]:
+    return tell_unseen(plan, seen, *_lines(context, context.study.data.start, context.study.data.end))
 
 
 def _eligible(context: Context) -> DataFrame:

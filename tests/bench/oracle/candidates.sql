@@ -43,13 +43,15 @@ from candidates group by member_key;
 create view lines_of_people as
 select medical.*
 from medical join people using (member_key)
-where service_month between getvariable('first_month') and getvariable('last_month')
-  and service_date between from_date and to_date;
+where service_month between year(getvariable('first_date')) * 100 + month(getvariable('first_date'))
+                        and year(getvariable('last_date')) * 100 + month(getvariable('last_date'))
+  and service_date between greatest(from_date, getvariable('first_date')) and least(to_date, getvariable('last_date'));
 
 create view fills_of_people as
 select pharmacy.*
 from pharmacy join people using (member_key)
-where service_month between getvariable('first_month') and getvariable('last_month')
-  and dispensing_date between from_date and to_date;
+where service_month between year(getvariable('first_date')) * 100 + month(getvariable('first_date'))
+                        and year(getvariable('last_date')) * 100 + month(getvariable('last_date'))
+  and dispensing_date between greatest(from_date, getvariable('first_date')) and least(to_date, getvariable('last_date'));
 
 create table event_days as from days_showing_events('lines_of_people', 'fills_of_people');

@@ -1,5 +1,5 @@
 -- eligible -> follow_up: from the day after the index date to the first of later treatment (comparators, to the day
--- before), death, end of the cover that holds the index date, end of data. Ties in this order.
+-- before), death, end of the first cover asked for that holds the index date, end of data. Ties in this order.
 create table follow_up as
 with ends as (
     select unit, index_date,
@@ -7,8 +7,8 @@ with ends as (
             where arm = 'comparator' and treatments.member_key = eligible.member_key and treated_on > index_date)
                as treatment,
            death_date as death,
-           (select max(end_date) from enrollment
-            where enrollment.member_key = eligible.member_key and benefit = getvariable('first_benefit')
+           (select min(end_date) from enrollment
+            where enrollment.member_key = eligible.member_key and benefit in (from benefits)
               and index_date between start_date and end_date) as coverage_end,
            getvariable('data_end') as data_end
     from eligible left join members using (member_key)

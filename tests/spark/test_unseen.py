@@ -1,0 +1,58 @@
+"""Events that no claim shows are told, with the code systems that the claims have instead."""
+
+from __future__ import annotations
+
+import pytest
+from tests.studies import small_study
+
+from counterpart.codes import CodeLibrary, encode
+from counterpart.events import build_member_days, plan_events
+from counterpart.protocol import ALL_CLAIMS
+from counterpart.stages.unseen import events_seen, tell_unseen
+from counterpart.tables import MEDICAL, PHARMACY
+
+pytestmark = pytest.mark.spark
+
+SETS = {
+    "back_pain": "icd9cm,7242",
+    "cancer": "icd10cm,C34",
+    "imaging": "hcpcs,72148",
+    "therapy": "hcpcs,97110",
+    "opioids": "ndc,99001010101",
+}
+
+
+@pytest.fixture
+def library(tmp_path) -> CodeLibrary:
+    for name, row in SETS.items():
+        (tmp_path / f"{name}.csv").write_text(f"system,code,valid_from,valid_to,source\n{row},,,test\n")
+    return CodeLibrary.load([tmp_path])
+
+
+def lines(frame, diagnosis: str, system: str):
+    codes = f"{encode('hcpcs', '72148')} | 11 | [{encode(system, diagnosis)}]"
+    text = f"member_key | claim_key | service_date | procedure | place | diagnoses\n 1 | 1 | 2020-03-01 | {codes}"
+    return frame(text, MEDICAL.ddl)
+
+
+def test_events_without_a_day_are_told_by_the_systems_of_their_codes(frame, library):
+    plan = plan_events(small_study(), library, [*SETS, ALL_CLAIMS])
+    medical, fills = lines(frame, "M545", "icd10cm"), frame("member_key | ndc\n", PHARMACY.ddl)
+    seen = events_seen(plan, build_member_days(medical, fills, plan, None))
+    assert seen == {"imaging", ALL_CLAIMS}
+    assert tell_unseen(plan, seen, medical, fills) == [
+        "No claim that was looked at shows back_pain. The codes asked for are icd9cm, of which the claims have none: "
+        "theirs are hcpcs, icd10cm, place.",
+        "No claim that was looked at shows cancer. The codes asked for are icd10cm.",
+        "No claim that was looked at shows therapy. The codes asked for are hcpcs.",
+        "No claim that was looked at shows opioids. The codes asked for are ndc, of which the claims have none: "
+        "theirs are hcpcs, icd10cm, place.",
+    ]
+    assert tell_unseen(plan, set(SETS), medical, fills) == []
+
+
+def test_no_claims_have_no_codes(frame, library):
+    plan = plan_events(small_study(), library, ["cancer"])
+    nothing, fills = frame("member_key | place\n", MEDICAL.ddl), frame("member_key | ndc\n", PHARMACY.ddl)
+    (told,) = tell_unseen(plan, set(), nothing, fills)
+    assert told.endswith("of which the claims have none: theirs are no codes at all.")

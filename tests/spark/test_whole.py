@@ -1,0 +1,85 @@
+"""Which state of the claims tables is read while an ingest is at work, and after one that was interrupted."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timezone
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from tests.notes import Notes
+
+from counterpart.errors import DataError
+from counterpart.stages.whole import Begun, find_begun, note_begun, whole_deliveries, whole_tables
+from counterpart.store import INGESTED, StageResult, Store
+from counterpart.tables import PROGRAM
+
+pytestmark = pytest.mark.spark
+
+MONDAY, TUESDAY = date(2021, 10, 4), date(2021, 10, 5)
+
+
+def write(store: Store, n_rows: int) -> None:
+    number = F.col("id")
+    rows = store.spark.range(n_rows).select(
+        number.alias("member_key"), F.lit("digital").alias("program"), F.lit(MONDAY).alias("enrolled_on")
+    )
+    store.replace(PROGRAM, rows.withColumn("left_on", F.lit(None).cast("date")).coalesce(1))
+
+
+def finish(store: Store, delivery: str) -> None:
+    store.record(StageResult(INGESTED, "", delivery, {}, {}, datetime.now(timezone.utc)), "", "")
+
+
+def version_read(store: Store, notes: Notes | None = None) -> int:
+    return whole_tables(store, (PROGRAM,), notes or Notes())["program"].version
+
+
+def test_tables_are_read_as_the_last_finished_ingest_left_them(spark: SparkSession, tmp_path: Path) -> None:
+    store = Store(spark, str(tmp_path))
+    with pytest.raises(DataError, match="run `counterpart ingest` first"):
+        version_read(store)
+    note_begun(store, "first", MONDAY)
+    write(store, 1)
+    with pytest.raises(DataError, match="the first ingest into"):
+        version_read(store)
+    finish(store, "first")
+    assert (version_read(store), find_begun(store)) == (0, None)
+
+    # Interrupted, and so is the one that came after it: both found version 0.
+    for n_rows, delivery in ((2, "second"), (3, "third")):
+        note_begun(store, delivery, TUESDAY)
+        write(store, n_rows)
+    assert find_begun(store) == Begun("third", TUESDAY, {"program": 0})
+    assert version_read(store, notes := Notes()) == 0
+    assert [line.partition(":")[0] for line in notes.said] == ["claims tables"]
+    # The third is repeated; the second never is, which does not matter any more.
+    finish(store, "third")
+    assert (version_read(store), find_begun(store)) == (2, None)
+    assert store.finished().keys() == {"first", "third"}
+    assert whole_deliveries(store) == ["first", "third"]
+
+
+def test_of_two_ingests_at_once_the_one_at_work_counts(spark: SparkSession, tmp_path: Path) -> None:
+    store = Store(spark, str(tmp_path))
+    write(store, 1)
+    note_begun(store, "one", MONDAY)
+    note_begun(store, "other", MONDAY)
+    write(store, 2)
+    finish(store, "one")
+    assert version_read(store) == 0
+    finish(store, "other")
+    assert version_read(store) == 1
+
+
+def test_a_table_made_anew_has_another_commit_of_the_same_version(spark: SparkSession, tmp_path: Path) -> None:
+    store, again = Store(spark, str(tmp_path / "one")), Store(spark, str(tmp_path / "other"))
+    for one in (store, again):
+        write(one, 1)
+    one, other = store.commit(PROGRAM), again.commit(PROGRAM)
+    assert one.version == other.version == 0
+    assert one.at < other.at
+    assert store.commit(PROGRAM, 0) == one
+    with pytest.raises(DataError, match="has no version 7"):
+        store.commit(PROGRAM, 7)
