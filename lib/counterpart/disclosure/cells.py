@@ -50,16 +50,17 @@ def share(part: int, whole: int) -> float | None:
     return min(max(round(rounded(part) / rounded(whole), 2), 0.01), 0.99)
 
 
-def choose_states(states: Sequence[tuple[int, ...]], weights: Sequence[int]) -> list[int]:
+def choose_states(states: Sequence[tuple[int | None, ...]], weights: Sequence[int]) -> list[int]:
     """Of a chain of states (each at most, or each at least, the one before), the positions that may be shown.
 
     Each shown state, and each step from one shown state to the next, has only numbers that may be shown; so has every
     difference of two shown states, being a sum of such steps. Of all such choices the one with the largest sum of
-    weights is taken; a state of weight 0 or less is never shown. Time: states squared.
+    weights is taken; a state of weight 0 or less is never shown. A number that is None is not shown, and is in no step;
+    after it, none of its place may be shown again. Time: states squared.
     """
     best: list[tuple[int, list[int]]] = []
     for here, state in enumerate(states):
-        if weights[here] <= 0 or not all(map(may_show, state)):
+        if weights[here] <= 0 or not all(number is None or may_show(number) for number in state):
             best.append((0, []))
             continue
         before = [best[i] for i in range(here) if best[i][1] and _may_step(states[i], state)]
@@ -68,8 +69,8 @@ def choose_states(states: Sequence[tuple[int, ...]], weights: Sequence[int]) -> 
     return max(best, key=lambda found: found[0], default=(0, []))[1]
 
 
-def _may_step(earlier: tuple[int, ...], later: tuple[int, ...]) -> bool:
-    return all(may_show(abs(a - b)) for a, b in zip(earlier, later, strict=True))
+def _may_step(earlier: tuple[int | None, ...], later: tuple[int | None, ...]) -> bool:
+    return all(a is None or b is None or may_show(abs(a - b)) for a, b in zip(earlier, later, strict=True))
 
 
 def merge_neighbours(counts: Sequence[int], may_cut: Sequence[bool] | None = None) -> list[tuple[int, int, int | None]]:
