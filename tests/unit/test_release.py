@@ -121,6 +121,19 @@ def test_a_criterion_that_removes_few_is_merged_with_its_neighbour():
     assert shown_rows(released["treated"])[:2] == [(["candidates"], 0, 300), (["age", "cover"], 100, 200)]
 
 
+def test_members_in_pairs_are_not_told_where_treated_members_have_several_dates():
+    """300 dates of 100 members, 250 pairs: how many members these are of, nobody has counted."""
+    steps = [
+        *chain("treated", ("candidates", 600, 200), ("cover", 300, 100)),
+        *chain("comparator", ("candidates", 900, 500), ("cover", 400, 300)),
+    ]
+    matching = {"n_pairs": 250, "n_no_exact_stratum": 20, "n_outside_caliper": 30, "n_pool_exhausted": 0}
+    released = release(results(attrition=table(ATTRITION, *steps), matching=matching), STUDY)["attrition"]
+    told = [(row["n_remaining"], row["n_members_remaining"]) for row in released["treated"]]
+    assert told == [(600, 200), (300, 100), (280, None), (250, None), (250, None)]
+    assert released["comparator"][-1]["n_members_remaining"] == 250  # a comparator serves once
+
+
 def test_attrition_that_does_not_reconcile_is_refused():
     matching = {"n_pairs": 150, "n_no_exact_stratum": 20, "n_outside_caliper": 29, "n_pool_exhausted": 0}
     with pytest.raises(DataError, match="does not reconcile"):
@@ -325,6 +338,26 @@ def test_weeks_are_merged_until_none_is_small_and_none_tells_a_shown_count(weekl
         for row in runs:
             inside = sum(weekly[row["first_week"] + 26 : row["last_week"] + 27])
             assert row["n_events"] in (None, inside)
+
+
+@pytest.mark.parametrize(
+    ("min_units", "told"),
+    [
+        (2, {"sex=U": "rare_or_constant", "hiv": "rare_or_constant", "sex=F": "collinear"}),
+        (11, {"sex=U": "rare_or_constant", "hiv": "rare_or_constant", "sex=F": "collinear"}),
+        (12, {"sex=U": "rare", "hiv": "constant", "sex=F": "collinear"}),  # from 1 to 11: may be 11
+    ],
+)
+def test_a_reason_that_counts_from_1_to_10_units_is_told_with_none(min_units, told):
+    study = STUDY.model_copy(update={"scoring": STUDY.scoring.model_copy(update={"min_units": min_units})})
+    score = {"left_out": {"sex=U": "rare", "hiv": "constant", "sex=F": "collinear"}}
+    assert release(results(score=score), study)["score"]["left_out"] == told
+
+
+@pytest.mark.parametrize(("sampled", "told"), [(200, 200), (189, 189), (195, None), (7, None)])
+def test_units_that_were_not_sampled_are_no_small_remainder(sampled, told):
+    score = release(results(score={"n_sampled_treated": sampled}), STUDY)["score"]
+    assert score["n_sampled_treated"] == told
 
 
 def test_bins_of_the_score_are_rounded_and_small_ones_withheld():
