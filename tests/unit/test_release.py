@@ -212,11 +212,47 @@ def test_crude_counts_and_rates_are_of_multiples_of_eleven():
     row = effect("all", 90, "crude", (94, 205), rate_ratio=0.9171, rate_ratio_lower=0.7, rate_ratio_upper=1.2)
     (released,) = release(results(effects=table(EFFECTS, row)), STUDY)["effects"]
     assert (released["events_treated"], released["events_comparator"]) == (99, 209)
-    assert released["n_complete_treated"] == 198  # of 197
     # 99 events in 200 * 90 days against 209 in 400 * 90, per 1,000 person-years of 365.25 days; ratio 99 / 209 * 2.
     assert released["rate_treated"] == pytest.approx(2000, rel=0.03)
     assert released["rate_ratio"] == 0.95
     assert released["rate_ratio_lower"] == pytest.approx(0.7 * 0.9474 / 0.9171, abs=0.01)
+
+
+def test_matched_rates_are_of_the_time_that_is_shown_and_the_ratio_is_exact():
+    """One of 150 left after 45 of 90 days; 20 comparators left at once, told as 22."""
+    exact = {"days_treated": 149 * 90 + 45, "days_comparator": 130 * 90}
+    year = 365_250
+    rates = [30 / exact["days_treated"] * year, 60 / exact["days_comparator"] * year]
+    estimates = {"rate_ratio": 0.43478, "rate_ratio_lower": 0.2, "rate_ratio_upper": 0.9}
+    for arm, rate in zip(ARMS, rates, strict=True):
+        estimates |= {f"rate_{arm}": rate, f"rate_{arm}_lower": 0.8 * rate, f"rate_{arm}_upper": 1.25 * rate}
+    difference = rates[0] - rates[1]
+    limits = {"rate_difference_lower": difference - 500, "rate_difference_upper": difference + 500}
+    row = effect("all", 90, "matched", (30, 60), **exact, **estimates, rate_difference=difference, **limits)
+    (released,) = release(results(effects=table(EFFECTS, row)), STUDY)["effects"]
+    told = [150 * 90, 128 * 90]
+    shown = [30 / told[0] * year, 60 / told[1] * year]
+    for arm, days, rate in zip(ARMS, told, shown, strict=True):
+        assert released[f"person_years_{arm}"] == pytest.approx(days / 365.25, rel=1e-3)
+        assert released[f"rate_{arm}"] == pytest.approx(rate, rel=5e-3)
+        assert released[f"rate_{arm}_upper"] == pytest.approx(1.25 * rate, rel=5e-3)
+    assert released["rate_difference"] == pytest.approx(shown[0] - shown[1], rel=5e-3)
+    assert released["rate_difference_lower"] == pytest.approx(shown[0] - shown[1] - 500, rel=5e-3)
+    assert [released[f"rate_ratio{end}"] for end in ("", "_lower", "_upper")] == [0.435, 0.2, 0.9]
+
+
+def test_the_limit_of_a_rate_without_events_does_not_tell_the_days():
+    """3.689 events in the exact days; the limit that is shown is of those that are shown."""
+    row = effect("only_a", 90, "matched", (0, 50), rate_ratio=None, days_treated=149 * 90, rate_treated=0.0)
+    row |= {"rate_treated_lower": 0.0, "rate_treated_upper": 3.689 / (149 * 90) * 365_250}
+    (released,) = release(results(effects=table(EFFECTS, row)), STUDY)["effects"]
+    assert released["rate_treated_upper"] == float(f"{3.689 / (150 * 90) * 365_250:.3g}")
+
+
+def test_the_time_of_few_withholds_the_contrast():
+    row = effect("all", 90, "matched", (30, 60), days_treated=12 * 90)
+    (released,) = release(results(effects=table(EFFECTS, row)), STUDY)["effects"]
+    assert (released["is_withheld"], released["person_years_treated"], released["rate_ratio"]) == (True, None, None)
 
 
 @pytest.mark.parametrize(
@@ -367,6 +403,18 @@ def test_bins_of_the_score_are_rounded_and_small_ones_withheld():
     ]
     released = release(results(score_histogram=table(SCORE_HISTOGRAM, *bins)), STUDY)["score_histogram"]
     assert [row["n_units"] for row in released] == [0, None, None, 11, 11, 22, 99]
+
+
+def test_a_week_does_not_tell_how_many_left():
+    """Of 150 pairs 3 have left before the last week; 847 days would be 121 of 124."""
+    weeks = [
+        {"arm": arm, "week": week, "n_events": 20, "days_at_risk": 7 * (150 if week < 25 else 147)}
+        for arm in ARMS
+        for week in range(-26, 26)
+    ]
+    released = release(results(event_time=table(EVENT_TIME, *weeks)), STUDY)["event_time"]
+    assert {row["person_years"] for row in released} == {float(f"{7 * 150 / 365.25:.4g}")}
+    assert {row["rate"] for row in released} == {float(f"{20 / (7 * 150) * 365_250:.3g}")}
 
 
 def test_intake_pools_small_fates_so_that_sums_do_not_tell():

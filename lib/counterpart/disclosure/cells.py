@@ -50,6 +50,31 @@ def share(part: int, whole: int) -> float | None:
     return min(max(round(rounded(part) / rounded(whole), 2), 0.01), 0.99)
 
 
+def shown_complete(n: int, n_complete: int) -> int | None:
+    """Of n units whose number is shown, those followed to the end: the others are rounded to multiples of 11.
+
+    From none to five others are told as none, so nobody knows that there is one. None where the whole multiple does not
+    leave 11 units.
+    """
+    others = rounded(n - n_complete)
+    if n_complete and n - others - SMALLEST_SHOWN // 2 < SMALLEST_SHOWN:
+        return None
+    return n - others if n_complete else 0
+
+
+def shown_days(n: int, window: int, days: int) -> int | None:
+    """Days at risk of n units in a window of so many days: what they lost is rounded to multiples of 11 windows.
+
+    As many units may have lost that, or others less; exact days would tell that one to ten left, and of a short window
+    how many. None where fewer than 11 units' time would be left.
+    """
+    step = SMALLEST_SHOWN * window
+    told = n * window - step * ((2 * (n * window - days) + step) // (2 * step))
+    if days and told < step:
+        return None
+    return told if days else 0
+
+
 def choose_states(states: Sequence[tuple[int | None, ...]], weights: Sequence[int]) -> list[int]:
     """Of a chain of states (each at most, or each at least, the one before), the positions that may be shown.
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from counterpart.disclosure.cells import may_show, merge_neighbours, rounded, shown_rounded
+from counterpart.disclosure.cells import may_show, merge_neighbours, rounded, shown_days, shown_rounded
 from counterpart.disclosure.results import Sizes, plain
 from counterpart.numerics.balance import find_imbalance
 from counterpart.numerics.rates import DAYS_PER_YEAR, SCALE
@@ -165,15 +165,15 @@ def release_event_time(
         counts, days = weeks["n_events"].astype(int).tolist(), weeks["days_at_risk"].astype(int).tolist()
         first = int(weeks["week"].iloc[0])
         for start, end, count in _safe_runs(counts, shown, must_cut=-first):
-            at_risk = sum(days[start : end + 1])
-            rate = None if count is None or not at_risk else count / at_risk * float(SCALE)
+            at_risk = shown_days(sizes.pairs, 7 * (end + 1 - start), sum(days[start : end + 1]))
+            rate = count / at_risk * float(SCALE) if count is not None and at_risk else None
             released.append(
                 {
                     "arm": arm,
                     "first_week": first + start,
                     "last_week": first + end,
                     "n_events": count,
-                    "person_years": plain(at_risk / float(DAYS_PER_YEAR), 4),
+                    "person_years": None if at_risk is None else plain(at_risk / float(DAYS_PER_YEAR), 4),
                     "rate": plain(rate, 3),
                 }
             )
