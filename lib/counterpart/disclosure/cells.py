@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations, pairwise, product
 from typing import TypeVar
 
@@ -162,48 +163,69 @@ def rounded_parts(
 
 @dataclass(frozen=True)
 class Sum:
-    """A shown count, as what it adds up: the disjoint `atoms` (event and days) whose counts nobody is told."""
+    """A shown count, as what it adds up: the disjoint `atoms` (event and days) whose counts nobody is told.
+
+    `shared` are those of its events that share codes with other events, as (name of all that do, days): one event may
+    hold another there, or be several others at once, and what a difference counts is not known.
+    """
 
     atoms: frozenset[tuple[str, int]]
     count: int
+    shared: frozenset[tuple[str, int]] = frozenset()
+
+    def touches(self, other: Sum) -> bool:
+        """May the two count the same day of somebody?"""
+        return bool(self.atoms & other.atoms or self.shared & other.shared)
 
 
 def gives_away(candidate: Sum, already_shown: Sequence[Sum]) -> bool:
     """Would showing `candidate` beside the others let a count from 1 to 10 be had by adding and subtracting?
 
     Looks at sums and differences of up to five counts that leave a set of whole atoms, each equally often; atoms of a
-    count of zero are known to be zero. The count itself is looked at first.
+    count of zero are known to be zero. Where two of the counts share codes, every sum of 1 to 10 is one too many. The
+    count itself is looked at first.
     """
     if not may_show(candidate.count):
         return True
     related = _connected(candidate, already_shown)
     empty = frozenset(atom for each in (candidate, *related) if each.count == 0 for atom in each.atoms)
-    for size in range(1, min(len(related), _MAX_TERMS - 1) + 1):
-        for chosen in combinations(related, size):
-            for signs in product((-1, 1), repeat=size):
-                if -1 in signs and _is_small_remainder(candidate, chosen, signs, empty):
-                    return True
-    return False
+    return any(
+        _is_small_remainder(candidate, total, chosen, signs, empty)
+        for total, chosen, signs in _signed_sums(related)
+        if 0 < abs(candidate.count + total) < SMALLEST_SHOWN * (len(chosen) + 1)
+    )
 
 
-def _connected(candidate: Sum, others: Sequence[Sum]) -> list[Sum]:
-    """The sums that share an atom with the candidate, or with one that does, and so on; equal ones once."""
+def _connected(candidate: Sum, others: Sequence[Sum]) -> tuple[Sum, ...]:
+    """The sums that touch the candidate, or one that does, and so on; equal ones once."""
     rest = list(dict.fromkeys(others))
     related: list[Sum] = []
-    reached = candidate.atoms
-    while near := [other for other in rest if other.atoms & reached]:
+    near = [other for other in rest if other.touches(candidate)]
+    while near:
         related += near
         rest = [other for other in rest if other not in near]
-        reached = reached.union(*(other.atoms for other in near))
-    return related
+        near = [other for other in rest if any(other.touches(one) for one in related)]
+    return tuple(related)
+
+
+@lru_cache(maxsize=8)
+def _signed_sums(shown: tuple[Sum, ...]) -> list[tuple[int, tuple[Sum, ...], tuple[int, ...]]]:
+    """Sums of one to four of the counts, of which at least one is subtracted: (value, counts, their signs)."""
+    return [
+        (sum(sign * one.count for sign, one in zip(signs, chosen, strict=True)), chosen, signs)
+        for size in range(1, min(len(shown), _MAX_TERMS - 1) + 1)
+        for chosen in combinations(shown, size)
+        for signs in product((-1, 1), repeat=size)
+        if -1 in signs
+    ]
 
 
 def _is_small_remainder(
-    candidate: Sum, others: Sequence[Sum], signs: Sequence[int], empty: frozenset[tuple[str, int]]
+    candidate: Sum, total: int, others: Sequence[Sum], signs: Sequence[int], empty: frozenset[tuple[str, int]]
 ) -> bool:
-    count = candidate.count + sum(sign * other.count for sign, other in zip(signs, others, strict=True))
-    if count == 0 or abs(count) >= SMALLEST_SHOWN * (len(others) + 1):
-        return False
+    count = candidate.count + total
+    if not may_show(abs(count)) and any(a.shared & b.shared for a, b in combinations((candidate, *others), 2)):
+        return True
     coverage: dict[tuple[str, int], int] = dict.fromkeys(candidate.atoms, 1)
     for sign, other in zip(signs, others, strict=True):
         for atom in other.atoms:

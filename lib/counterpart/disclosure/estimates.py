@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from counterpart.disclosure.cells import Sum, gives_away, may_show, rounded, shown_complete, shown_days
+from counterpart.disclosure.counted import Counted
 from counterpart.disclosure.results import Sizes, plain
 from counterpart.numerics.rates import DAYS_PER_YEAR, SCALE
 from counterpart.tables import ARMS
@@ -23,7 +24,7 @@ _DIGITS = {CRUDE: 2, MATCHED: 3}
 _MEASURES = ("rate_treated", "rate_comparator", "rate_ratio", "rate_difference")
 
 
-def release_effects(effects: pd.DataFrame, outcomes: Sequence[Outcome], sizes: Sizes) -> list[dict[str, Any]]:
+def release_effects(effects: pd.DataFrame, counted: Counted, sizes: Sizes) -> list[dict[str, Any]]:
     """EFFECTS -> a row per outcome, horizon and phase in the study's order; withheld rows have no counts and estimates.
 
     Matched counts are exact; a contrast with a small count, or one that would give a small count away beside those
@@ -33,21 +34,23 @@ def release_effects(effects: pd.DataFrame, outcomes: Sequence[Outcome], sizes: S
     found = {(row["outcome"], row["horizon"], row["phase"]): row for row in effects.to_dict("records")}
     shown_sums: dict[str, list[Sum]] = {arm: [] for arm in ARMS}
     released = {}
-    for outcome in sorted(outcomes, key=lambda one: one.role != "primary"):
+    for outcome in sorted(counted.outcomes, key=lambda one: one.role != "primary"):
         for horizon in sorted(outcome.horizons):
             for phase in (MATCHED, CRUDE):
                 row = found.get((outcome.name, horizon, phase))
                 if row is not None:
-                    is_shown = _is_shown(row, outcome, outcomes, sizes, shown_sums)
+                    is_shown = _is_shown(row, outcome, counted, sizes, shown_sums)
                     released[outcome.name, horizon, phase] = _row(row, outcome, sizes, is_shown)
-    order = [(one.name, horizon, phase) for one in outcomes for horizon in one.horizons for phase in (CRUDE, MATCHED)]
+    order = [
+        (one.name, horizon, phase) for one in counted.outcomes for horizon in one.horizons for phase in (CRUDE, MATCHED)
+    ]
     return [released[key] for key in order if key in released]
 
 
 def _is_shown(
     row: Mapping[str, Any],
     outcome: Outcome,
-    outcomes: Sequence[Outcome],
+    counted: Counted,
     sizes: Sizes,
     shown_sums: dict[str, list[Sum]],
 ) -> bool:
@@ -62,19 +65,12 @@ def _is_shown(
         return False
     if phase == CRUDE:
         return True
-    sums = {arm: Sum(_atoms(outcome, int(row["horizon"]), outcomes), counts[arm]) for arm in ARMS}
+    sums = {arm: counted.of_outcome(outcome, int(row["horizon"]), counts[arm]) for arm in ARMS}
     if any(gives_away(sums[arm], shown_sums[arm]) for arm in ARMS):
         return False
     for arm in ARMS:
         shown_sums[arm].append(sums[arm])
     return True
-
-
-def _atoms(outcome: Outcome, horizon: int, outcomes: Sequence[Outcome]) -> frozenset[tuple[str, int]]:
-    """The window cut at every edge any outcome has: (event, first day of the piece)."""
-    edges = {one.start_day for one in outcomes} | {end + 1 for one in outcomes for end in one.horizons}
-    days = [day for day in edges if outcome.start_day <= day <= horizon]
-    return frozenset((event, day) for event in outcome.events for day in days)
 
 
 def _row(row: Mapping[str, Any], outcome: Outcome, sizes: Sizes, is_shown: bool) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from counterpart.disclosure.cells import may_show, pool_small, shown
+from counterpart.disclosure.counted import Counted
 from counterpart.disclosure.estimates import release_effects
 from counterpart.disclosure.flow import release_attrition, release_matching
 from counterpart.disclosure.profiles import largest_smd, release_balance, release_event_time, release_histogram
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from counterpart.protocol import Study
 
 
-def release(results: StudyResults, study: Study) -> dict[str, Any]:
-    """Everything of a study that may leave the site, as plain values (JSON).
+def release(results: StudyResults, study: Study, shared: Collection[frozenset[str]]) -> dict[str, Any]:
+    """Everything of a study that may leave the site, as plain values (JSON). `shared`: events with codes in common.
 
     protocol: the study document. attrition: by arm, rows {criteria, n_excluded, n_remaining, n_members_remaining}.
     matching, score: what the two stages found. balance, score_histogram, effects, event_time: lists of rows (see the
@@ -32,7 +33,8 @@ def release(results: StudyResults, study: Study) -> dict[str, Any]:
     """
     attrition, sizes = release_attrition(results.attrition, results.matching)
     _require_all_units(results)
-    effects = release_effects(results.effects, study.outcomes.outcomes, sizes)
+    counted = Counted(study.outcomes.outcomes, shared)
+    effects = release_effects(results.effects, counted, sizes)
     balance = release_balance(results.balance, results.dictionary, sizes)
     document = {
         "protocol": study.model_dump(mode="json"),
@@ -43,7 +45,7 @@ def release(results: StudyResults, study: Study) -> dict[str, Any]:
         "largest_smd": largest_smd(results.balance, balance, sizes),
         "score_histogram": release_histogram(results.score_histogram, sizes),
         "effects": effects,
-        "event_time": release_event_time(results.event_time, effects, study.outcomes.primary.name, sizes),
+        "event_time": release_event_time(results.event_time, effects, counted, sizes),
         "intake": release_intake(results.intake)["rows"],
         "run": dict(results.run),
     }
