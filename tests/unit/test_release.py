@@ -349,8 +349,9 @@ def test_means_of_rare_covariates_are_withheld_and_their_difference_bounded():
         balance_row(3, "after", (147, 60), (0.98, 0.4)),  # three lack it
         balance_row(4, "after", (147, 60), (2.5, 0.8)),  # a count of days: who has none cannot be told from its mean
         balance_row(5, "after", (150, 150), (45.123456, 44.0)),
+        balance_row(6, "after", (150, 60), (1.0, 0.4)),  # nobody lacks it
     ]
-    kinds = ("flag", "flag", "category", "count", "years")
+    kinds = ("flag", "flag", "category", "count", "years", "flag")
     dictionary = table(COVARIATE_DICTIONARY, *(about(number, kind) for number, kind in enumerate(kinds, start=1)))
     released = release(results(balance=table(BALANCE, *rows), dictionary=dictionary), STUDY)["balance"]
     told = [(row["mean_treated"], row["mean_comparator"], row["smd"], row["smd_at_most"]) for row in released]
@@ -360,6 +361,7 @@ def test_means_of_rare_covariates_are_withheld_and_their_difference_bounded():
         (None, None, None, 0.3),
         (pytest.approx(374 / 150, abs=0.01), pytest.approx(121 / 150, abs=1e-3), 0.26, None),
         (45.1, 44.0, 0.26, None),
+        (1.0, pytest.approx(55 / 150, abs=1e-3), 0.26, None),
     ]
 
 

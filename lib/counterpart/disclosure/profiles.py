@@ -114,6 +114,8 @@ def _mean(row: Mapping[str, Any], arm: str, kind: str) -> float | None:
     n, mean = int(row[f"n_{arm}"]), plain(row[f"mean_{arm}"])
     if mean is None or not n:
         return None
+    if kind in _FLAGS and mean == 1:
+        return 1.0  # that nobody lacks it may be shown; the nearest multiple of 11 may be more than the arm
     return plain(rounded(round(mean * n)) / n if kind in _COUNTED else mean, 3)
 
 
