@@ -178,12 +178,12 @@ class Sum:
         return bool(self.atoms & other.atoms or self.shared & other.shared)
 
 
-def gives_away(candidate: Sum, already_shown: Sequence[Sum]) -> bool:
+def gives_away(candidate: Sum, already_shown: Sequence[Sum], n_terms: int = _MAX_TERMS) -> bool:
     """Would showing `candidate` beside the others let a count from 1 to 10 be had by adding and subtracting?
 
-    Looks at sums and differences of up to five counts that leave a set of whole atoms, each equally often; atoms of a
-    count of zero are known to be zero. Where two of the counts share codes, every sum of 1 to 10 is one too many. The
-    count itself is looked at first.
+    Looks at sums and differences of up to `n_terms` counts that leave a set of whole atoms, each equally often; atoms
+    of a count of zero are known to be zero. Where two of the counts share codes, every sum of 1 to 10 is one too many.
+    The count itself is looked at first.
     """
     if not may_show(candidate.count):
         return True
@@ -191,7 +191,7 @@ def gives_away(candidate: Sum, already_shown: Sequence[Sum]) -> bool:
     empty = frozenset(atom for each in (candidate, *related) if each.count == 0 for atom in each.atoms)
     return any(
         _is_small_remainder(candidate, total, chosen, signs, empty)
-        for total, chosen, signs in _signed_sums(related)
+        for total, chosen, signs in _signed_sums(related, n_terms - 1)
         if 0 < abs(candidate.count + total) < SMALLEST_SHOWN * (len(chosen) + 1)
     )
 
@@ -209,11 +209,11 @@ def _connected(candidate: Sum, others: Sequence[Sum]) -> tuple[Sum, ...]:
 
 
 @lru_cache(maxsize=8)
-def _signed_sums(shown: tuple[Sum, ...]) -> list[tuple[int, tuple[Sum, ...], tuple[int, ...]]]:
-    """Sums of one to four of the counts, of which at least one is subtracted: (value, counts, their signs)."""
+def _signed_sums(shown: tuple[Sum, ...], n_terms: int) -> list[tuple[int, tuple[Sum, ...], tuple[int, ...]]]:
+    """Sums of one to `n_terms` of the counts, of which at least one is subtracted: (value, counts, their signs)."""
     return [
         (sum(sign * one.count for sign, one in zip(signs, chosen, strict=True)), chosen, signs)
-        for size in range(1, min(len(shown), _MAX_TERMS - 1) + 1)
+        for size in range(1, min(len(shown), n_terms) + 1)
         for chosen in combinations(shown, size)
         for signs in product((-1, 1), repeat=size)
         if -1 in signs
@@ -226,9 +226,11 @@ def _is_small_remainder(
     count = candidate.count + total
     if not may_show(abs(count)) and any(a.shared & b.shared for a, b in combinations((candidate, *others), 2)):
         return True
-    coverage: dict[tuple[str, int], int] = dict.fromkeys(candidate.atoms, 1)
-    for sign, other in zip(signs, others, strict=True):
-        for atom in other.atoms:
-            coverage[atom] = coverage.get(atom, 0) + sign
-    times = {often for atom, often in coverage.items() if often and atom not in empty}
-    return len(times) == 1 and not may_show(abs(count // times.pop()))
+    signed = [(candidate.atoms, 1), *((other.atoms, sign) for other, sign in zip(others, signs, strict=True))]
+    times = 0
+    for atom in (atom for atoms, _ in signed for atom in atoms if atom not in empty):
+        often = sum(sign for atoms, sign in signed if atom in atoms)
+        if often and times and often != times:
+            return False  # as nearly always, and soon
+        times = often or times
+    return times != 0 and not may_show(abs(count // times))

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # A standardised difference of a covariate that few people have is told as "at most" this step or its multiple.
 SMD_STEP = 0.1
+# A sum of runs is compared with sums of up to three shown counts: there are a thousand sums of runs.
+_MAX_TERMS = 4
 _FLAGS = ("flag", "category")
 _COUNTED = (*_FLAGS, "count")
 
@@ -207,7 +209,7 @@ def _run_that_tells(
     @cache
     def tells(start: int, end: int) -> bool:
         first, last = 7 * (first_week + start) + 1, 7 * (first_week + end)
-        return gives_away(counted.of_days(events, first, last, sum(counts[start:end])), shown)
+        return gives_away(counted.of_days(events, first, last, sum(counts[start:end])), shown, _MAX_TERMS)
 
     return tells
 
