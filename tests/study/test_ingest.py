@@ -201,7 +201,7 @@ def assert_planned(said: list[str], intake: pd.DataFrame) -> None:
 def test_too_much_rejected_stops_before_anything_is_written(claims: Path, tmp_path: Path, spark: SparkSession) -> None:
     store = Store(spark, str(tmp_path / "tables"))
     write_later(claims, tmp_path / "raw", choose(claims, None, 20).assign(claim_line_number=None))
-    message = r"medical_claim: 100\.0% of the rows would be quarantined \(null_key\); the site allows 20\.0%"
+    message = r"medical_claim: 100% of the rows would be quarantined \(null_key\); the site allows 20\.0%"
     with pytest.raises(DataError, match=message):
         bring_in(store, tmp_path / "raw")
     assert not [path for path in Path(store.warehouse).iterdir() if path.name != "_staging"]

@@ -18,6 +18,8 @@ from counterpart.disclosure.cells import (
     pool_small,
     rounded,
     shown,
+    shown_complete,
+    shown_days,
     shown_rounded,
 )
 
@@ -53,6 +55,30 @@ def test_no_difference_from_a_rounded_count_is_known_to_be_small() -> None:
         for part in range(max(alike) + 1):
             left = [count - part for count in alike if count >= part]
             assert not may_show(part) or not all(is_small(one) for one in left), (multiple, part)
+
+
+@pytest.mark.parametrize("n", [11, 16, 17, 21, 22, 28, 127, 128, 150])
+def test_those_who_left_are_never_known_to_be_from_one_to_ten(n: int) -> None:
+    """By what is told of the complete, and by what is told of 90 days of each, counted back from all of them."""
+    complete: dict[int | None, set[int]] = {}
+    time: dict[int | None, set[int]] = {}
+    for left in range(n + 1):
+        complete.setdefault(shown_complete(n, n - left), set()).add(left)
+    for lost in range(n * 90 + 1):
+        time.setdefault(shown_days(n, 90, n * 90 - lost), set()).add(lost)
+    for alike in complete.values():
+        assert not all(is_small(left) for left in alike), alike
+    for told, alike in time.items():
+        assert told == 0 or not 0 < min(alike) <= max(alike) <= 10 * 90, (told, min(alike), max(alike))
+        assert told in (None, 0) or told >= 11 * 90
+
+
+@pytest.mark.parametrize(
+    ("n", "n_complete", "told"),
+    [(200, 200, 200), (200, 195, 200), (200, 194, 189), (200, 184, 189), (200, 16, None), (200, 0, 0), (17, 11, None)],
+)
+def test_complete_follow_up_is_told_by_elevens_of_those_who_left(n: int, n_complete: int, told: int | None) -> None:
+    assert shown_complete(n, n_complete) == told
 
 
 # Chains of states.

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
+import pytest
+
 from counterpart.deliveries import Delivery, SourceTable
+from counterpart.errors import DataError
 from counterpart.protocol import Site
 from counterpart.sources.placement import Placement
+from counterpart.stages.claims import _hold_to_threshold
 from counterpart.stages.plan import describe_plan
+from counterpart.tables import INTAKE
 
 
 def source(kind: str, **facts: Any) -> SourceTable:
@@ -61,3 +67,22 @@ def test_a_later_delivery_at_a_site_that_judges_otherwise() -> None:
         "unknown sex: quarantine; stops where more than 50% of a source table would be quarantined",
         "  upkeep: small files joined: all; old files removed; versions kept for 90 days",
     ]
+
+
+@pytest.mark.parametrize(
+    ("kept", "rejected", "told"),
+    [
+        (94, 6, "more than 5.0% of the rows"),  # 6.0% of the 100 rows that were told before
+        (6, 94, "more than 5.0% of the rows"),
+        (80, 20, "22% of the rows"),  # 22 of 99
+        (0, 20, "100% of the rows"),
+        (17_000, 901, "more than 5.0% of the rows"),  # 5.03%, which is 5% in whole percents
+    ],
+)
+def test_an_ingest_that_stops_does_not_tell_how_few_were_rejected(kept, rejected, told):
+    fates = [("lines", "kept", "as_sent", kept), ("lines", "quarantined", "null_key", rejected)]
+    rows = [("d", *fate) for fate in fates if fate[-1]]
+    intake = pd.DataFrame(rows, columns=["delivery", "source", "fate", "rule", "n_rows"])[list(INTAKE.columns)]
+    with pytest.raises(DataError) as stopped:
+        _hold_to_threshold(intake, 0.05)
+    assert f"source table lines: {told} would be quarantined (null_key); the site allows 5.0%" in str(stopped.value)

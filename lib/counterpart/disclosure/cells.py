@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations, pairwise, product
 from typing import TypeVar
 
@@ -50,16 +51,42 @@ def share(part: int, whole: int) -> float | None:
     return min(max(round(rounded(part) / rounded(whole), 2), 0.01), 0.99)
 
 
-def choose_states(states: Sequence[tuple[int, ...]], weights: Sequence[int]) -> list[int]:
+def shown_complete(n: int, n_complete: int) -> int | None:
+    """Of n units whose number is shown, those followed to the end: the others are rounded to multiples of 11.
+
+    From none to five others are told as none, so nobody knows that there is one. None where the whole multiple does not
+    leave 11 units.
+    """
+    others = rounded(n - n_complete)
+    if n_complete and n - others - SMALLEST_SHOWN // 2 < SMALLEST_SHOWN:
+        return None
+    return n - others if n_complete else 0
+
+
+def shown_days(n: int, window: int, days: int) -> int | None:
+    """Days at risk of n units in a window of so many days: what they lost is rounded to multiples of 11 windows.
+
+    As many units may have lost that, or others less; exact days would tell that one to ten left, and of a short window
+    how many. None where fewer than 11 units' time would be left.
+    """
+    step = SMALLEST_SHOWN * window
+    told = n * window - step * ((2 * (n * window - days) + step) // (2 * step))
+    if days and told < step:
+        return None
+    return told if days else 0
+
+
+def choose_states(states: Sequence[tuple[int | None, ...]], weights: Sequence[int]) -> list[int]:
     """Of a chain of states (each at most, or each at least, the one before), the positions that may be shown.
 
     Each shown state, and each step from one shown state to the next, has only numbers that may be shown; so has every
     difference of two shown states, being a sum of such steps. Of all such choices the one with the largest sum of
-    weights is taken; a state of weight 0 or less is never shown. Time: states squared.
+    weights is taken; a state of weight 0 or less is never shown. A number that is None is not shown, and is in no step;
+    after it, none of its place may be shown again. Time: states squared.
     """
     best: list[tuple[int, list[int]]] = []
     for here, state in enumerate(states):
-        if weights[here] <= 0 or not all(map(may_show, state)):
+        if weights[here] <= 0 or not all(number is None or may_show(number) for number in state):
             best.append((0, []))
             continue
         before = [best[i] for i in range(here) if best[i][1] and _may_step(states[i], state)]
@@ -68,8 +95,8 @@ def choose_states(states: Sequence[tuple[int, ...]], weights: Sequence[int]) -> 
     return max(best, key=lambda found: found[0], default=(0, []))[1]
 
 
-def _may_step(earlier: tuple[int, ...], later: tuple[int, ...]) -> bool:
-    return all(may_show(abs(a - b)) for a, b in zip(earlier, later, strict=True))
+def _may_step(earlier: tuple[int | None, ...], later: tuple[int | None, ...]) -> bool:
+    return all(a is None or b is None or may_show(abs(a - b)) for a, b in zip(earlier, later, strict=True))
 
 
 def merge_neighbours(counts: Sequence[int], may_cut: Sequence[bool] | None = None) -> list[tuple[int, int, int | None]]:
@@ -136,51 +163,74 @@ def rounded_parts(
 
 @dataclass(frozen=True)
 class Sum:
-    """A shown count, as what it adds up: the disjoint `atoms` (event and days) whose counts nobody is told."""
+    """A shown count, as what it adds up: the disjoint `atoms` (event and days) whose counts nobody is told.
+
+    `shared` are those of its events that share codes with other events, as (name of all that do, days): one event may
+    hold another there, or be several others at once, and what a difference counts is not known.
+    """
 
     atoms: frozenset[tuple[str, int]]
     count: int
+    shared: frozenset[tuple[str, int]] = frozenset()
+
+    def touches(self, other: Sum) -> bool:
+        """May the two count the same day of somebody?"""
+        return bool(self.atoms & other.atoms or self.shared & other.shared)
 
 
-def gives_away(candidate: Sum, already_shown: Sequence[Sum]) -> bool:
+def gives_away(candidate: Sum, already_shown: Sequence[Sum], n_terms: int = _MAX_TERMS) -> bool:
     """Would showing `candidate` beside the others let a count from 1 to 10 be had by adding and subtracting?
 
-    Looks at sums and differences of up to five counts that leave a set of whole atoms, each equally often; atoms of a
-    count of zero are known to be zero. The count itself is looked at first.
+    Looks at sums and differences of up to `n_terms` counts that leave a set of whole atoms, each equally often; atoms
+    of a count of zero are known to be zero. Where two of the counts share codes, every sum of 1 to 10 is one too many.
+    The count itself is looked at first.
     """
     if not may_show(candidate.count):
         return True
     related = _connected(candidate, already_shown)
     empty = frozenset(atom for each in (candidate, *related) if each.count == 0 for atom in each.atoms)
-    for size in range(1, min(len(related), _MAX_TERMS - 1) + 1):
-        for chosen in combinations(related, size):
-            for signs in product((-1, 1), repeat=size):
-                if -1 in signs and _is_small_remainder(candidate, chosen, signs, empty):
-                    return True
-    return False
+    return any(
+        _is_small_remainder(candidate, total, chosen, signs, empty)
+        for total, chosen, signs in _signed_sums(related, n_terms - 1)
+        if 0 < abs(candidate.count + total) < SMALLEST_SHOWN * (len(chosen) + 1)
+    )
 
 
-def _connected(candidate: Sum, others: Sequence[Sum]) -> list[Sum]:
-    """The sums that share an atom with the candidate, or with one that does, and so on; equal ones once."""
+def _connected(candidate: Sum, others: Sequence[Sum]) -> tuple[Sum, ...]:
+    """The sums that touch the candidate, or one that does, and so on; equal ones once."""
     rest = list(dict.fromkeys(others))
     related: list[Sum] = []
-    reached = candidate.atoms
-    while near := [other for other in rest if other.atoms & reached]:
+    near = [other for other in rest if other.touches(candidate)]
+    while near:
         related += near
         rest = [other for other in rest if other not in near]
-        reached = reached.union(*(other.atoms for other in near))
-    return related
+        near = [other for other in rest if any(other.touches(one) for one in related)]
+    return tuple(related)
+
+
+@lru_cache(maxsize=8)
+def _signed_sums(shown: tuple[Sum, ...], n_terms: int) -> list[tuple[int, tuple[Sum, ...], tuple[int, ...]]]:
+    """Sums of one to `n_terms` of the counts, of which at least one is subtracted: (value, counts, their signs)."""
+    return [
+        (sum(sign * one.count for sign, one in zip(signs, chosen, strict=True)), chosen, signs)
+        for size in range(1, min(len(shown), n_terms) + 1)
+        for chosen in combinations(shown, size)
+        for signs in product((-1, 1), repeat=size)
+        if -1 in signs
+    ]
 
 
 def _is_small_remainder(
-    candidate: Sum, others: Sequence[Sum], signs: Sequence[int], empty: frozenset[tuple[str, int]]
+    candidate: Sum, total: int, others: Sequence[Sum], signs: Sequence[int], empty: frozenset[tuple[str, int]]
 ) -> bool:
-    count = candidate.count + sum(sign * other.count for sign, other in zip(signs, others, strict=True))
-    if count == 0 or abs(count) >= SMALLEST_SHOWN * (len(others) + 1):
-        return False
-    coverage: dict[tuple[str, int], int] = dict.fromkeys(candidate.atoms, 1)
-    for sign, other in zip(signs, others, strict=True):
-        for atom in other.atoms:
-            coverage[atom] = coverage.get(atom, 0) + sign
-    times = {often for atom, often in coverage.items() if often and atom not in empty}
-    return len(times) == 1 and not may_show(abs(count // times.pop()))
+    count = candidate.count + total
+    if not may_show(abs(count)) and any(a.shared & b.shared for a, b in combinations((candidate, *others), 2)):
+        return True
+    signed = [(candidate.atoms, 1), *((other.atoms, sign) for other, sign in zip(others, signs, strict=True))]
+    times = 0
+    for atom in (atom for atoms, _ in signed for atom in atoms if atom not in empty):
+        often = sum(sign for atoms, sign in signed if atom in atoms)
+        if often and times and often != times:
+            return False  # as nearly always, and soon
+        times = often or times
+    return times != 0 and not may_show(abs(count // times))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from counterpart.disclosure.cells import Sum, gives_away, may_show, rounded, shown_rounded
+from counterpart.disclosure.cells import Sum, gives_away, may_show, rounded, shown_complete, shown_days
+from counterpart.disclosure.counted import Counted
 from counterpart.disclosure.results import Sizes, plain
 from counterpart.numerics.rates import DAYS_PER_YEAR, SCALE
 from counterpart.tables import ARMS
@@ -23,30 +24,33 @@ _DIGITS = {CRUDE: 2, MATCHED: 3}
 _MEASURES = ("rate_treated", "rate_comparator", "rate_ratio", "rate_difference")
 
 
-def release_effects(effects: pd.DataFrame, outcomes: Sequence[Outcome], sizes: Sizes) -> list[dict[str, Any]]:
+def release_effects(effects: pd.DataFrame, counted: Counted, sizes: Sizes) -> list[dict[str, Any]]:
     """EFFECTS -> a row per outcome, horizon and phase in the study's order; withheld rows have no counts and estimates.
 
     Matched counts are exact; a contrast with a small count, or one that would give a small count away beside those
-    shown before it, is withheld whole. Crude counts are multiples of 11, and crude rates come from these.
+    shown before it, is withheld whole. Crude counts are multiples of 11. Person-time is rounded, and rates come from
+    the counts and the time that are shown: exact ones would tell how few left before the horizon.
     """
     found = {(row["outcome"], row["horizon"], row["phase"]): row for row in effects.to_dict("records")}
     shown_sums: dict[str, list[Sum]] = {arm: [] for arm in ARMS}
     released = {}
-    for outcome in sorted(outcomes, key=lambda one: one.role != "primary"):
+    for outcome in sorted(counted.outcomes, key=lambda one: one.role != "primary"):
         for horizon in sorted(outcome.horizons):
             for phase in (MATCHED, CRUDE):
                 row = found.get((outcome.name, horizon, phase))
                 if row is not None:
-                    is_shown = _is_shown(row, outcome, outcomes, sizes, shown_sums)
+                    is_shown = _is_shown(row, outcome, counted, sizes, shown_sums)
                     released[outcome.name, horizon, phase] = _row(row, outcome, sizes, is_shown)
-    order = [(one.name, horizon, phase) for one in outcomes for horizon in one.horizons for phase in (CRUDE, MATCHED)]
+    order = [
+        (one.name, horizon, phase) for one in counted.outcomes for horizon in one.horizons for phase in (CRUDE, MATCHED)
+    ]
     return [released[key] for key in order if key in released]
 
 
 def _is_shown(
     row: Mapping[str, Any],
     outcome: Outcome,
-    outcomes: Sequence[Outcome],
+    counted: Counted,
     sizes: Sizes,
     shown_sums: dict[str, list[Sum]],
 ) -> bool:
@@ -57,21 +61,16 @@ def _is_shown(
         return False
     if not all(may_show(counts[arm]) and may_show(int(row[f"n_with_event_{arm}"])) for arm in ARMS):
         return False
+    if any(_days(row, arm, outcome, sizes) is None for arm in ARMS):
+        return False
     if phase == CRUDE:
         return True
-    sums = {arm: Sum(_atoms(outcome, int(row["horizon"]), outcomes), counts[arm]) for arm in ARMS}
+    sums = {arm: counted.of_outcome(outcome, int(row["horizon"]), counts[arm]) for arm in ARMS}
     if any(gives_away(sums[arm], shown_sums[arm]) for arm in ARMS):
         return False
     for arm in ARMS:
         shown_sums[arm].append(sums[arm])
     return True
-
-
-def _atoms(outcome: Outcome, horizon: int, outcomes: Sequence[Outcome]) -> frozenset[tuple[str, int]]:
-    """The window cut at every edge any outcome has: (event, first day of the piece)."""
-    edges = {one.start_day for one in outcomes} | {end + 1 for one in outcomes for end in one.horizons}
-    days = [day for day in edges if outcome.start_day <= day <= horizon]
-    return frozenset((event, day) for event in outcome.events for day in days)
 
 
 def _row(row: Mapping[str, Any], outcome: Outcome, sizes: Sizes, is_shown: bool) -> dict[str, Any]:
@@ -86,15 +85,20 @@ def _row(row: Mapping[str, Any], outcome: Outcome, sizes: Sizes, is_shown: bool)
         "is_withheld": not is_shown,
         "is_rounded": phase == CRUDE,
     }
+    days = {arm: _days(row, arm, outcome, sizes) for arm in ARMS}
     for arm in ARMS:
-        size = sizes.of(arm, phase)
+        size, told = sizes.of(arm, phase), days[arm]
         released[f"n_{arm}"] = size
-        released[f"n_complete_{arm}"] = None if size is None else shown_rounded(int(row[f"n_complete_{arm}"]))
-        released[f"person_years_{arm}"] = (
-            None if size is None else plain(int(row[f"days_{arm}"]) / float(DAYS_PER_YEAR), 4)
-        )
-        released[f"events_{arm}"] = _events(row, arm, phase) if is_shown else None
-    return released | (_measures(row, phase) if is_shown else dict.fromkeys(_names_of_measures()))
+        released[f"n_complete_{arm}"] = None if size is None else shown_complete(size, int(row[f"n_complete_{arm}"]))
+        released[f"person_years_{arm}"] = None if told is None else plain(told / float(DAYS_PER_YEAR), 4)
+        released[f"events_{arm}"] = _events(row, arm) if is_shown else None
+    return released | (_measures(row, days) if is_shown else dict.fromkeys(_names_of_measures()))
+
+
+def _days(row: Mapping[str, Any], arm: str, outcome: Outcome, sizes: Sizes) -> int | None:
+    """Person-time that may be shown."""
+    size, window = sizes.of(arm, str(row["phase"])), int(row["horizon"]) - outcome.start_day + 1
+    return None if size is None else shown_days(size, window, int(row[f"days_{arm}"]))
 
 
 def _names_of_measures() -> list[str]:
@@ -102,33 +106,41 @@ def _names_of_measures() -> list[str]:
     return [*limits, "clustered_by"]
 
 
-def _events(row: Mapping[str, Any], arm: str, phase: str) -> int:
+def _events(row: Mapping[str, Any], arm: str) -> int:
     exact = int(row[f"events_{arm}"])
-    return rounded(exact) if phase == CRUDE else exact
+    return rounded(exact) if row["phase"] == CRUDE else exact
 
 
-def _measures(row: Mapping[str, Any], phase: str) -> dict[str, Any]:
-    values = {name: row[name] for name in _names_of_measures()}
-    if phase == CRUDE:
-        values |= _from_rounded(row)
-    return {name: value if name == "clustered_by" else plain(value, _DIGITS[phase]) for name, value in values.items()}
+def _measures(row: Mapping[str, Any], days: Mapping[str, int | None]) -> dict[str, Any]:
+    """Rates and difference of the events and days that are shown; the matched ratio as it is, to three digits.
 
-
-def _from_rounded(row: Mapping[str, Any]) -> dict[str, float | None]:
-    """Rates, ratio and difference of the rounded counts, with intervals as wide as those of the exact ones."""
-    treated, comparator = (_rounded_rate(int(row[f"events_{arm}"]), int(row[f"days_{arm}"])) for arm in ARMS)
-    moved = _moved(row, "rate_treated", treated) | _moved(row, "rate_comparator", comparator)
-    ratio = treated / comparator if treated is not None and comparator else None
+    Intervals are as wide as those of the exact numbers.
+    """
+    rates = {arm: _rate(row, arm, days[arm]) for arm in ARMS}
+    treated, comparator = (rates[arm][f"rate_{arm}"] for arm in ARMS)
     difference = treated - comparator if treated is not None and comparator is not None else None
-    return moved | _moved(row, "rate_ratio", ratio) | _moved(row, "rate_difference", difference)
+    values = {name: row[name] for name in _names_of_measures()} | rates["treated"] | rates["comparator"]
+    values |= _moved(row, "rate_difference", difference)
+    if row["phase"] == CRUDE:
+        values |= _moved(row, "rate_ratio", treated / comparator if treated is not None and comparator else None)
+    digits = _DIGITS[str(row["phase"])]
+    return {name: value if name == "clustered_by" else plain(value, digits) for name, value in values.items()}
 
 
-def _rounded_rate(events: int, days: int) -> float | None:
-    return rounded(events) / days * float(SCALE) if days else None
+def _rate(row: Mapping[str, Any], arm: str, days: int | None) -> dict[str, float | None]:
+    """The rate of shown events and days; its limits change by the same factor, also where there are no events."""
+    name = f"rate_{arm}"
+    if not days:
+        return dict.fromkeys((name, f"{name}_lower", f"{name}_upper"))
+    exact, events = int(row[f"events_{arm}"]), _events(row, arm)
+    factor = int(row[f"days_{arm}"]) / days * (events / exact if exact else 1)
+    limits = {end: plain(row[f"{name}{end}"]) for end in ("_lower", "_upper")}
+    moved = {f"{name}{end}": None if limit is None else limit * factor for end, limit in limits.items()}
+    return {name: events / days * float(SCALE)} | moved
 
 
 def _moved(row: Mapping[str, Any], name: str, value: float | None) -> dict[str, float | None]:
-    """The estimate at another value: limits of a difference keep their distance from it, others their ratio to it."""
+    """The estimate at another value: limits of a difference keep their distance, of a ratio their ratio to it."""
     exact, lower, upper = (plain(row[f"{name}{end}"]) for end in ("", "_lower", "_upper"))
     limits: tuple[float | None, float | None] = (None, None)
     if value is not None and exact is not None and lower is not None and upper is not None:

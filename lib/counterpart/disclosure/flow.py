@@ -20,7 +20,8 @@ _REASONS = ("no_exact_stratum", "outside_caliper", "pool_exhausted")
 # What to keep if not all can be shown: the pairs (every result is about them), then the eligible, the raw count.
 _WEIGHT_MATCHED, _WEIGHT_ELIGIBLE, _WEIGHT_RAW = 10_000, 1_000, 100
 
-_State = tuple[str, int, int]
+# Criterion, units left, members left; None where these are not known.
+_State = tuple[str, int, int | None]
 
 
 def release_attrition(
@@ -48,20 +49,24 @@ def _n_after_eligible(arm: str) -> int:
 
 
 def _chain(steps: pd.DataFrame, arm: str, n_pairs: int, matching: Mapping[str, Any]) -> list[_State]:
-    """(criterion, units left, members left): raw first, then each criterion, then what matching left over."""
+    """Raw first, then each criterion, then what matching left over."""
     ordered = steps.sort_values("step").to_dict("records")
-    states = [(str(row["criterion"]), int(row["n_remaining"]), int(row["n_members_remaining"])) for row in ordered]
+    states: list[_State] = [
+        (str(row["criterion"]), int(row["n_remaining"]), int(row["n_members_remaining"])) for row in ordered
+    ]
     if not states:
         states = [("candidates", n_pairs, n_pairs)]
     removed = {NOT_CHOSEN: states[-1][1] - n_pairs}
     if arm == "treated":
         removed = {reason: int(matching.get(f"n_{reason}", 0)) for reason in _REASONS}
-    left, members = states[-1][1:]
+    _, left, members = states[-1]
+    # Treated members with several index dates each: how many of them are in the pairs, nobody has counted.
+    is_known = arm != "treated" or left == members
     for name, count in removed.items():
         left -= count
-        # A treated member is one unit; comparators that serve are one unit each too.
-        members = max(members - count, n_pairs) if arm == "treated" else n_pairs
-        states.append((name, left, members))
+        # A treated member is one unit; a comparator serves once, so those in the pairs are one unit each too.
+        after = left if arm == "treated" else n_pairs
+        states.append((name, left, after if is_known else None))
     if left != n_pairs or any(later[1] > earlier[1] for earlier, later in pairwise(states)):
         raise DataError(
             f"attrition of the {arm} arm does not reconcile: the eligible less the unmatched must be the matched pairs"
@@ -75,7 +80,8 @@ def _choose(states: list[_State], n_after_eligible: int) -> list[int]:
     weights[-1 - n_after_eligible] = _WEIGHT_ELIGIBLE
     weights[-1] = _WEIGHT_MATCHED
     # Units, members, and the dates members have beyond their first: of each, no small number and no small step.
-    return choose_states([(units, members, units - members) for _, units, members in states], weights)
+    numbers = [(units, members, None if members is None else units - members) for _, units, members in states]
+    return choose_states(numbers, weights)
 
 
 def _rows(states: list[_State], kept: list[int]) -> list[dict[str, Any]]:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from counterpart.disclosure.cells import may_show, merge_neighbours, rounded, shown_rounded
+from counterpart.disclosure.cells import (
+    Sum,
+    gives_away,
+    may_show,
+    merge_neighbours,
+    rounded,
+    shown_days,
+    shown_rounded,
+)
+from counterpart.disclosure.counted import Counted
 from counterpart.disclosure.results import Sizes, plain
 from counterpart.numerics.balance import find_imbalance
 from counterpart.numerics.rates import DAYS_PER_YEAR, SCALE
@@ -18,6 +28,8 @@ if TYPE_CHECKING:
 
 # A standardised difference of a covariate that few people have is told as "at most" this step or its multiple.
 SMD_STEP = 0.1
+# A sum of runs is compared with sums of up to three shown counts: there are a thousand sums of runs.
+_MAX_TERMS = 4
 _FLAGS = ("flag", "category")
 _COUNTED = (*_FLAGS, "count")
 
@@ -104,6 +116,8 @@ def _mean(row: Mapping[str, Any], arm: str, kind: str) -> float | None:
     n, mean = int(row[f"n_{arm}"]), plain(row[f"mean_{arm}"])
     if mean is None or not n:
         return None
+    if kind in _FLAGS and mean == 1:
+        return 1.0  # that nobody lacks it may be shown; the nearest multiple of 11 may be more than the arm
     return plain(rounded(round(mean * n)) / n if kind in _COUNTED else mean, 3)
 
 
@@ -145,59 +159,73 @@ def release_histogram(histogram: pd.DataFrame, sizes: Sizes) -> list[dict[str, A
 
 
 def release_event_time(
-    event_time: pd.DataFrame, effects: Sequence[Mapping[str, Any]], primary: str, sizes: Sizes
+    event_time: pd.DataFrame, effects: Sequence[Mapping[str, Any]], counted: Counted, sizes: Sizes
 ) -> list[dict[str, Any]]:
     """EVENT_TIME -> runs of weeks with more than ten events each, and their rates per 1,000 person-years.
 
-    Runs do not cross the index date if that can be had. Edges at which a run of weeks would differ from a shown matched
-    count of the primary outcome by 1 to 10 events are not cut.
+    No run, nor several neighbouring ones, leaves a small count beside the shown matched counts of any outcome. For that
+    edges are given up; runs do not cross the index date if that can be had. A run at either end may be withheld.
     """
     if sizes.pairs is None or event_time.empty:
         return []
     released = []
     for arm in ARMS:
         weeks = event_time[event_time["arm"] == arm].sort_values("week")
-        shown = [
-            int(row[f"events_{arm}"])
-            for row in effects
-            if row["outcome"] == primary and row["phase"] == "matched" and row[f"events_{arm}"] is not None
-        ]
         counts, days = weeks["n_events"].astype(int).tolist(), weeks["days_at_risk"].astype(int).tolist()
         first = int(weeks["week"].iloc[0])
-        for start, end, count in _safe_runs(counts, shown, must_cut=-first):
-            at_risk = sum(days[start : end + 1])
-            rate = None if count is None or not at_risk else count / at_risk * float(SCALE)
+        tells = _run_that_tells(counts, first, _shown_sums(effects, counted, arm), counted)
+        for start, end, count in _safe_runs(counts, tells, index_date=-first):
+            at_risk = shown_days(sizes.pairs, 7 * (end + 1 - start), sum(days[start : end + 1]))
+            rate = count / at_risk * float(SCALE) if count is not None and at_risk else None
             released.append(
                 {
                     "arm": arm,
                     "first_week": first + start,
                     "last_week": first + end,
                     "n_events": count,
-                    "person_years": plain(at_risk / float(DAYS_PER_YEAR), 4),
+                    "person_years": None if at_risk is None else plain(at_risk / float(DAYS_PER_YEAR), 4),
                     "rate": plain(rate, 3),
                 }
             )
     return released
 
 
-def _safe_runs(counts: list[int], shown: Sequence[int], must_cut: int) -> list[tuple[int, int, int | None]]:
+def _shown_sums(effects: Sequence[Mapping[str, Any]], counted: Counted, arm: str) -> list[Sum]:
+    """What the arm's matched counts of all outcomes add up."""
+    outcomes = {one.name: one for one in counted.outcomes}
+    return [
+        counted.of_outcome(outcomes[row["outcome"]], row["horizon"], row[f"events_{arm}"])
+        for row in effects
+        if row["phase"] == "matched" and row[f"events_{arm}"] is not None
+    ]
+
+
+def _run_that_tells(
+    counts: list[int], first_week: int, shown: list[Sum], counted: Counted
+) -> Callable[[int, int], bool]:
+    """Would the count from one week's edge to another give a small one away beside the shown ones?"""
+    events = next(one.events for one in counted.outcomes if one.role == "primary")
+
+    @cache
+    def tells(start: int, end: int) -> bool:
+        first, last = 7 * (first_week + start) + 1, 7 * (first_week + end)
+        return gives_away(counted.of_days(events, first, last, sum(counts[start:end])), shown, _MAX_TERMS)
+
+    return tells
+
+
+def _safe_runs(
+    counts: list[int], tells: Callable[[int, int], bool], index_date: int
+) -> list[tuple[int, int, int | None]]:
+    """Runs of weeks (first, last, count) of which no neighbouring ones together tell; the outer ones may have None."""
     may_cut = [True] * (len(counts) + 1)
+    worth = {0: 1, len(counts): 1, index_date: 2}
     while True:
         runs = merge_neighbours(counts, may_cut)
-        edge = _edge_that_tells(runs, shown, {0, must_cut, len(counts)})
-        if edge is None:
+        shown = [(start, end + 1) for start, end, count in runs if count is not None]
+        telling = [(start, end) for at, (start, _) in enumerate(shown) for _, end in shown[at:] if tells(start, end)]
+        if not telling:
             return runs
-        may_cut[edge] = False
-
-
-def _edge_that_tells(runs: Sequence[tuple[int, int, int | None]], shown: Sequence[int], keep: set[int]) -> int | None:
-    """An edge of neighbouring runs whose sum is 1 to 10 away from a shown count, and that may be given up."""
-    for position, (start, _, _) in enumerate(runs):
-        total = 0
-        for _, end, count in runs[position:]:
-            total += count or 0
-            if any(not may_show(abs(total - other)) for other in shown):
-                loose = [edge for edge in (end + 1, start) if edge not in keep]
-                if loose:
-                    return loose[0]
-    return None
+        # An edge inside before one at either end, and the index date last of all.
+        start, end = telling[0]
+        may_cut[min((end, start), key=lambda edge: worth.get(edge, 0))] = False

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from counterpart.disclosure.cells import pool_small, shown
+from counterpart.disclosure.cells import may_show, pool_small, shown
+from counterpart.disclosure.counted import Counted
 from counterpart.disclosure.estimates import release_effects
 from counterpart.disclosure.flow import release_attrition, release_matching
 from counterpart.disclosure.profiles import largest_smd, release_balance, release_event_time, release_histogram
 from counterpart.disclosure.results import Sizes, StudyResults, plain
 from counterpart.disclosure.text import is_label
 from counterpart.errors import DataError
+from counterpart.tables import SMALLEST_SHOWN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
     from counterpart.protocol import Study
 
 
-def release(results: StudyResults, study: Study) -> dict[str, Any]:
-    """Everything of a study that may leave the site, as plain values (JSON).
+def release(results: StudyResults, study: Study, shared: Collection[frozenset[str]]) -> dict[str, Any]:
+    """Everything of a study that may leave the site, as plain values (JSON). `shared`: events with codes in common.
 
     protocol: the study document. attrition: by arm, rows {criteria, n_excluded, n_remaining, n_members_remaining}.
     matching, score: what the two stages found. balance, score_histogram, effects, event_time: lists of rows (see the
@@ -31,18 +33,19 @@ def release(results: StudyResults, study: Study) -> dict[str, Any]:
     """
     attrition, sizes = release_attrition(results.attrition, results.matching)
     _require_all_units(results)
-    effects = release_effects(results.effects, study.outcomes.outcomes, sizes)
+    counted = Counted(study.outcomes.outcomes, shared)
+    effects = release_effects(results.effects, counted, sizes)
     balance = release_balance(results.balance, results.dictionary, sizes)
     document = {
         "protocol": study.model_dump(mode="json"),
         "attrition": attrition,
         "matching": release_matching(results.matching, sizes, attrition["treated"]),
-        "score": _release_score(results.score, sizes),
+        "score": _release_score(results.score, sizes, study.scoring.min_units),
         "balance": balance,
         "largest_smd": largest_smd(results.balance, balance, sizes),
         "score_histogram": release_histogram(results.score_histogram, sizes),
         "effects": effects,
-        "event_time": release_event_time(results.event_time, effects, study.outcomes.primary.name, sizes),
+        "event_time": release_event_time(results.event_time, effects, counted, sizes),
         "intake": release_intake(results.intake)["rows"],
         "run": dict(results.run),
     }
@@ -86,25 +89,33 @@ def _intake_lines(rows: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _release_score(score: Mapping[str, Any], sizes: Sizes) -> dict[str, Any]:
+def _release_score(score: Mapping[str, Any], sizes: Sizes, min_units: int) -> dict[str, Any]:
     """Diagnostics of the propensity model; its counts are those of the arms, shown or not."""
     are_shown = None not in sizes.eligible.values()
     return {
         "n_treated": sizes.eligible.get("treated"),
         "n_comparators": sizes.eligible.get("comparator"),
-        "n_sampled_treated": _of_sample(score, "n_sampled_treated") if are_shown else None,
-        "n_sampled_comparators": _of_sample(score, "n_sampled_comparators") if are_shown else None,
+        "n_sampled_treated": _of_sample(score, "n_sampled_treated", sizes.eligible.get("treated")),
+        "n_sampled_comparators": _of_sample(score, "n_sampled_comparators", sizes.eligible.get("comparator")),
         "c_statistic": plain(score.get("c_statistic"), 3) if are_shown else None,
         "converged": score.get("converged"),
         "n_iterations": score.get("n_iterations"),
-        "left_out": dict(score.get("left_out", {})),
+        "left_out": {name: _reason(why, min_units) for name, why in score.get("left_out", {}).items()},
         "separated": list(score.get("separated", ())),
         "warnings": list(score.get("warnings", ())),
     }
 
 
-def _of_sample(score: Mapping[str, Any], name: str) -> int | None:
-    return shown(int(score[name])) if name in score else None
+def _reason(why: str, min_units: int) -> str:
+    """Where fewer than 11 units are too few, `rare` is a count from 1 to 10: it is told as one with none and all."""
+    return "rare_or_constant" if why in ("rare", "constant") and min_units <= SMALLEST_SHOWN else why
+
+
+def _of_sample(score: Mapping[str, Any], name: str, eligible: int | None) -> int | None:
+    """Sampled units of an arm; None where these or the others are few."""
+    if name not in score or eligible is None or not may_show(eligible - int(score[name])):
+        return None
+    return shown(int(score[name]))
 
 
 def _refuse_ids(names: list[str]) -> None:

@@ -114,13 +114,15 @@ def _numbers() -> Iterator[tuple[str, str]]:
     )
     yield (
         "Crude counts are rounded.",
-        "Counts of events before matching, of members followed to a horizon and of units by score are the nearest "
-        "multiple of 11; crude rates and ratios follow from these, in two digits. Matched counts are exact.",
+        "Counts of events before matching and of units by score are the nearest multiple of 11; crude rates and ratios "
+        "follow from these, in two digits. Matched counts are exact.",
     )
     yield (
         "Rates and intervals are rounded.",
-        "Matched estimates and their limits carry three digits, means of covariates come from totals rounded to "
-        "multiples of 11. Differences between close numbers on this page may be rounding.",
+        "Of those whose follow-up ended early, and of the time they lost, multiples of 11 are told; rates follow from "
+        "this time, the matched rate ratio from the exact one. Matched estimates and their limits carry three digits, "
+        "means of covariates come from totals rounded to multiples of 11. Differences between close numbers on this "
+        "page may be rounding.",
     )
     yield (
         "A rate is not a risk.",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from counterpart.report.answer import complete_share, primary_rows
-from counterpart.report.formats import count, interval, measure, share, significant, window
+from counterpart.report.formats import NOT_ESTIMABLE, count, interval, measure, share, significant, window
 from counterpart.report.plots.forest import contrasts_of
 from counterpart.tables import ARMS
 
@@ -68,7 +68,7 @@ def build_event_time(document: Mapping[str, Any]) -> list[dict[str, str]]:
             "weeks": window((run["first_week"], run["last_week"])).replace("day", "week"),
             "n_events": count(run["n_events"]),
             "person_years": significant(run["person_years"], 4),
-            "rate": "not estimable" if run["rate"] is None and run["n_events"] == 0 else significant(run["rate"]),
+            "rate": NOT_ESTIMABLE if run["rate"] is None and run["person_years"] == 0 else significant(run["rate"]),
         }
         for run in document["event_time"]
     ]

@@ -19,6 +19,7 @@ UNMATCHED = {
 LEFT_OUT = {
     "constant": "the same for everybody in the sample",
     "rare": "in too few sampled index dates",
+    "rare_or_constant": "in too few sampled index dates, or the same for everybody",
     "collinear": "determined by the others (the reference level of a category)",
     "separated": "found in one arm only",
 }

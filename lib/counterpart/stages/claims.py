@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from counterpart.deliveries import Delivery, read_source, unreadable_files_told
-from counterpart.disclosure.cells import shown
+from counterpart.disclosure.cells import share, shown
 from counterpart.errors import DataError, ProtocolError
 from counterpart.protocol import RowRules, Site, Source, content_hash
 from counterpart.sources import ClaimsDelivery, IngestContext, Layout, build_claims, layout_of, source_tables
@@ -222,12 +222,14 @@ def _count_rejected(intake: pd.DataFrame) -> int:
 
 def _hold_to_threshold(intake: pd.DataFrame, limit: float) -> None:
     for name, rows in intake.groupby("source"):
-        n_rows = int(rows["n_rows"].sum())
-        share = _count_rejected(rows) / n_rows if n_rows else 0.0
-        if share > limit:
+        n_rows, n_rejected = int(rows["n_rows"].sum()), _count_rejected(rows)
+        if n_rejected > limit * n_rows:
             reasons = ", ".join(sorted(rows.loc[rows["fate"] == QUARANTINED, "rule"]))
+            # The rows of the files are told before: an exact share of them would be a count.
+            told = share(n_rejected, n_rows)
+            part = f"more than {limit:.1%}" if told is None or told <= limit else f"{told:.0%}"
             raise DataError(
-                f"source table {name}: {share:.1%} of the rows would be quarantined ({reasons}); the site allows "
+                f"source table {name}: {part} of the rows would be quarantined ({reasons}); the site allows "
                 f"{limit:.1%} (max_quarantined). Nothing was written"
             )
 

@@ -24,6 +24,7 @@ from counterpart.scores.document import example_input, model_from_document
 from counterpart.stages.context import Context
 from counterpart.stages.reports import make_reports_folder
 from counterpart.stages.run import StageRun
+from counterpart.stages.shared_codes import find_shared_codes
 from counterpart.stages.study import STAGES
 from counterpart.stages.whole import whole_deliveries
 from counterpart.store import StageResult
@@ -59,7 +60,7 @@ def publish(context: Context, ledger: Ledger, run_id: str, runs: Sequence[StageR
         raise DataError(f"the study is not finished: {', '.join(missing)} not run yet; use `counterpart run`")
     with context.progress.stage("report"):
         score = finished[context.keys["score"]].metrics
-        document = release(_gather(context, finished, run_id), context.study)
+        document = release(_gather(context, finished, run_id), context.study, find_shared_codes(context))
         folder = make_reports_folder(site, context.study.name, context.keys["estimate"])
         report = render_report(document, folder / "report.html")
         results = folder / "results.json"
