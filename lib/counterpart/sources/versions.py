@@ -64,7 +64,9 @@ def resolve_versions(drafts: DataFrame, existing: DataFrame | None, stage: Stage
     if existing is not None:
         earlier = existing.join(repeated, is_repeated, "left_semi").withColumns(_as_draft())
         several = several.unionByName(earlier, allowMissingColumns=True)
-    resolved = stage(f"{name}_resolved", _label_versions(several))
+    # One exchange brings together what any of the windows looks at.
+    several = several.repartition(*_CLAIM_KEY)
+    resolved = stage(f"{name}_resolved", _label_versions(several, has_held=existing is not None))
     rows = single.unionByName(rejected.select("*", *_rejection())).unionByName(
         resolved.filter("is_new = 1").select(*drafts.columns, "fate", "rule")
     )
@@ -150,13 +152,15 @@ def _single_fate() -> list[Column]:
     )
 
 
-def _label_versions(rows: DataFrame) -> DataFrame:
+def _label_versions(rows: DataFrame, *, has_held: bool) -> DataFrame:
     """Rows of keys that occur more than once, or of replaced claims -> the same, with `fate`, `rule`, `is_retired`."""
-    return _label_fates(_mark_final(_mark_replaced(_pair_reversals(_mark_copies(rows)))))
+    rows = _mark_copies(rows)
+    rows = _mark_sent_again(rows) if has_held else rows
+    return _label_fates(_mark_final(_mark_replaced(_pair_reversals(rows))))
 
 
 def _mark_copies(rows: DataFrame) -> DataFrame:
-    """Add `is_copy`: another row says the same, later; for a line of the table: the delivery has that version again.
+    """Add `is_copy`: another row says the same, later.
 
     A version that is told more often than its amounts were taken back that day was paid anew.
     """
@@ -175,25 +179,25 @@ def _mark_copies(rows: DataFrame) -> DataFrame:
     is_more = F.count("*").over(same_version) > F.max("n_reversals").over(same_version)
     n_anew = F.when(~F.col("is_reversal") & ~F.col("is_void") & is_more, F.max("n_apart").over(same_version))
     rows = rows.withColumn("is_copy", F.col("nth_copy") > 1 + F.coalesce(n_anew, F.lit(0)))
-    rows = _mark_late(rows.drop("nth_copy", "n_reversals", "n_apart"), "is_new")
-    is_held = F.col("is_new") == 0
-    return rows.withColumn("is_copy", F.when(is_held, _is_sent_again()).otherwise(F.col("is_copy")))
+    return rows.drop("nth_copy", "n_reversals", "n_apart")
 
 
-def _is_sent_again() -> Column:
-    """Does the delivery have the content of this line, before it takes such amounts back?
+def _mark_sent_again(rows: DataFrame) -> DataFrame:
+    """A line of the table `is_copy` if the delivery has its content, before it takes such amounts back.
 
     What is paid anew after a reversal is another version, and the reversal then is of the line in the table. So is what
     stands beside a reversal that has nothing earlier to take back: else an ingest that is repeated would take out what
     it had brought in.
     """
+    rows = _mark_late(rows, "is_new")
     same_amounts = W.partitionBy(*VERSION_KEY, *_amounts())
     so_far = same_amounts.orderBy(*_oldest_first()).rowsBetween(*_SO_FAR)
     is_taken_back = F.max(F.col("is_reversal") & ~F.col("is_copy")).over(so_far)
     is_beside = F.max(F.col("is_late") & ~F.col("is_copy")).over(_of_moment("is_new"))
     is_told = (F.col("is_new") == 1) & ~F.col("is_copy") & ~F.col("is_denied")
     same_content = W.partitionBy(*VERSION_KEY, "version_hash")
-    return F.max(is_told & ~is_taken_back).over(same_content) & ~F.max(is_told & is_beside).over(same_content)
+    is_again = F.max(is_told & ~is_taken_back).over(same_content) & ~F.max(is_told & is_beside).over(same_content)
+    return rows.withColumn("is_copy", F.when(F.col("is_new") == 0, is_again).otherwise(F.col("is_copy")))
 
 
 def _of_moment(*among: str) -> WindowSpec:
