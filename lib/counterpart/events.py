@@ -40,6 +40,8 @@ _SIGNALS = "signals"
 # The codes that a fill has.
 DRUG_SYSTEMS = frozenset({"ndc", "omop"})
 _DIAGNOSIS_SYSTEMS = frozenset({"icd10cm", "icd9cm"})
+# Whichever of them the procedure of a line is.
+_PROCEDURE_SYSTEMS = frozenset({"hcpcs", "icd10pcs", "icd9pcs"})
 # The codes of which a line has a list.
 _LISTED = {"diagnoses": _DIAGNOSIS_SYSTEMS, "concepts": frozenset({"omop"})}
 
@@ -152,7 +154,6 @@ def _days_of_fills(pharmacy: DataFrame, plan: EventPlan, people: DataFrame | Non
         for signal in plan.signals
     }
     if plan.uses("omop"):
-        # A fill may show an event by several codes: it is to count once.
         codes = F.concat(F.array("ndc"), _listed("concepts"))
         matched = match_codes(fills.withColumn("code", F.explode(codes)), F.col("code"), on, shown_by)
     else:
@@ -160,7 +161,9 @@ def _days_of_fills(pharmacy: DataFrame, plan: EventPlan, people: DataFrame | Non
     pairs = [(number, event) for number, signal in enumerate(plan.signals) for event in events_of[signal]]
     names = matched.sparkSession.createDataFrame(pairs, "signal int, event_id int")
     shown = matched.join(F.broadcast(names), "signal", "inner")
-    if plan.uses("omop"):
+    events = [event for _, event in pairs]
+    if plan.uses("omop") or len(set(events)) < len(events):
+        # A fill may show an event by several codes, or one code by several code sets: it is to count once.
         shown = shown.dropDuplicates(["member_key", "claim_id", "line_number", "event_date", "event_id"])
     return shown.select("member_key", "event_date", "event_id", "allowed_cents", "supplied_days")
 
@@ -184,9 +187,13 @@ def _systems_of(code_set: CodeSet) -> frozenset[str]:
     return frozenset(names[code_range.low >> 56] for code_range in code_set.ranges)
 
 
-def _line_codes(plan: EventPlan) -> list[tuple[str, Column]]:
-    """The single-code columns of a claim line, by system."""
-    return [("hcpcs", F.col("procedure")), ("revenue", F.col("revenue")), ("place", _place_code(plan))]
+def _line_codes(plan: EventPlan) -> list[tuple[frozenset[str], Column]]:
+    """The single-code columns of a claim line, by the systems that they have codes of."""
+    return [
+        (_PROCEDURE_SYSTEMS, F.col("procedure")),
+        (frozenset({"revenue"}), F.col("revenue")),
+        (frozenset({"place"}), _place_code(plan)),
+    ]
 
 
 def _place_code(plan: EventPlan) -> Column:
@@ -213,7 +220,7 @@ def _find_signals(lines: DataFrame, plan: EventPlan, has_all: bool) -> DataFrame
     carries the amount, so that exploding counts it once.
     """
     codes = [F.lit(0).cast("bigint")] if has_all else []
-    codes += [column for system, column in _line_codes(plan) if plan.uses(system)]
+    codes += [column for systems, column in _line_codes(plan) if plan.uses(*systems)]
     listed = [_listed(name) for name, systems in _LISTED.items() if plan.uses(*systems)]
     is_telehealth = F.coalesce(F.col("place").isin(*TELEHEALTH_PLACES), F.lit(False)) | _has_modifier(
         TELEHEALTH_MODIFIER

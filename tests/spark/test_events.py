@@ -135,6 +135,20 @@ def test_a_place_is_known_however_it_is_written(frame, tmp_path, study):
     assert shown == ["23", "41", "410", "of", "OF", " 2.3"]
 
 
+def test_a_procedure_is_of_any_of_its_systems(frame, tmp_path, study):
+    """A study may ask for operations by ICD alone, without a code of HCPCS."""
+    operations = {"fusion": ("icd10pcs", "0SG0070"), "repair": ("icd9pcs", "8154")}
+    for name, (system, code) in operations.items():
+        (tmp_path / f"{name}.csv").write_text(f"system,code,valid_from,valid_to,source\n{system},{code},,,t\n")
+    codes = F.array(*(F.lit(encode(*code)) for code in operations.values()))
+    lines = medical_lines(frame, "claim | service_date | cents\n 1 | 2020-01-01 | 5\n 2 | 2020-01-02 | 7")
+    lines = lines.withColumn("procedure", codes[F.col("claim_key").cast("int") - 1])
+    plan = plan_events(study, CodeLibrary.load([tmp_path]), operations)
+    found = build_member_days(lines, fills(frame), plan, None)
+    expected = "day | event | allowed_cents\n2020-01-01 | fusion | 5\n2020-01-02 | repair | 7"
+    assertDataFrameEqual(days(found, plan), frame(expected, "day string, event string, allowed_cents bigint"))
+
+
 @pytest.mark.parametrize("more", [(), (ALL_CLAIMS,)])
 def test_without_amounts_the_days_are_the_same(frame, library, study, more):
     plan = plan_events(study, library, ["pt_visit", "mri", "emergency_place", "cancer", "opioids", *more])
@@ -183,6 +197,16 @@ def test_fills_of_a_day_add_their_days_of_supply(frame, library, study):
     expected = "event_date | supplied_days\n2020-03-20 | 45\n2020-03-21 | 0\n2020-03-22 | 7"
     assertDataFrameEqual(supplied, frame(expected, "event_date date, supplied_days bigint"))
     assert [row[0] for row in found.filter("event_date = '2020-03-11'").select("supplied_days").collect()] == [0]
+
+
+def test_a_fill_in_two_code_sets_of_an_event_counts_once(frame, tmp_path):
+    for name in ("opioids", "schedule_two"):
+        (tmp_path / f"{name}.csv").write_text(CODE_SETS["opioids"])
+    events = {"either": (Clause(codes="opioids"), Clause(codes="schedule_two"))}
+    plan = plan_events(Study.model_construct(events=events), CodeLibrary.load([tmp_path]), events)
+    table = fills(frame).withColumns({"days_supply": F.lit(30), "claim_id": F.lit("1"), "line_number": F.lit(1)})
+    found = build_member_days(medical_lines(frame), table, plan, None)
+    assert [tuple(row) for row in found.select("supplied_days", "allowed_cents").collect()] == [(30, 900)]
 
 
 def test_a_fill_meets_no_condition_of_a_claim(frame, library):

@@ -253,6 +253,15 @@ def test_replacements_and_voids_are_told_where_the_mapping_says_how(spark: Spark
         assert [tuple(one) for one in found] == [(one, code == 2, code == 2) for code, one in enumerate(expected)]
 
 
+def test_a_void_is_no_reversal_whatever_its_amounts(spark: SparkSession) -> None:
+    told = {**VOID, "paid": "p", "reversal": {"column": "s", "any_of": ["R"], "amounts": True}}
+    row = mapped(("medical.lines", LINES | told)).medical[0]
+    raw = texts(spark, "m c n d f s p", *(f"1|A|1|2020-01-01|{of}" for of in ("8|R|-150", "8||-150", "7|R|9", "1||-9")))
+    read = row.rows(raw, MEDICAL_FORM)
+    found = raw.select(read["is_reversal"], read["is_denied"], read["is_replacement"]).collect()
+    assert [tuple(one) for one in found] == [(False, True, True)] * 2 + [(True, False, False)] * 2
+
+
 def test_a_replacement_of_a_claim_that_is_a_row(spark: SparkSession) -> None:
     """It is corrected as a whole in any case; without days the replacement is the last version."""
     claims = LINES | FREQUENCY | {"line_number": None, "lines": {"procedure": "p1..p2"}}

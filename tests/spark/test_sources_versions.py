@@ -104,7 +104,25 @@ def test_versions_of_one_delivery(frame: Frame) -> None:
            denied, paid    | 2020-01-01 |         | 0          | 10           | denial   | merged      | superseded
            denied, paid    | 2020-02-01 |         | 100        | 11           |          | kept        | as_sent
            denial withdrawn| 2020-01-01 |         | 0          | 10           | denial   | merged      | reversed
-           denial withdrawn| 2020-02-01 |         | 0          | 20           | reversal | merged      | reversed""",
+           denial withdrawn| 2020-02-01 |         | 0          | 20           | reversal | merged      | reversed
+           denied that day | 2020-01-01 |         | 100        | 11           |          | merged      | superseded
+           denied that day | 2020-01-01 |         | 0          | 10           | denial   | quarantined | denied
+           rebilled        | 2020-01-01 |         | 100        | 11           |          | merged      | reversed
+           rebilled        | 2020-02-01 |         | -100       | 21           | reversal | merged      | reversed
+           rebilled        | 2020-02-01 |         | 100        | 13           |          | kept        | as_sent
+           all of one day  | 2020-01-01 |         | 100        | 11           |          | merged      | reversed
+           all of one day  | 2020-01-01 |         | -100       | 21           | reversal | merged      | reversed
+           all of one day  | 2020-01-01 |         | 100        | 13           |          | kept        | as_sent
+           rebilled alike  | 2020-01-01 |         | 100        | 11           |          | merged      | reversed
+           rebilled alike  | 2020-01-01 |         | -100       | 21           | reversal | merged      | reversed
+           rebilled alike  | 2020-01-01 |         | 100        | 11           |          | kept        | as_sent
+           alike, sent once|            | 1       | 100        | 11           |          | merged      | reversed
+           alike, sent once|            | 2       | -100       | 21           | reversal | merged      | reversed
+           alike, sent once|            | 2       | 100        | 11           |          | kept        | as_sent
+           both sent twice |            | 1       | 100        | 11           |          | merged      | duplicate
+           both sent twice |            | 1       | -100       | 21           | reversal | merged      | duplicate
+           both sent twice |            | 2       | 100        | 11           |          | merged      | reversed
+           both sent twice |            | 2       | -100       | 21           | reversal | merged      | reversed""",
         DRAFTS,
     )
     assertDataFrameEqual(told(resolve(rows, None)), rows)
@@ -123,7 +141,11 @@ def test_a_later_delivery_meets_the_lines_of_the_table(frame: Frame) -> None:
            paid anew, again   | 100        | 11
            denied             | 100        | 11
            orphan             | 100        | 11
-           replaced and back  | 100        | 11""",
+           replaced and back  | 100        | 11
+           rebilled           | 100        | 11
+           rebilled, undated  | 100        | 11
+           rebilled alike     | 100        | 11
+           rebilled, again    | 100        | 13""",
         HELD,
     )
     rows = frame(
@@ -145,7 +167,15 @@ def test_a_later_delivery_meets_the_lines_of_the_table(frame: Frame) -> None:
            denied             | 2020-02-01 | 0          | 10           | denial   | quarantined | denied
            orphan             | 2020-02-01 | -80        | 22           | reversal | quarantined | orphan_reversal
            replaced and back  | 2020-02-01 | 80         | 12           |          | merged      | superseded
-           replaced and back  | 2020-03-01 | 100        | 11           |          | merged      | duplicate""",
+           replaced and back  | 2020-03-01 | 100        | 11           |          | merged      | duplicate
+           rebilled           | 2020-02-01 | -100       | 21           | reversal | merged      | reversed
+           rebilled           | 2020-02-01 | 100        | 13           |          | kept        | as_sent
+           rebilled, undated  |            | -100       | 21           | reversal | merged      | reversed
+           rebilled, undated  |            | 100        | 13           |          | kept        | as_sent
+           rebilled alike     | 2020-02-01 | -100       | 21           | reversal | merged      | reversed
+           rebilled alike     | 2020-02-01 | 100        | 11           |          | merged      | duplicate
+           rebilled, again    |            | -100       | 21           | reversal | merged      | reversed
+           rebilled, again    |            | 100        | 13           |          | merged      | duplicate""",
         DRAFTS,
     )
     retired = frame(
@@ -153,7 +183,9 @@ def test_a_later_delivery_meets_the_lines_of_the_table(frame: Frame) -> None:
            corrected
            taken back
            taken back, again
-           denied""",
+           denied
+           rebilled
+           rebilled, undated""",
         "claim_id string",
     )
     versions = resolve(rows, held)
@@ -245,6 +277,12 @@ def test_a_replacement_stands_for_its_whole_claim(frame: Frame) -> None:
            void of 2, anew  | 1 |            | 8 | 0    | 10 | whole denial void | quarantined | denied
            void of 2, anew  | 2 |            | 9 | 0    | 10 | whole denial void | merged   | superseded
            void of 2, anew  | 2 |            | 10| 20   | 20 |                | kept        | as_sent
+           void of that day | 1 | 2020-02-01 |   | 80   | 12 | whole          | merged      | superseded
+           void of that day | 2 | 2020-02-01 |   | 20   | 20 | whole          | merged      | superseded
+           void of that day | 1 | 2020-02-01 |   | -80  | 9  | whole denial void | quarantined | denied
+           void is no amount| 1 | 2020-01-01 |   | 100  | 11 |                | merged      | reversed
+           void is no amount| 1 | 2020-02-01 |   | -100 | 9  | whole denial void | quarantined | denied
+           void is no amount| 1 | 2020-03-01 |   | -100 | 21 | reversal       | merged      | reversed
            second taken back| 1 | 2020-02-01 |   | 80   | 12 | whole          | kept        | as_sent
            second taken back| 2 | 2020-02-01 |   | 20   | 20 | whole          | kept        | as_sent
            second taken back| 3 | 2020-01-01 |   | 30   | 30 |                | merged      | superseded
@@ -301,7 +339,7 @@ def random_deliveries(most_lines: int, replaced: float) -> tuple[list[Version], 
             is_mended = 10 < content < 20 and dice.random() < 0.2
             told = (dice.randint(1, n_lines), dice.choice(days), dice.choice(sent), content, is_mended)
             is_whole = dice.random() < replaced
-            rows.append(Version(claim, *told, is_whole, is_whole and content == 10 and dice.random() < 0.6))
+            rows.append(Version(claim, *told, is_whole, is_whole and content < 20 and dice.random() < 0.3))
     keys = [(claim, line) for claim, n_lines in lines.items() for line in range(1, n_lines + 1)]
     return rows, {key: dice.choice((11, 12, 13)) for key in keys if dice.random() < 0.5}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
+from dataclasses import astuple
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,10 @@ from counterpart import cli
 from counterpart.codes import CodeLibrary
 from counterpart.disclosure import release_explanation
 from counterpart.disclosure.explanation import Explanation, SourceColumn, SourceTable
+from counterpart.errors import CodeSetError
+from counterpart.protocol import Study
 from counterpart.sources.needs import find_lacks
+from counterpart.stages import require_codes
 
 ALL_COLUMNS = {
     *(f"eligibility.{name}" for name in ("birth_date", "start_date", "pharmacy_start_date", "death_date")),
@@ -173,3 +177,40 @@ STUDY = small_study(
 def test_what_is_missing_for_whom(library: CodeLibrary, without: tuple[str, ...], lacks: list[str]) -> None:
     found = find_lacks(STUDY, library, ALL_COLUMNS - set(without))
     assert [f"{lack.used_by}: {', '.join(lack.columns)}; {lack.effect}" for lack in found] == lacks
+
+
+def library_of(folder: Path, **codes: str) -> CodeLibrary:
+    """Code sets by their systems, each with one code; those of the small study are of procedures."""
+    of_study = dict.fromkeys(("therapy", "back_pain", "cancer", "imaging", "mri"), "hcpcs")
+    for name, systems in (of_study | codes).items():
+        rows = (f"{system},{'1234567' if system == 'icd10pcs' else '123'},,,t" for system in systems.split())
+        (folder / f"{name}.csv").write_text("\n".join(("system,code,valid_from,valid_to,source", *rows, "")))
+    return CodeLibrary.load([folder])
+
+
+def outcome_study(event: str, **clause: str) -> Study:
+    outcomes = {"outcomes": [{"name": "surgery", "label": "Surgery", "role": "primary", "events": [event]}]}
+    return small_study(events={"seen": [{"codes": "mri", **clause}]}, outcomes=outcomes)
+
+
+def test_a_procedure_is_one_of_three_systems(tmp_path: Path) -> None:
+    library = library_of(tmp_path, fusion="icd10pcs", repair="icd9pcs hcpcs")
+    for event in ("fusion", "repair"):
+        found = find_lacks(outcome_study(event), library, ALL_COLUMNS - {"medical.procedure"})
+        assert ("outcome surgery", ("medical.procedure",), f"event {event} is never seen") in map(astuple, found)
+        assert "outcome surgery" not in {
+            lack.used_by for lack in find_lacks(outcome_study(event), library, ALL_COLUMNS)
+        }
+        require_codes(outcome_study(event), library)
+
+
+def test_codes_that_no_claims_are_searched_for_are_refused(tmp_path: Path) -> None:
+    library = library_of(tmp_path, stays="drg", mixed="specialty icd10cm modifier", unused="drg")
+    for study, told in (
+        (outcome_study("stays"), "code set stays has codes of drg: "),
+        (outcome_study("mixed"), "code set mixed has codes of modifier, specialty: "),
+        (outcome_study("seen", diagnosis="mixed"), "code set mixed has codes of modifier, specialty: "),
+    ):
+        with pytest.raises(CodeSetError, match=f"^{told}claims are searched for codes of hcpcs, "):
+            require_codes(study, library)
+    require_codes(outcome_study("seen"), library)

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from counterpart.sources.accounts import KEPT, IngestContext, row_as_json, stack
 from counterpart.sources.fields import member_key, quoted
 from counterpart.sources.layout import LINE, TYPED, Source
+from counterpart.sources.originals import CIRCULAR, UNKNOWN, claim_of, find_originals
 from counterpart.sources.rules import Person, claim_rules, first_broken, leave_out_negative_quantities
 from counterpart.sources.versions import VERSION_KEY, resolve_versions
 from counterpart.tables import Table, conform
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     Raw = Mapping[str, DataFrame]
 
 _FLAGS = ("is_denied", "is_reversal", "is_replacement", "is_void", "is_mended", "has_unreadable_date")
+# What a row is judged by, and no draft needs.
+_OF_RULES = ("person_id", "own_claim_id", "has_unreadable_date")
 # Added by `add_place`, or not content at all.
 _NOT_CONTENT = ("version_hash", "service_month", "service_period", "member_bucket", "claim_key", "member_key")
 
@@ -66,18 +69,20 @@ def build_final_lines(claims: ClaimsTable, raw: Raw, members: DataFrame, context
     """Raw claims -> final lines, and the fate of every row."""
     name = claims.table.name
     suspects = context.stage(f"{name}_suspects", _find_suspects(claims, raw, members, context))
-    drafts = context.stage(f"{name}_drafts", _draft(claims, raw, suspects, context))
+    originals = find_originals(name, claims.sources, raw, claims.form, context)
+    drafts = context.stage(f"{name}_drafts", _draft(claims, raw, suspects, originals, context))
     existing = context.existing.get(name)
     versions = None if existing is None else _versions_of(existing, claims)
     resolved = resolve_versions(drafts, versions, context.stage, name)
-    kept = resolved.rows.filter(F.col("fate") == KEPT)
+    rows = resolved.rows if originals is None else _tell_unknown_originals(resolved.rows)
+    kept = rows.filter(F.col("fate") == KEPT)
     added = conform(_lines(kept, claims).withColumns(_place(claims.day, context.placement)), claims.table)
     retired = None
     if existing is not None and resolved.retired is not None:
         key = [column for column in VERSION_KEY if not (claims.has_claim_rows and column == "line_number")]
         retired = existing.join(resolved.retired.select(*key), key, "left_semi")
     renamed = suspects.filter("suspect_given_key != suspect_key")
-    return FinalLines(resolved.rows, added, retired, renamed.select(F.col("suspect_given_key").alias("alias_key")))
+    return FinalLines(rows, added, retired, renamed.select(F.col("suspect_given_key").alias("alias_key")))
 
 
 def _find_suspects(claims: ClaimsTable, raw: Raw, members: DataFrame, context: IngestContext) -> DataFrame:
@@ -122,30 +127,53 @@ def _find_suspects(claims: ClaimsTable, raw: Raw, members: DataFrame, context: I
     )
 
 
-def _draft(claims: ClaimsTable, raw: Raw, suspects: DataFrame, context: IngestContext) -> DataFrame:
+def _tell_unknown_originals(rows: DataFrame) -> DataFrame:
+    """Rows that hold, or void, but correct a claim that nobody has: what they are to replace may count beside them."""
+    is_told = (F.col("fate") == KEPT) | ((F.col("rule") == "denied") & F.col("is_void"))
+    return rows.withColumn(
+        "rule", F.when(F.col("original_is_unknown") & is_told, F.lit(UNKNOWN)).otherwise(F.col("rule"))
+    )
+
+
+def _draft(
+    claims: ClaimsTable, raw: Raw, suspects: DataFrame, originals: DataFrame | None, context: IngestContext
+) -> DataFrame:
     """Source row -> source row, typed, with `rejected_by`, the first row rule it breaks.
 
     With `is_replacement` and `is_void` only where a source tells of replacements: without nobody looks for such claims.
     """
-    drafts = stack(_draft_source(claims, source, raw[source.name], suspects, context) for source in claims.sources)
+    drafts = stack(
+        _draft_source(claims, source, raw[source.name], suspects, originals, context) for source in claims.sources
+    )
     is_told = any("is_replacement" in source.read(raw[source.name]) for source in claims.sources)
     return drafts if is_told else drafts.drop("is_replacement", "is_void")
 
 
 def _draft_source(
-    claims: ClaimsTable, source: Source, raw: DataFrame, suspects: DataFrame, context: IngestContext
+    claims: ClaimsTable,
+    source: Source,
+    raw: DataFrame,
+    suspects: DataFrame,
+    originals: DataFrame | None,
+    context: IngestContext,
 ) -> DataFrame:
     # In two steps: rules name a date many times, and in one step Spark would read its text each time.
     typed = _type_source(claims, source, raw, suspects)
+    if originals is not None:
+        typed = _add_originals(typed, originals)
     row = {name: F.col(TYPED + name) for name in ("member_key", *claims.form)}
     person = Person(F.col("suspect_birth_date"), F.col("suspect_death_date"), F.col("suspect_is_unknown"))
-    judged = typed.withColumn("rejected_by", first_broken(claim_rules(row, context.received_on, person, context.rules)))
+    broken = first_broken(claim_rules(row, context.received_on, person, context.rules))
+    if originals is not None:
+        broken = F.coalesce(broken, F.when(F.col("original_is_circular"), F.lit(CIRCULAR)))
+    judged = typed.withColumn("rejected_by", broken)
     if context.rules.negative_quantity == "mend":
         row = leave_out_negative_quantities(row)
     may_be_quarantined = F.col("rejected_by").isNotNull() | row["is_denied"] | row["is_reversal"]
     drafts = judged.select(
         F.lit(source.table).alias("source"),
-        *(column.alias(name) for name, column in row.items() if name not in ("person_id", "has_unreadable_date")),
+        *(column.alias(name) for name, column in row.items() if name not in _OF_RULES),
+        *([] if originals is None else ["original_is_unknown"]),
         "rejected_by",
         row_as_json(source.columns_read(raw), may_be_quarantined).alias("row_json"),
     )
@@ -161,6 +189,18 @@ def _type_source(claims: ClaimsTable, source: Source, raw: DataFrame, suspects: 
     read = raw.join(suspects, given == F.col("suspect_given_key"), "left")
     typed = (column.alias(TYPED + name) for name, column in row.items())
     return read.select(*map(quoted, source.columns_read(raw)), *typed, *suspects.columns)
+
+
+def _add_originals(typed: DataFrame, originals: DataFrame) -> DataFrame:
+    """Typed rows -> the same with the claim they are of in the end, and what else `find_originals` tells of it."""
+    own, member, claim_id = (F.col(TYPED + name) for name in ("own_claim_id", "member_key", "claim_id"))
+    # What was sent under the id that it is known by names no other claim.
+    is_named = (own != claim_id) & (claim_of(member, claim_id) == F.col("original_of"))
+    flags = {name: F.coalesce(name, F.lit(False)) for name in ("original_is_circular", "original_is_unknown")}
+    looked_up = typed.join(originals, is_named, "left").withColumns(flags)
+    return looked_up.withColumn(TYPED + "claim_id", F.coalesce("original_id", claim_id)).drop(
+        "original_of", "original_id"
+    )
 
 
 def _hash(content: list[str]) -> Column:

@@ -145,17 +145,17 @@ def _resolve(
         return links.unionByName(others, allowMissingColumns=True)
 
     links = with_kept(told)
-    ends = context.stage("crosswalk_ends", _follow(links, context, "crosswalk"))
+    ends = context.stage("crosswalk_ends", follow_chains(links, context, "crosswalk"))
     holding = ends
     if kept is not None and not ends.filter("is_circular").isEmpty():
         # The links of a circle are rejected, and what was kept of these ids holds as before: that has no circles.
         links = with_kept(told.join(ends.filter("is_circular"), "alias", "left_anti"))
-        holding = context.stage("crosswalk_ends_kept", _follow(links, context, "crosswalk_kept"))
+        holding = context.stage("crosswalk_ends_kept", follow_chains(links, context, "crosswalk_kept"))
     return links.join(holding.filter("NOT is_circular").drop("is_circular"), "alias"), ends
 
 
-def _follow(links: DataFrame, context: IngestContext, name: str) -> DataFrame:
-    """Alias -> the id at the end of its chain; `is_circular` where there is no end."""
+def follow_chains(links: DataFrame, context: IngestContext, name: str) -> DataFrame:
+    """Links (`alias`, `meant`) -> each `alias` with the id at the end of its chain, `known_as`, or `is_circular`."""
     links = links.select("alias", F.col("meant").alias("known_as"))
     onward = links.select(F.col("alias").alias("known_as"), F.col("known_as").alias("further"))
     for step in range(_STEPS):

@@ -45,6 +45,7 @@ COVER_FORM = {
 _CLAIM_FORM = {
     "person_id": "string",
     "claim_id": "string",
+    "own_claim_id": "string",  # what the row was sent as, where `claim_id` is that of the claim it corrects
     "line_number": "int",
     "allowed_cents": "bigint",
     "paid_cents": "bigint",

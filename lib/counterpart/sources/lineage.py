@@ -24,7 +24,7 @@ Origin = tuple[str, str]
 
 # What rows are judged by and what no study reads; spans after a row's first are fed by what feeds the first.
 _NOT_TOLD = (
-    *("has_unreadable_date", "is_mended", "is_unknown", "is_without_cover"),
+    *("has_unreadable_date", "is_mended", "is_unknown", "is_without_cover", "own_claim_id"),
     *("more_medical", "more_pharmacy"),
 )
 # Columns that nothing feeds have one of these values in every row.

@@ -182,9 +182,13 @@ def _claim(row: MappedRow, table: ClaimsTable) -> Row:
         "sent_on": sent_on,
         # A void is the last word on a line as a denial is: what was said before no longer holds, whatever its amounts.
         "is_denied": is_denied | is_void,
-        "is_reversal": row.claim_flag(table.reversal, told < 0),
+        # It takes back no version of its own amounts, even where these are negative or it is marked as a reversal.
+        "is_reversal": row.claim_flag(table.reversal, told < 0) & ~is_void,
     }
     if table.replacement or table.void:
+        if len(table.claim_id.column) > 1:
+            # The first column names the claim that is replaced.
+            read["own_claim_id"] = row.text(table.claim_id.model_copy(update={"column": table.claim_id.column[1:]}))
         # A void stands for the whole claim, whichever lines it lists.
         read["is_replacement"] = row.claim_flag(table.replacement, F.lit(False)) | is_void
         read["is_void"] = is_void

@@ -6,11 +6,14 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from counterpart.codes import SYSTEMS, CodeLibrary, CodeSet
+from counterpart.errors import CodeSetError
 from counterpart.protocol import ALL_CLAIMS, Clause, Exclusion, History, RosterIndex, Study
 
 # Where a code of a system stands. Systems that are not here are read by nothing.
 _COLUMN_OF = {
     "hcpcs": "medical.procedure",
+    "icd10pcs": "medical.procedure",
+    "icd9pcs": "medical.procedure",
     "revenue": "medical.revenue",
     "place": "medical.place",
     "icd10cm": "medical.diagnoses",
@@ -33,6 +36,21 @@ class Lack:
 def find_lacks(study: Study, library: CodeLibrary, given: Collection[str]) -> list[Lack]:
     """Everything the study asks for that the columns `given` ("medical.procedure", "roster.program") cannot answer."""
     return [*_plain_lacks(study, given), *_event_lacks(study, library, given)]
+
+
+def require_read(study: Study, library: CodeLibrary) -> None:
+    """CodeSetError if a code set that the study asks for has codes of a system that no claims are searched for."""
+    clauses = [
+        clause for _, event in _events(study) for clause in (() if event == ALL_CLAIMS else study.clauses_of(event))
+    ]
+    named = dict.fromkeys(name for one in clauses for name in (one.codes, one.diagnosis) if name)
+    unread = {name: sorted(_systems_of(library[name]) - set(_COLUMN_OF)) for name in named}
+    problems = [f"code set {name} has codes of {', '.join(systems)}" for name, systems in unread.items() if systems]
+    if problems:
+        raise CodeSetError(
+            f"{'; '.join(problems)}: claims are searched for codes of {', '.join(_COLUMN_OF)} only, "
+            "so these would never be found; take them out"
+        )
 
 
 def _plain_lacks(study: Study, given: Collection[str]) -> Iterator[Lack]:
@@ -93,9 +111,11 @@ def _missing(clause: Clause, library: CodeLibrary, given: Collection[str]) -> tu
 
 
 def _columns_of(code_set: CodeSet) -> set[str]:
-    codes = [code_range.low for code_range in (*code_set.ranges, *code_set.ancestors)]
-    systems = {_NAMES[code >> 56] for code in codes}
-    return {_COLUMN_OF.get(system, f"codes of {system}") for system in systems}
+    return {_COLUMN_OF.get(system, f"codes of {system}") for system in _systems_of(code_set)}
+
+
+def _systems_of(code_set: CodeSet) -> set[str]:
+    return {_NAMES[code_range.low >> 56] for code_range in (*code_set.ranges, *code_set.ancestors)}
 
 
 def _events(study: Study) -> Iterator[tuple[str, str]]:

@@ -3,13 +3,16 @@
 Versions of a key are ordered by the day they were paid, then by when they were sent; what the tables hold already
 is the oldest, a replacement the last of its moment. The rules, in order:
 
-- copies of one version merge into the last of them (`duplicate`);
-- a reversal and the nearest version before it with the opposite amounts both vanish (`reversed`); one that finds none
-  is quarantined (`orphan_reversal`);
+- copies of one version merge into the last of them (`duplicate`), but one more counts for each reversal of their day if
+  they are more than these: it was paid anew;
+- a reversal and the nearest version of an earlier moment with the opposite amounts both vanish (`reversed`): its own
+  moment may have what was billed instead, and only where there is nothing earlier the first of that goes; a reversal
+  that finds none is quarantined (`orphan_reversal`);
 - what is older than the newest replacement of its claim merges (`superseded`), also where that has no such line; what
-  is older than its newest void, whatever lines or moments the void tells of;
-- of what is left the last version holds, those before it merge (`superseded`); if the last is a denial, the line is
-  quarantined (`denied`); if the tables hold the same content, nothing changes (`duplicate`).
+  is no later than its newest void, whatever lines or moments the void tells of;
+- of what is left the last version holds, those before it merge (`superseded`); of one moment a void is the last, else a
+  denial. If the last is one of these, the line is quarantined (`denied`); if the tables hold the same content, nothing
+  changes (`duplicate`).
 
 Few keys have more than one row, few claims are replaced: only those are sorted into windows, all others are judged
 where they lie. Drafts without `is_replacement` and `is_void` replace nothing, and then no claim is looked at as a
@@ -28,10 +31,12 @@ from counterpart.sources.accounts import AS_SENT, KEPT, MENDED, MERGED, QUARANTI
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
+    from pyspark.sql.window import WindowSpec
 
 VERSION_KEY = ("member_key", "claim_id", "line_number")
 
 _CLAIM_KEY = ("member_key", "claim_id")
+_MOMENT = ("is_new", "paid_on", "sent_on", "is_whole_claim")
 _EARLIER = (W.unboundedPreceding, -1)
 _SO_FAR = (W.unboundedPreceding, W.currentRow)
 _FROM_HERE = (W.currentRow, W.unboundedFollowing)
@@ -54,11 +59,14 @@ def resolve_versions(drafts: DataFrame, existing: DataFrame | None, stage: Stage
     rejected = drafts.filter(F.col("rejected_by").isNotNull())
     single = good.join(repeated, is_repeated, "left_anti").select("*", *_single_fate())
     several = good.join(repeated, is_repeated, "left_semi")
-    several = several.withColumns({"is_new": F.lit(1), "is_whole_claim": _is_whole_claim(several)})
+    is_void = F.col("is_void") if _is_replacing(several) else F.lit(False)
+    several = several.withColumns({"is_new": F.lit(1), "is_whole_claim": _is_whole_claim(several), "is_void": is_void})
     if existing is not None:
         earlier = existing.join(repeated, is_repeated, "left_semi").withColumns(_as_draft())
         several = several.unionByName(earlier, allowMissingColumns=True)
-    resolved = stage(f"{name}_resolved", _label_versions(several))
+    # One exchange brings together what any of the windows looks at.
+    several = several.repartition(*_CLAIM_KEY)
+    resolved = stage(f"{name}_resolved", _label_versions(several, has_held=existing is not None))
     rows = single.unionByName(rejected.select("*", *_rejection())).unionByName(
         resolved.filter("is_new = 1").select(*drafts.columns, "fate", "rule")
     )
@@ -66,19 +74,15 @@ def resolve_versions(drafts: DataFrame, existing: DataFrame | None, stage: Stage
     return Versions(rows, None if existing is None else retired)
 
 
-def _oldest_first() -> list[Column]:
-    """The order of a key's versions; rows that are equal in it say the same."""
-    return [
-        F.col("is_new").asc(),
-        F.col("paid_on").asc_nulls_first(),
-        F.col("sent_on").asc_nulls_first(),
-        F.col("is_whole_claim").asc(),
-        F.col("is_reversal").asc(),
-        F.col("version_hash").asc(),
-        F.col("is_denied").asc(),
-        F.col("is_mended").asc(),
-        F.col("row_json").asc_nulls_first(),
-    ]
+def _oldest_first(*turn: Column) -> list[Column]:
+    """The order of a key's versions; rows that are equal in it say the same. Of one moment reversals come first."""
+    moment = [F.col(name).asc_nulls_first() for name in _MOMENT]
+    return [*moment, *(turn or [F.col("is_reversal").desc()]), *_last_of_a_moment()]
+
+
+def _last_of_a_moment() -> list[Column]:
+    words = ("is_void", "is_denied", "version_hash", "is_mended", "row_json")
+    return [F.col(name).asc_nulls_first() for name in words]
 
 
 def _amounts() -> list[Column]:
@@ -128,7 +132,7 @@ def _claim_hash() -> Column:
 
 def _as_draft() -> dict[str, Column]:
     """A line of the table as the oldest version."""
-    flags = dict.fromkeys(("is_denied", "is_reversal", "is_whole_claim", "is_mended"), F.lit(False))
+    flags = dict.fromkeys(("is_denied", "is_reversal", "is_whole_claim", "is_void", "is_mended"), F.lit(False))
     return {"is_new": F.lit(0), **flags}
 
 
@@ -148,54 +152,100 @@ def _single_fate() -> list[Column]:
     )
 
 
-def _label_versions(rows: DataFrame) -> DataFrame:
+def _label_versions(rows: DataFrame, *, has_held: bool) -> DataFrame:
     """Rows of keys that occur more than once, or of replaced claims -> the same, with `fate`, `rule`, `is_retired`."""
-    return _label_fates(_mark_final(_mark_replaced(_pair_reversals(_mark_copies(rows)))))
+    rows = _mark_copies(rows)
+    rows = _mark_sent_again(rows) if has_held else rows
+    return _label_fates(_mark_final(_mark_replaced(_pair_reversals(rows))))
 
 
 def _mark_copies(rows: DataFrame) -> DataFrame:
-    """Add `is_copy`: another row says the same, later; for a line of the table: the delivery has that version again."""
-    flags = ("is_denied", "is_reversal", "is_whole_claim", *(["is_void"] if _is_replacing(rows) else []))
+    """Add `is_copy`: another row says the same, later.
+
+    A version that is told more often than its amounts were taken back that day was paid anew.
+    """
+    flags = ("is_denied", "is_reversal", "is_whole_claim", "is_void")
     same_version = W.partitionBy(*VERSION_KEY, "version_hash", "paid_on", *flags, "is_new")
     newest_first = same_version.orderBy(F.col("sent_on").desc_nulls_last(), "is_mended", "row_json")
-    rows = rows.withColumn("is_copy", F.row_number().over(newest_first) > 1)
-    is_held = F.col("is_new") == 0
-    return rows.withColumn("is_copy", F.when(is_held, _is_sent_again()).otherwise(F.col("is_copy")))
+    same_day = W.partitionBy(*VERSION_KEY, *_amounts(), "paid_on", "is_new").orderBy(F.col("sent_on").asc_nulls_first())
+    until_then = same_day.rangeBetween(*_SO_FAR)
+    rows = rows.withColumn("nth_copy", F.row_number().over(newest_first))
+    rows = rows.withColumns(
+        {
+            "n_reversals": F.count(F.when(F.col("is_reversal"), 1)).over(until_then),
+            "n_apart": F.count(F.when(F.col("is_reversal") & (F.col("nth_copy") == 1), 1)).over(until_then),
+        }
+    )
+    is_more = F.count("*").over(same_version) > F.max("n_reversals").over(same_version)
+    n_anew = F.when(~F.col("is_reversal") & ~F.col("is_void") & is_more, F.max("n_apart").over(same_version))
+    rows = rows.withColumn("is_copy", F.col("nth_copy") > 1 + F.coalesce(n_anew, F.lit(0)))
+    return rows.drop("nth_copy", "n_reversals", "n_apart")
 
 
-def _is_sent_again() -> Column:
-    """Does the delivery have the content of this line, before it takes such amounts back?
+def _mark_sent_again(rows: DataFrame) -> DataFrame:
+    """A line of the table `is_copy` if the delivery has its content, before it takes such amounts back.
 
-    What is paid anew after a reversal is another version, and the reversal then is of the line in the table.
+    What is paid anew after a reversal is another version, and the reversal then is of the line in the table. So is what
+    stands beside a reversal that has nothing earlier to take back: else an ingest that is repeated would take out what
+    it had brought in.
     """
-    same_amounts = W.partitionBy(*VERSION_KEY, *_amounts()).orderBy(*_oldest_first())
-    is_taken_back = F.max(F.col("is_reversal") & ~F.col("is_copy")).over(same_amounts.rowsBetween(*_SO_FAR))
-    is_told = (F.col("is_new") == 1) & ~F.col("is_copy") & ~F.col("is_denied") & ~is_taken_back
-    return F.max(is_told).over(W.partitionBy(*VERSION_KEY, "version_hash"))
+    rows = _mark_late(rows, "is_new")
+    same_amounts = W.partitionBy(*VERSION_KEY, *_amounts())
+    so_far = same_amounts.orderBy(*_oldest_first()).rowsBetween(*_SO_FAR)
+    is_taken_back = F.max(F.col("is_reversal") & ~F.col("is_copy")).over(so_far)
+    is_beside = F.max(F.col("is_late") & ~F.col("is_copy")).over(_of_moment("is_new"))
+    is_told = (F.col("is_new") == 1) & ~F.col("is_copy") & ~F.col("is_denied")
+    same_content = W.partitionBy(*VERSION_KEY, "version_hash")
+    is_again = F.max(is_told & ~is_taken_back).over(same_content) & ~F.max(is_told & is_beside).over(same_content)
+    return rows.withColumn("is_copy", F.when(F.col("is_new") == 0, is_again).otherwise(F.col("is_copy")))
+
+
+def _of_moment(*among: str) -> WindowSpec:
+    return W.partitionBy(*VERSION_KEY, *_amounts(), *among, *_MOMENT)
+
+
+def _mark_late(rows: DataFrame, *among: str) -> DataFrame:
+    """Add `is_late`: a reversal that finds nothing open of an earlier moment; and `is_orphan`: nor of its own.
+
+    Only rows that are alike in `among` are paired, and a void with nothing: it has no amounts to be taken back. Taking
+    payments of a moment first, how many are open after it is the same as with its reversals first, and a reversal that
+    is counted below zero finds nothing.
+    """
+    payments_first = _of_amounts(*among).orderBy(*_oldest_first(F.col("is_reversal").asc()))
+    rows = rows.withColumn("open_so_far", F.sum(_step()).over(payments_first.rowsBetween(*_SO_FAR)))
+    lowest_before = F.least(F.lit(0), F.min("open_so_far").over(payments_first.rowsBetween(*_EARLIER)))
+    n_own = F.count(F.when(~F.col("is_reversal"), 1)).over(_of_moment("is_copy", "is_void", *among))
+    is_late, is_orphan = (F.col("open_so_far") - n < lowest_before for n in (n_own, F.lit(0)))
+    flags = {"is_late": F.col("is_reversal") & is_late, "is_orphan": F.col("is_reversal") & is_orphan}
+    return rows.withColumns(flags).drop("open_so_far")
+
+
+def _of_amounts(*among: str) -> WindowSpec:
+    return W.partitionBy(*VERSION_KEY, "is_copy", "is_void", *_amounts(), *among)
+
+
+def _step() -> Column:
+    return F.when(F.col("is_reversal"), -1).otherwise(1)
 
 
 def _pair_reversals(rows: DataFrame) -> DataFrame:
     """Add `is_reversed`, `is_orphan` and `stays_open`.
 
-    As brackets pair, a reversal closes the nearest version before it that has its amounts and is still open.
+    As brackets pair, a reversal closes the nearest version before it that has its amounts and is still open. Within a
+    moment reversals come first, but those that are late after as many versions as they may close.
     """
-    same_amounts = W.partitionBy(*VERSION_KEY, "is_copy", *_amounts()).orderBy(*_oldest_first())
-    step = F.when(F.col("is_reversal"), -1).otherwise(1)
-    opened = rows.withColumns(
-        {
-            "open_so_far": F.sum(step).over(same_amounts.rowsBetween(*_SO_FAR)),
-            "open_from_here": F.sum(step).over(same_amounts.rowsBetween(*_FROM_HERE)),
-        }
-    )
-    lowest_before = F.coalesce(F.min("open_so_far").over(same_amounts.rowsBetween(*_EARLIER)), F.lit(0))
-    highest_after = F.coalesce(F.max("open_from_here").over(same_amounts.rowsBetween(*_LATER)), F.lit(0))
-    closes_nothing = F.col("is_reversal") & (F.col("open_so_far") < F.least(F.lit(0), lowest_before))
-    stays_open = ~F.col("is_reversal") & (F.col("open_from_here") > F.greatest(F.lit(0), highest_after))
-    return (
-        opened.withColumns({"is_orphan": closes_nothing, "stays_open": stays_open})
-        .withColumn("is_reversed", ~F.col("is_copy") & ~F.col("is_orphan") & ~F.col("stays_open"))
-        .drop("open_so_far", "open_from_here")
-    )
+    rows = _mark_late(rows)
+    of_moment = _of_moment("is_copy", "is_void")
+    nth = F.row_number().over(_of_moment("is_copy", "is_void", "is_reversal").orderBy(*_last_of_a_moment()))
+    is_closed_late = nth <= F.count(F.when(F.col("is_late"), 1)).over(of_moment)
+    turn = F.when(F.col("is_reversal"), F.when(F.col("is_late"), 2).otherwise(0))
+    rows = rows.withColumn("turn", F.coalesce(turn, F.when(is_closed_late, 1).otherwise(3)))
+    in_turn = _of_amounts().orderBy(*_oldest_first(F.col("turn").asc()))
+    rows = rows.withColumn("open_from_here", F.sum(_step()).over(in_turn.rowsBetween(*_FROM_HERE)))
+    highest_after = F.greatest(F.lit(0), F.max("open_from_here").over(in_turn.rowsBetween(*_LATER)))
+    rows = rows.withColumn("stays_open", ~F.col("is_reversal") & (F.col("open_from_here") > highest_after))
+    is_reversed = ~F.col("is_copy") & ~F.col("is_orphan") & ~F.col("stays_open")
+    return rows.withColumn("is_reversed", is_reversed).drop("is_late", "turn", "open_from_here")
 
 
 def _mark_replaced(rows: DataFrame) -> DataFrame:
@@ -208,15 +258,15 @@ def _mark_replaced(rows: DataFrame) -> DataFrame:
     if not _is_replacing(rows):
         return rows.withColumn("is_replaced", F.lit(False))
     # Structs compare field by field, nulls first: as versions are ordered.
-    moment = F.struct("is_new", "paid_on", "sent_on", "is_whole_claim")
+    moment = F.struct(*_MOMENT)
     replacing = F.when(F.col("is_whole_claim") & ~F.col("is_copy") & ~F.col("is_reversed"), moment)
     same_claim = W.partitionBy(*_CLAIM_KEY)
     told_again = F.when(replacing < F.max(replacing).over(W.partitionBy(*VERSION_KEY)), moment)
     rows = rows.withColumns({"newest": F.max(replacing).over(same_claim), "told_again": told_again})
     replaced_last = F.max("told_again").over(same_claim)
     is_replaced = F.when(F.col("is_whole_claim"), moment <= replaced_last).otherwise(moment < F.col("newest"))
-    is_void = F.coalesce("is_void", F.lit(False))
-    is_ended = ~is_void & (moment < F.max(F.when(is_void, replacing)).over(same_claim))
+    is_void = F.col("is_void")
+    is_ended = ~is_void & (moment <= F.max(F.when(is_void, replacing)).over(same_claim))
     flags = [F.coalesce(flag, F.lit(False)) for flag in (is_replaced, is_ended)]
     return rows.withColumn("is_replaced", flags[0] | flags[1]).drop("newest", "told_again")
 

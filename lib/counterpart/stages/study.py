@@ -20,6 +20,7 @@ from counterpart.matching.study import match_cohort
 from counterpart.numerics.compiled import compiling_told
 from counterpart.protocol import Study, content_hash
 from counterpart.scores.document import model_to_document
+from counterpart.sources.needs import require_read
 from counterpart.sources.placement import is_in_periods
 from counterpart.stages.context import Context, code_version, kept
 from counterpart.stages.unseen import events_seen, tell_unseen
@@ -266,7 +267,11 @@ STAGES: Mapping[str, Stage] = {
 
 
 def require_codes(study: Study, library: CodeLibrary) -> None:
-    """CodeSetError for a rule that no code of its event can answer. No claims are read: told before an ingest."""
+    """CodeSetError for a rule that no code of its event can answer, or codes that nothing is searched for.
+
+    No claims are read: told before an ingest.
+    """
+    require_read(study, library)
     cohorts.require_drugs(study, plan_events(study, library, cohorts.clinical_events(study)))
 
 
