@@ -266,7 +266,7 @@ def test_a_later_delivery_appends_and_corrects_by_key(first: ClaimsDelivery, fra
     assert_rows(told, members, frame, "person_id string, birth_date date, sex string, death_date date, moves string")
     spans = """person_id | start_date | end_date
                ann       | 2019-01-01 | 2020-12-31
-               ann       | 2021-01-02 | 9999-12-31
+               ann       | 2021-01-02 | 2021-06-30
                bob       | 2019-01-01 | 2021-12-31
                eve       | 2021-01-01 | 2022-12-31
                flo       | 2021-01-01 | 2021-12-31"""
@@ -281,7 +281,7 @@ def test_a_later_delivery_appends_and_corrects_by_key(first: ClaimsDelivery, fra
     intake = """source         | fate        | rule             | n_rows
                 eligibility    | kept        | as_sent          | 1
                 eligibility    | merged      | adjacent_span    | 1
-                eligibility    | merged      | duplicate        | 1
+                eligibility    | merged      | corrected_span   | 1
                 medical_claim  | kept        | as_sent          | 2
                 medical_claim  | merged      | duplicate        | 1
                 medical_claim  | merged      | reversed         | 1

@@ -25,9 +25,10 @@ from counterpart.protocol.mapping import (
 from counterpart.sources import fields, mapped_diagnoses
 from counterpart.sources.layout import Layout, Source
 from counterpart.sources.mapped_row import MappedRow
+from counterpart.sources.open_cover import OPEN_END
 from counterpart.sources.rules import EARLIEST_DATE
 from counterpart.sources.states import LETTERS_OR_NAMES
-from counterpart.sources.tuva import OPEN_END, ROSTER
+from counterpart.sources.tuva import ROSTER
 from counterpart.sources.wide_lines import told_lines, written_line
 
 if TYPE_CHECKING:

@@ -14,15 +14,13 @@ from pyspark.sql import functions as F
 from counterpart.codes import encode_column, ndc_column
 from counterpart.sources import fields
 from counterpart.sources.layout import Layout, Source
+from counterpart.sources.open_cover import OPEN_END
 from counterpart.sources.states import LETTERS_OR_NAMES
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
     Row = dict[str, Column]
-
-# An eligibility row without an end is cover that goes on.
-OPEN_END = "9999-12-31"
 
 _CLAIM_TYPES = ("professional", "institutional", "dme")
 _DIAGNOSES = tuple(f"diagnosis_code_{place}" for place in range(1, 26))

@@ -17,6 +17,7 @@ from counterpart.protocol import RowRules, Site, Source, content_hash
 from counterpart.sources import ClaimsDelivery, IngestContext, Layout, build_claims, layout_of, source_tables
 from counterpart.sources.accounts import QUARANTINED
 from counterpart.sources.crosswalk import FROM_KEPT, KEPT_CROSSWALK
+from counterpart.sources.open_cover import OPEN_COVER
 from counterpart.sources.placement import Placement
 from counterpart.stages.context import Progress, code_version
 from counterpart.stages.plan import describe_plan
@@ -84,7 +85,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
             delivery=delivery,
             received_on=received_on,
             placement=start.placement or _placement(store, site, n_rows),
-            existing={table.name: store.read(table) for table in (*_CLAIMS, KEPT_CROSSWALK) if store.exists(table)},
+            existing={table.name: store.read(table) for table in (*_CLAIMS, *_KEPT) if store.exists(table)},
             stage=_telling(stage, progress),
             rules=site.rules,
         )
@@ -166,6 +167,8 @@ def delivery_key(fingerprint: str, layout: Layout, rules: RowRules) -> str:
 
 
 _CLAIMS = (MEMBERS, ENROLLMENT, MEDICAL, PHARMACY, PROGRAM)
+# What the next delivery must know beside them.
+_KEPT = (KEPT_CROSSWALK, OPEN_COVER)
 _REJECTED_A_FILE = 1_000_000
 
 
@@ -231,6 +234,8 @@ def _write_claims(
         (KEPT_CROSSWALK, claims.crosswalk),
         (MEMBERS, claims.members),
         (ENROLLMENT, claims.enrollment),
+        # After it: of an interrupted ingest this is then the older, and told by the spans to be so.
+        (OPEN_COVER, claims.open_cover),
         (PROGRAM, claims.program),
         (CONCEPT_ANCESTORS, claims.ancestors),
     ):
