@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
 from counterpart.codes import decode
-from counterpart.sources import fields
+from counterpart.sources import days, fields
 from counterpart.sources.desynpuf import DESYNPUF
 from counterpart.sources.eligibility import build_members
 from counterpart.sources.layout import COVER_FORM, MEDICAL_FORM
@@ -98,6 +98,43 @@ def test_doubles_are_the_cents_that_their_digits_say(spark: SparkSession) -> Non
     by_digits = many.select(F.col("given").cast("string"))
     pairs = many.select(fields.cents(many, "given").alias("cents")).collect()
     assert pairs == by_digits.select(fields.cents(by_digits, "given").alias("cents")).collect()
+
+
+def test_numbers_with_a_fraction_or_lost_digits_are_no_ids_and_no_other_codes(spark: SparkSession) -> None:
+    """As a double, a float and a decimal: what text, id, code and Excel's day are."""
+    told = [
+        (1.5, None, None, None, None),
+        (7.0, "7", 7, "7", None),
+        (2.0**53 - 1, "9007199254740991", 2**53 - 1, "9007199254740991", None),
+        (2.0**53, None, None, None, None),
+        (-(2.0**53), None, None, None, None),
+        (724.2, None, None, "724.2", None),
+        (250.5, None, None, "250.5", None),
+        (724.52, None, None, "724.52", None),
+        (724.521, None, None, None, None),
+        (8.45, None, None, None, None),
+        (45.62, None, None, None, None),
+        (72148.0, "72148", 72148, "72148", date(2097, 7, 12)),
+        (72148.5, None, None, None, date(2097, 7, 12)),
+        (43891.75, None, None, None, date(2020, 3, 1)),
+        (43891.0, "43891", 43891, "43891", date(2020, 3, 1)),
+        (float("nan"), None, None, None, None),
+    ]
+    expected = spark.createDataFrame(told, "given double, as_text string, as_id bigint, as_code string, as_day date")
+    names = expected.columns[1:]
+
+    def read(kind: str) -> DataFrame:
+        rows = expected.select("given", F.col("given").try_cast(kind).alias("one"))
+        read = (fields.text(rows, "one"), fields.identifier(rows, "one"), fields.code(rows, "one"))
+        columns = (*read, days.day(rows, "one", ("iso", "yyyymmdd", "excel")))
+        return rows.select("given", *(column.alias(name) for column, name in zip(columns, names, strict=True)))
+
+    assertDataFrameEqual(read("double"), expected)
+    small = "abs(given) < 100000"
+    assertDataFrameEqual(read("float").filter(small), expected.filter(small))
+    assertDataFrameEqual(read("decimal(20,3)").filter(small), expected.filter(small))
+    given = [row[0] for row in expected.select(fields.is_given(expected, "absent", "given")).collect()]
+    assert given == [True] * 15 + [False]
 
 
 def test_codes_that_need_mending(frame: Frame) -> None:
