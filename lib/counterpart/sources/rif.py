@@ -152,7 +152,7 @@ def _professional(raw: DataFrame, claim_type: str) -> Row:
         "allowed_cents": fields.cents(raw, "LINE_ALOWD_CHRG_AMT"),
         "paid_cents": fields.cents(raw, "LINE_NCH_PMT_AMT"),
         "is_denied": _is_out(raw) | F.coalesce(is_denied, F.lit(False)),
-        "has_unreadable_date": fields.has_unreadable_date(raw, *dates),
+        "has_unreadable_date": fields.has_unreadable_date(raw, *dates, "NCH_WKLY_PROC_DT"),
     }
 
 
@@ -163,7 +163,7 @@ def read_facility(raw: DataFrame) -> Row:
     is_inside = F.coalesce(told.between(first_day, last_day), F.lit(False))
     payment = F.when(_line_number(raw) == F.col("first_line"), fields.cents(raw, "CLM_PMT_AMT")).otherwise(0)
     line = _line(raw)
-    dates = ("CLM_FROM_DT", "CLM_THRU_DT", "REV_CNTR_DT")
+    dates = ("CLM_FROM_DT", "CLM_THRU_DT", "REV_CNTR_DT", "NCH_WKLY_PROC_DT")
     bill_type = [fields.text(raw, name) for name in ("CLM_FAC_TYPE_CD", "CLM_SRVC_CLSFCTN_TYPE_CD", "CLM_FREQ_CD")]
     reason = fields.text(raw, "CLM_MDCR_NON_PMT_RSN_CD")
     return {
@@ -188,6 +188,7 @@ def read_fill(raw: DataFrame) -> Row:
     return {
         **read_event(raw, "BENE_ID"),
         "paid_on": fields.date(raw, "PD_DT"),
+        "has_unreadable_date": fields.has_unreadable_date(raw, "SRVC_DT", "PD_DT"),
         "is_denied": _is_out(raw) | _is_any(raw, {"ADJSTMT_DLTN_CD": "D"}),
     }
 

@@ -26,6 +26,8 @@ _CLAIM_TYPES = ("professional", "institutional", "dme")
 _DIAGNOSES = tuple(f"diagnosis_code_{place}" for place in range(1, 26))
 # Joined before they are encoded, in a projection of its own: whatever stands below a lambda is not compiled.
 _JOINED = "diagnosis_codes"
+# The days that order the versions of a line: one that cannot be read would make the newest version the oldest.
+_SENT = ("paid_date", "file_date")
 _MODIFIERS = tuple(f"hcpcs_modifier_{place}" for place in range(1, 6))
 # ICD-10 replaced ICD-9 in claims for services from this day (CMS).
 FIRST_ICD10_DAY = "2015-10-01"
@@ -58,7 +60,7 @@ def read_medical(raw: DataFrame) -> Row:
     start = fields.first_date(raw, "claim_line_start_date", "claim_start_date")
     claim_type = F.lower(fields.text(raw, "claim_type"))
     procedure, revenue = (fields.code(raw, name) for name in ("hcpcs_code", "revenue_center_code"))
-    dates = ("claim_line_start_date", "claim_start_date", "claim_line_end_date", "claim_end_date")
+    dates = ("claim_line_start_date", "claim_start_date", "claim_line_end_date", "claim_end_date", *_SENT)
     return {
         **_read_claim(raw),
         "claim_type": F.when(claim_type.isin(*_CLAIM_TYPES), claim_type).otherwise("other"),
@@ -87,7 +89,7 @@ def read_pharmacy(raw: DataFrame) -> Row:
         "days_supply": fields.whole_number(raw, "days_supply"),
         "quantity": fields.quantity(raw, "quantity"),
         "is_mended": fields.needs_mending([fields.code(raw, "ndc_code")]),
-        "has_unreadable_date": fields.has_unreadable_date(raw, "dispensing_date"),
+        "has_unreadable_date": fields.has_unreadable_date(raw, "dispensing_date", *_SENT),
     }
 
 
@@ -132,7 +134,7 @@ def _join_diagnoses(raw: Mapping[str, DataFrame]) -> Mapping[str, DataFrame]:
 
 
 _AMOUNTS = ("paid_amount", "allowed_amount")
-_WHEN_SENT = ("charge_amount", "paid_date", "file_date")
+_WHEN_SENT = ("charge_amount", *_SENT)
 
 ROSTER = (
     Source(
