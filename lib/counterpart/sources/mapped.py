@@ -23,6 +23,7 @@ from counterpart.protocol.mapping import (
     columns_of,
 )
 from counterpart.sources import fields, mapped_diagnoses
+from counterpart.sources.icd_version import coding_day
 from counterpart.sources.layout import Layout, Source
 from counterpart.sources.mapped_row import MappedRow
 from counterpart.sources.open_cover import OPEN_END
@@ -113,16 +114,17 @@ def read_cover(row: MappedRow, table: EligibilityTable) -> Row:
 
 def read_medical(row: MappedRow, table: MedicalTable) -> Row:
     """A claim line, or with `lines` a whole claim."""
-    start = row.day(table.service_date)
+    start, end, claim_type = row.day(table.service_date), row.day(table.service_end_date), _claim_type(row, table)
     codes = [*row.codes(table.procedure), *row.codes(table.revenue)]
     if table.lines is not None:
         codes = row.codes_of(*table.lines.procedure, *table.lines.revenue)
-    diagnoses, written = mapped_diagnoses.read_diagnoses(row, table.diagnoses, start)
+    coded_on = coding_day(claim_type, start, end)
+    diagnoses, written = mapped_diagnoses.read_diagnoses(row, table.diagnoses, coded_on)
     read = {
         **_claim(row, table),
-        "claim_type": _claim_type(row, table),
+        "claim_type": claim_type,
         "service_date": start,
-        "service_end_date": F.coalesce(row.day(table.service_end_date), start),
+        "service_end_date": F.coalesce(end, start),
         "place": fields.two_digits(row.text(table.place)),
         "bill_type": row.text(table.bill_type),
         "specialty": F.upper(row.text(table.specialty)),
