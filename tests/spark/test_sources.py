@@ -167,6 +167,13 @@ def test_sex_and_residence(frame: Frame) -> None:
            1       | M   |
            2       | F   |
            unknown | U   |
+           Male    | M   |
+           woman   | F   |
+           2.0     | F   |
+           Missing | U   |
+           Masked  | U   |
+           foreign | U   |
+           12      | U   |
            tx      | U   | TX
            Texas   | U   | TX
            54      | U   |

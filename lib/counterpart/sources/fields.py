@@ -35,6 +35,9 @@ _MENDED = rf"[a-z.-]|{_BLANK}{_LETTER}|{_LETTER}{_BLANK}"
 # *+ never goes back, which would find nothing; \z as in the encoding.
 _AS_ENCODED = rf"^[0-9A-Z{_BETWEEN_CODES}]*+\z"
 _LARGEST_AMOUNT = 1e12
+# Whole words: "missing" and "masked" begin with an M, "former" with an F.
+_MALE = ("M", "MALE", "MAN", "1", "01", "1.0")
+_FEMALE = ("F", "FEMALE", "WOMAN", "2", "02", "2.0")
 
 
 def has_field(raw: DataFrame, name: str) -> bool:
@@ -248,8 +251,8 @@ def needs_mending(codes: Sequence[Column]) -> Column:
 
 def sex(given: Column) -> Column:
     """F, M or U from the usual codings: words, letters, and 1 (male) and 2 (female) as Medicare has them."""
-    letter = F.upper(F.substring(given, 1, 1))
-    return F.when(letter.isin("M", "1"), "M").when(letter.isin("F", "2"), "F").otherwise("U")
+    word = F.upper(given)
+    return F.when(word.isin(*_MALE), "M").when(word.isin(*_FEMALE), "F").otherwise("U")
 
 
 def residence(given: Column, codes: dict[str, str]) -> Column:
