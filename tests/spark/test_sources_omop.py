@@ -17,6 +17,7 @@ from counterpart.errors import CodeSetError, ContractError
 from counterpart.events import build_member_days, plan_events
 from counterpart.protocol import Clause, Study
 from counterpart.sources import ClaimsDelivery, IngestContext, build_claims
+from counterpart.sources.omop_vocabulary import code_concepts
 from counterpart.stages.vocabulary import fill_descendants
 from counterpart.store import Store
 from counterpart.tables import CONCEPT_ANCESTORS, INTAKE
@@ -238,6 +239,18 @@ def test_descendants_come_from_what_the_source_delivered(
     assert filled["celecoxib"].contains(encode("omop", "1118088"), date(2018, 1, 1))
     assert filled["other"].ancestors
     assert fill_descendants(library, [], store) is library
+
+
+def test_an_ndc_of_nine_digits_is_a_product_and_no_code(frame: Frame) -> None:
+    concepts = frame(
+        """concept_id | vocabulary_id | concept_code
+           1          | NDC           | 591034901
+           2          | NDC           | 00591034901
+           3          | CPT4          | 72148""",
+        "concept_id bigint, vocabulary_id string, concept_code string",
+    )
+    codes = {row["code_concept"]: decode(row["code"])[1] for row in code_concepts(concepts).collect()}
+    assert codes == {2: "00591034901", 3: "72148"}
 
 
 def test_tables_that_a_cdm_may_lack(raw: dict[str, DataFrame]) -> None:
