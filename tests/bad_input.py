@@ -351,7 +351,9 @@ LINES = [
         ("a code in small letters", {"hcpcs_code": "g0283"}, "kept mended"),
         ("a code with a dot", {"diagnosis_code_1": "M54.5"}, "kept mended"),
         ("a code that is none", {"hcpcs_code": "?????"}, KEPT, {"procedure": None}),
-        ("a code as long as a sentence", {"hcpcs_code": "NOT KNOWN AT ALL"}, "kept mended", {"procedure": None}),
+        ("a code as long as a sentence", {"hcpcs_code": "NOT KNOWN AT ALL"}, KEPT, {"procedure": None}),
+        ("a code with a hyphen", {"diagnosis_code_1": "M54-50"}, KEPT, {"diagnoses": []}),
+        ("a revenue centre without its zero", {"revenue_center_code": "320"}, "kept mended"),
         ("a field of 10 MB", {"diagnosis_code_1": "A" * 10_000_000}, KEPT, {"diagnoses": []}),
         ("an unknown kind of claim", {"claim_type": "??"}, KEPT, {"claim_type": "other"}),
         ("50,000 lines of one member", {"lines": 50_000}, KEPT),
@@ -362,7 +364,8 @@ FILLS = [
     Bad("tuva.pharmacy_claim", *case)
     for case in (
         ("an NDC of ten digits", {"ndc_code": "0002322730"}, KEPT, {"ndc": None}),
-        ("an NDC in a spreadsheet's way", {"ndc_code": "2.32E+09"}, "kept mended", {"ndc": None}),
+        ("an NDC in a spreadsheet's way", {"ndc_code": "2.32E+09"}, KEPT, {"ndc": None}),
+        ("an NDC without its zeros", {"ndc_code": "2322730"}, "kept mended"),
         ("a negative quantity", {"quantity": "-60"}, "kept mended", {"quantity": None}),
         ("negative days", {"days_supply": "-30"}, "kept mended", {"days_supply": None}),
         ("half a day", {"days_supply": "30.5"}, KEPT, {"days_supply": None}),

@@ -149,6 +149,9 @@ def test_codes_that_need_mending(frame: Frame) -> None:
            M5456789 | S72001A | false   | S72001A
            M5456789 | s72001a | true    | S72001A
            ÄM545   | M545   | false     | M545
+           M54-50  | M545   | false     | M545
+           m545677X | M545  | false     | M545
+           M545    | .      | false     | M545
                    |        | false     |""",
         "first string, second string, is_mended boolean, diagnoses string",
     )
@@ -157,6 +160,29 @@ def test_codes_that_need_mending(frame: Frame) -> None:
     rows = codes.select("is_mended", "diagnoses", fields.needs_mending(pair), encoded)
     for row in rows.collect():
         assert (row[2], " ".join(decode(code)[1] for code in row[3])) == (row[0], row[1] or "")
+
+
+def test_codes_that_lost_zeros_or_have_hyphens_are_mended_where_they_are_read(frame: Frame) -> None:
+    codes = frame(
+        """given         | ndc   | revenue
+           00591034901   | false | false
+           591034901     | true  | false
+           591034901.0   | true  | false
+           0591-0349-01  | true  | false
+           0591034901    | false | false
+           320           | false | true
+           0320          | false | false
+           0320x         | false | false
+                         | false | false""",
+        "given string, ndc boolean, revenue boolean",
+    )
+    given = F.col("given")
+    found = codes.select(
+        "given",
+        fields.ndc_needs_mending(given).alias("ndc"),
+        fields.revenue_needs_mending(given).alias("revenue"),
+    )
+    assertDataFrameEqual(found, codes)
 
 
 def test_sex_and_residence(frame: Frame) -> None:

@@ -149,8 +149,8 @@ INTAKE_ROWS = """source      | fate        | rule            | n_rows
                  carrier     | quarantined | impossible_date | 2
                  carrier     | quarantined | null_key        | 1
                  carrier     | quarantined | unknown_member  | 1
-                 outpatient  | kept        | as_sent         | 3
-                 outpatient  | kept        | mended          | 1
+                 outpatient  | kept        | as_sent         | 2
+                 outpatient  | kept        | mended          | 2
                  outpatient  | merged      | superseded      | 4
                  outpatient  | quarantined | denied          | 2
                  pde         | kept        | as_sent         | 2

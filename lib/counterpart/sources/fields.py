@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from counterpart.codes import encode_column, encode_normal
+from counterpart.codes import encode_column, encode_normal, ndc_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,13 @@ _DECIMAL_CODE = r"^[1-9]\d{2}\.\d{1,2}\z"
 # The unit separator of ASCII: no code has it.
 _BETWEEN_CODES = "\x1f"
 _BLANK, _LETTER = r"[\s\u00a0]", r"[^\s\u00a0\x1f]"
-_MENDED = rf"[a-z.-]|{_BLANK}{_LETTER}|{_LETTER}{_BLANK}"
+# A code that can be read, of one to seven letters and digits, and that has something to be mended among them.
+_MENDED = (
+    rf"(^|{_BETWEEN_CODES})(?=[^{_BETWEEN_CODES}]*([a-z.]|{_BLANK}{_LETTER}|{_LETTER}{_BLANK}))"
+    rf"([.\s\u00a0]*[0-9A-Za-z]){{1,7}}[.\s\u00a0]*({_BETWEEN_CODES}|\z)"
+)
+_WHOLE_NDC = r"^[0-9]{11}\z"
+_SHORT_REVENUE = r"^[.\s\u00a0]*[0-9A-Za-z]{1,3}[.\s\u00a0]*\z"
 # *+ never goes back, which would find nothing; \z as in the encoding.
 _AS_ENCODED = rf"^[0-9A-Z{_BETWEEN_CODES}]*+\z"
 _LARGEST_AMOUNT = 1e12
@@ -244,9 +250,19 @@ def present(values: Column) -> Column:
 
 
 def needs_mending(codes: Sequence[Column]) -> Column:
-    """Is one of the codes written with a dot, a blank, a hyphen or in lower case? A field of blanks is no code."""
+    """Is one of the codes written with a dot, a blank or in lower case, and read all the same?"""
     joined = join_codes(codes)
     return ~joined.rlike(_AS_ENCODED) & joined.rlike(_MENDED)
+
+
+def ndc_needs_mending(ndc: Column) -> Column:
+    """Is an NDC read that is not written as eleven digits?"""
+    return F.coalesce(~ndc.rlike(_WHOLE_NDC), F.lit(False)) & ndc_column(ndc).isNotNull()
+
+
+def revenue_needs_mending(revenue: Column) -> Column:
+    """Did a revenue centre lose its zeros: 320?"""
+    return F.coalesce(revenue.rlike(_SHORT_REVENUE), F.lit(False))
 
 
 def sex(given: Column) -> Column:

@@ -140,6 +140,7 @@ def read_medical(row: MappedRow, table: MedicalTable) -> Row:
         "procedure": _procedure(row, table),
         "modifiers": fields.present(modifiers.cast("array<string>")),
         "revenue": encode_column("revenue", row.code(table.revenue)),
+        "is_mended": read["is_mended"] | fields.revenue_needs_mending(row.code(table.revenue)),
     }
 
 
@@ -154,7 +155,7 @@ def read_pharmacy(row: MappedRow, table: PharmacyTable) -> Row:
         "ndc": ndc_column(row.code(table.ndc)),
         "days_supply": row.whole_number(table.days_supply),
         "quantity": row.quantity(table.quantity),
-        "is_mended": fields.needs_mending(row.codes(table.ndc)),
+        "is_mended": fields.ndc_needs_mending(row.code(table.ndc)),
         "has_unreadable_date": _has_unreadable_day(row, table, table.dispensing_date),
     }
 

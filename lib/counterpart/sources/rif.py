@@ -173,20 +173,21 @@ def read_facility(raw: DataFrame) -> Row:
     line = _line(raw)
     dates = ("CLM_FROM_DT", "CLM_THRU_DT", "REV_CNTR_DT", "NCH_WKLY_PROC_DT")
     bill_type = [fields.text(raw, name) for name in ("CLM_FAC_TYPE_CD", "CLM_SRVC_CLSFCTN_TYPE_CD", "CLM_FREQ_CD")]
-    reason = fields.text(raw, "CLM_MDCR_NON_PMT_RSN_CD")
+    reason, revenue = fields.text(raw, "CLM_MDCR_NON_PMT_RSN_CD"), fields.code(raw, "REV_CNTR")
+    is_mended = line["is_mended"] | fields.revenue_needs_mending(revenue)
     return {
         **line,
         "claim_type": F.lit("institutional"),
         "service_date": F.when(is_inside, told).otherwise(first_day),
         "service_end_date": F.coalesce(last_day, first_day),
-        "revenue": encode_column("revenue", fields.code(raw, "REV_CNTR")),
+        "revenue": encode_column("revenue", revenue),
         "bill_type": F.concat(*bill_type),
         "allowed_cents": payment,
         "paid_cents": payment,
         "is_denied": _is_out(raw) | F.coalesce(reason != _PAYMENT_REQUESTED, F.lit(False)),
         "is_replacement": bill_type[-1].isin(_REPLACEMENT, _VOID),
         "is_void": bill_type[-1] == _VOID,
-        "is_mended": line["is_mended"] | (told.isNotNull() & ~is_inside),
+        "is_mended": is_mended | (told.isNotNull() & ~is_inside),
         "has_unreadable_date": fields.has_unreadable_date(raw, *dates),
     }
 

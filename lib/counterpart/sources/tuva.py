@@ -73,7 +73,7 @@ def read_medical(raw: DataFrame) -> Row:
         "bill_type": fields.text(raw, "bill_type_code"),
         "specialty": F.upper(fields.text(raw, "rendering_specialty")),
         "diagnoses": _read_diagnoses(raw, coding_day(claim_type, start, F.coalesce(left_on, end))),
-        "is_mended": fields.needs_mending([procedure, revenue, F.col(_JOINED)]),
+        "is_mended": fields.needs_mending([procedure, revenue, F.col(_JOINED)]) | fields.revenue_needs_mending(revenue),
         "has_unreadable_date": fields.has_unreadable_date(raw, *dates),
     }
 
@@ -88,7 +88,7 @@ def read_pharmacy(raw: DataFrame) -> Row:
         "ndc": ndc_column(fields.code(raw, "ndc_code")),
         "days_supply": fields.whole_number(raw, "days_supply"),
         "quantity": fields.quantity(raw, "quantity"),
-        "is_mended": fields.needs_mending([fields.code(raw, "ndc_code")]),
+        "is_mended": fields.ndc_needs_mending(fields.code(raw, "ndc_code")),
         "has_unreadable_date": fields.has_unreadable_date(raw, "dispensing_date", *_SENT),
     }
 
