@@ -100,6 +100,10 @@ TABLES = {
     ),
 }
 
+EVENTS = ("condition_occurrence", "procedure_occurrence", "drug_exposure")
+# Columns that a site added to its tables of events: nothing of the model's.
+ADDED = ("paid", "allowed", "visit_concept", "specialty_code", "revenue_center", "modifier_code", "line_code")
+
 INTAKE_ROWS = """source               | fate        | rule            | n_rows
                  person               | merged      | no_cover        | 3
                  observation_period   | kept        | as_sent         | 2
@@ -129,7 +133,9 @@ INTAKE_ROWS = """source               | fate        | rule            | n_rows
 @pytest.fixture(scope="module")
 def raw(frame: Frame) -> dict[str, DataFrame]:
     headings = {name: " | ".join(part.split()[0] for part in ddl.split(",")) for name, (ddl, _) in TABLES.items()}
-    return {name: frame(f"{headings[name]}\n{rows}", ddl) for name, (ddl, rows) in TABLES.items()}
+    tables = {name: frame(f"{headings[name]}\n{rows}", ddl) for name, (ddl, rows) in TABLES.items()}
+    added = dict.fromkeys(ADDED, F.lit("85.20"))
+    return {name: rows.withColumns(added) if name in EVENTS else rows for name, rows in tables.items()}
 
 
 def build(raw: dict[str, DataFrame]) -> ClaimsDelivery:
@@ -262,6 +268,8 @@ def test_tables_that_a_cdm_may_lack(raw: dict[str, DataFrame]) -> None:
         ("omop 192671",),
         (),
     }
+    looked_up = made.medical.select("procedure", "revenue", "place", "specialty", "allowed_cents", "paid_cents")
+    assert {tuple(row) for row in looked_up.collect()} == {(None,) * 6}
     assert made.medical.filter(F.size("diagnoses") > 0).isEmpty()
     assert made.ancestors is None
     empty = build({name: raw[name].limit(0) for name in needed})
