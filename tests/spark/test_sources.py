@@ -209,6 +209,7 @@ def test_sex_and_residence(frame: Frame) -> None:
     given = F.col("given")
     found = told.select(given, fields.sex(given).alias("sex"), fields.residence(given, LETTERS_OR_NAMES).alias("state"))
     assertDataFrameEqual(found, told)
+    assert [SSA.get(code) for code in ("64", "65", "66", "97", "98", "99")] == ["AS", "GU", "MP", "MP", "GU", None]
     assert (SSA["01"], SSA["05"], SSA["39"], SSA["53"], "54" in SSA) == ("AL", "CA", "PA", "WY", False)
 
 
