@@ -25,7 +25,7 @@ select part, month, unnest(case part when 'medical' then [
         {'topic': 'missing', 'name': 'specialty', 'is_so': specialty is null},
         {'topic': 'missing', 'name': 'diagnoses', 'is_so': is_empty(diagnoses)},
         {'topic': 'missing', 'name': 'modifiers', 'is_so': is_empty(modifiers)},
-        {'topic': 'invalid', 'name': 'claim_type', 'is_so': claim_type not in ('professional', 'institutional')},
+        {'topic': 'invalid', 'name': 'claim_type', 'is_so': claim_type not in ('professional', 'institutional', 'dme', 'other')},
         {'topic': 'invalid', 'name': 'service_end_date', 'is_so': end_day < day}
     ] else [
         {'topic': 'missing', 'name': 'ndc', 'is_so': ndc is null},

@@ -35,7 +35,7 @@ BEGINS, ENDS = "cover_begins", "cover_ends"
 SPOILT: Mapping[Table, Mapping[str, tuple[int, tuple[Any, ...]]]] = {
     MEMBERS: {"birth_date": (9, (None,)), "sex": (7, ("U", None)), "residences": (11, ([], None))},
     MEDICAL: {
-        "claim_type": (7, ("other", None)),
+        "claim_type": (7, ("other", "dme", "dental", None)),
         "service_end_date": (5, (None, date(2015, 1, 1), date(2022, 1, 1))),
         "procedure": (13, (encode("hcpcs", "X"), encode("icd10pcs", "0SG00A0"), None)),
         "revenue": (3, (encode("revenue", "320"), encode("revenue", "ABC"))),

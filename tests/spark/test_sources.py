@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
 from counterpart.codes import decode
-from counterpart.sources import fields
+from counterpart.sources import days, fields
 from counterpart.sources.desynpuf import DESYNPUF
 from counterpart.sources.eligibility import build_members
 from counterpart.sources.layout import COVER_FORM, MEDICAL_FORM
@@ -100,6 +100,43 @@ def test_doubles_are_the_cents_that_their_digits_say(spark: SparkSession) -> Non
     assert pairs == by_digits.select(fields.cents(by_digits, "given").alias("cents")).collect()
 
 
+def test_numbers_with_a_fraction_or_lost_digits_are_no_ids_and_no_other_codes(spark: SparkSession) -> None:
+    """As a double, a float and a decimal: what text, id, code and Excel's day are."""
+    told = [
+        (1.5, None, None, None, None),
+        (7.0, "7", 7, "7", None),
+        (2.0**53 - 1, "9007199254740991", 2**53 - 1, "9007199254740991", None),
+        (2.0**53, None, None, None, None),
+        (-(2.0**53), None, None, None, None),
+        (724.2, None, None, "724.2", None),
+        (250.5, None, None, "250.5", None),
+        (724.52, None, None, "724.52", None),
+        (724.521, None, None, None, None),
+        (8.45, None, None, None, None),
+        (45.62, None, None, None, None),
+        (72148.0, "72148", 72148, "72148", date(2097, 7, 12)),
+        (72148.5, None, None, None, date(2097, 7, 12)),
+        (43891.75, None, None, None, date(2020, 3, 1)),
+        (43891.0, "43891", 43891, "43891", date(2020, 3, 1)),
+        (float("nan"), None, None, None, None),
+    ]
+    expected = spark.createDataFrame(told, "given double, as_text string, as_id bigint, as_code string, as_day date")
+    names = expected.columns[1:]
+
+    def read(kind: str) -> DataFrame:
+        rows = expected.select("given", F.col("given").try_cast(kind).alias("one"))
+        read = (fields.text(rows, "one"), fields.identifier(rows, "one"), fields.code(rows, "one"))
+        columns = (*read, days.day(rows, "one", ("iso", "yyyymmdd", "excel")))
+        return rows.select("given", *(column.alias(name) for column, name in zip(columns, names, strict=True)))
+
+    assertDataFrameEqual(read("double"), expected)
+    small = "abs(given) < 100000"
+    assertDataFrameEqual(read("float").filter(small), expected.filter(small))
+    assertDataFrameEqual(read("decimal(20,3)").filter(small), expected.filter(small))
+    given = [row[0] for row in expected.select(fields.is_given(expected, "absent", "given")).collect()]
+    assert given == [True] * 15 + [False]
+
+
 def test_codes_that_need_mending(frame: Frame) -> None:
     codes = frame(
         """first   | second | is_mended | diagnoses
@@ -112,6 +149,9 @@ def test_codes_that_need_mending(frame: Frame) -> None:
            M5456789 | S72001A | false   | S72001A
            M5456789 | s72001a | true    | S72001A
            ÄM545   | M545   | false     | M545
+           M54-50  | M545   | false     | M545
+           m545677X | M545  | false     | M545
+           M545    | .      | false     | M545
                    |        | false     |""",
         "first string, second string, is_mended boolean, diagnoses string",
     )
@@ -122,6 +162,29 @@ def test_codes_that_need_mending(frame: Frame) -> None:
         assert (row[2], " ".join(decode(code)[1] for code in row[3])) == (row[0], row[1] or "")
 
 
+def test_codes_that_lost_zeros_or_have_hyphens_are_mended_where_they_are_read(frame: Frame) -> None:
+    codes = frame(
+        """given         | ndc   | revenue
+           00591034901   | false | false
+           591034901     | true  | false
+           591034901.0   | true  | false
+           0591-0349-01  | true  | false
+           0591034901    | false | false
+           320           | false | true
+           0320          | false | false
+           0320x         | false | false
+                         | false | false""",
+        "given string, ndc boolean, revenue boolean",
+    )
+    given = F.col("given")
+    found = codes.select(
+        "given",
+        fields.ndc_needs_mending(given).alias("ndc"),
+        fields.revenue_needs_mending(given).alias("revenue"),
+    )
+    assertDataFrameEqual(found, codes)
+
+
 def test_sex_and_residence(frame: Frame) -> None:
     told = frame(
         """given   | sex | state
@@ -130,6 +193,13 @@ def test_sex_and_residence(frame: Frame) -> None:
            1       | M   |
            2       | F   |
            unknown | U   |
+           Male    | M   |
+           woman   | F   |
+           2.0     | F   |
+           Missing | U   |
+           Masked  | U   |
+           foreign | U   |
+           12      | U   |
            tx      | U   | TX
            Texas   | U   | TX
            54      | U   |
@@ -139,6 +209,7 @@ def test_sex_and_residence(frame: Frame) -> None:
     given = F.col("given")
     found = told.select(given, fields.sex(given).alias("sex"), fields.residence(given, LETTERS_OR_NAMES).alias("state"))
     assertDataFrameEqual(found, told)
+    assert [SSA.get(code) for code in ("64", "65", "66", "97", "98", "99")] == ["AS", "GU", "MP", "MP", "GU", None]
     assert (SSA["01"], SSA["05"], SSA["39"], SSA["53"], "54" in SSA) == ("AL", "CA", "PA", "WY", False)
 
 

@@ -17,6 +17,7 @@ from counterpart.errors import CodeSetError, ContractError
 from counterpart.events import build_member_days, plan_events
 from counterpart.protocol import Clause, Study
 from counterpart.sources import ClaimsDelivery, IngestContext, build_claims
+from counterpart.sources.omop_vocabulary import code_concepts
 from counterpart.stages.vocabulary import fill_descendants
 from counterpart.store import Store
 from counterpart.tables import CONCEPT_ANCESTORS, INTAKE
@@ -99,6 +100,10 @@ TABLES = {
     ),
 }
 
+EVENTS = ("condition_occurrence", "procedure_occurrence", "drug_exposure")
+# Columns that a site added to its tables of events: nothing of the model's.
+ADDED = ("paid", "allowed", "visit_concept", "specialty_code", "revenue_center", "modifier_code", "line_code")
+
 INTAKE_ROWS = """source               | fate        | rule            | n_rows
                  person               | merged      | no_cover        | 3
                  observation_period   | kept        | as_sent         | 2
@@ -128,7 +133,9 @@ INTAKE_ROWS = """source               | fate        | rule            | n_rows
 @pytest.fixture(scope="module")
 def raw(frame: Frame) -> dict[str, DataFrame]:
     headings = {name: " | ".join(part.split()[0] for part in ddl.split(",")) for name, (ddl, _) in TABLES.items()}
-    return {name: frame(f"{headings[name]}\n{rows}", ddl) for name, (ddl, rows) in TABLES.items()}
+    tables = {name: frame(f"{headings[name]}\n{rows}", ddl) for name, (ddl, rows) in TABLES.items()}
+    added = dict.fromkeys(ADDED, F.lit("85.20"))
+    return {name: rows.withColumns(added) if name in EVENTS else rows for name, rows in tables.items()}
 
 
 def build(raw: dict[str, DataFrame]) -> ClaimsDelivery:
@@ -240,6 +247,18 @@ def test_descendants_come_from_what_the_source_delivered(
     assert fill_descendants(library, [], store) is library
 
 
+def test_an_ndc_of_nine_digits_is_a_product_and_no_code(frame: Frame) -> None:
+    concepts = frame(
+        """concept_id | vocabulary_id | concept_code
+           1          | NDC           | 591034901
+           2          | NDC           | 00591034901
+           3          | CPT4          | 72148""",
+        "concept_id bigint, vocabulary_id string, concept_code string",
+    )
+    codes = {row["code_concept"]: decode(row["code"])[1] for row in code_concepts(concepts).collect()}
+    assert codes == {2: "00591034901", 3: "72148"}
+
+
 def test_tables_that_a_cdm_may_lack(raw: dict[str, DataFrame]) -> None:
     """Without vocabulary, visits, cost and the like: the concepts are there, the codes are not; no rows, no lines."""
     needed = ("person", "observation_period", "condition_occurrence", "drug_exposure")
@@ -249,6 +268,8 @@ def test_tables_that_a_cdm_may_lack(raw: dict[str, DataFrame]) -> None:
         ("omop 192671",),
         (),
     }
+    looked_up = made.medical.select("procedure", "revenue", "place", "specialty", "allowed_cents", "paid_cents")
+    assert {tuple(row) for row in looked_up.collect()} == {(None,) * 6}
     assert made.medical.filter(F.size("diagnoses") > 0).isEmpty()
     assert made.ancestors is None
     empty = build({name: raw[name].limit(0) for name in needed})

@@ -104,6 +104,7 @@ CARRIER = """claim    | line | bene | from        | line_day    | processed   | 
              changed  | 1    |      |             |             | 01-FEB-2020 | M545      |       | M5126   |
              changed  | 1    |      |             |             | 01-MAR-2020 | M545      |       | G8929   |
              unread   | 1    |      |             | 31-FEB-2020 |             | M545      |       |         |
+             unsent   | 1    |      |             |             | 31-FEB-2020 | M545      |       |         |
              lineless |      |      |             |             |             | M545      |       |         |
              nobodys  | 1    | E    |             |             |             | M545      |       |         |"""
 # Lines that are in or out by what is said about them.
@@ -130,6 +131,7 @@ FILLS = """fill     | product       | fill_paid   | cost   | by_patient | adjust
            adjusted | 00093714601   | 01-FEB-2020 | 550.00 | 235.85     |
            adjusted | 00093714601   | 01-MAR-2020 | 500.00 | 235.85     | A
            deleted  | 00093714601   |             | 550.00 | 235.85     | D
+           unpaid   | 00093714601   | 31-FEB-2020 | 550.00 | 235.85     |
            nine     | 000000000     |             | 550.00 | 235.85     |"""
 
 INTAKE_ROWS = """source      | fate        | rule            | n_rows
@@ -144,16 +146,17 @@ INTAKE_ROWS = """source      | fate        | rule            | n_rows
                  carrier     | merged      | duplicate       | 1
                  carrier     | merged      | superseded      | 2
                  carrier     | quarantined | denied          | 5
-                 carrier     | quarantined | impossible_date | 1
+                 carrier     | quarantined | impossible_date | 2
                  carrier     | quarantined | null_key        | 1
                  carrier     | quarantined | unknown_member  | 1
-                 outpatient  | kept        | as_sent         | 3
-                 outpatient  | kept        | mended          | 1
+                 outpatient  | kept        | as_sent         | 2
+                 outpatient  | kept        | mended          | 2
                  outpatient  | merged      | superseded      | 4
                  outpatient  | quarantined | denied          | 2
                  pde         | kept        | as_sent         | 2
                  pde         | kept        | mended          | 1
                  pde         | merged      | superseded      | 1
+                 pde         | quarantined | impossible_date | 1
                  pde         | quarantined | denied          | 1"""
 
 USUAL = {

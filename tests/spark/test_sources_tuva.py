@@ -35,13 +35,13 @@ INTAKE_OF_THE_FIRST = """source         | fate        | rule             | n_row
                          eligibility    | quarantined | impossible_date  | 3
                          eligibility    | quarantined | null_key         | 2
                          eligibility    | quarantined | reversed_span    | 1
-                         medical_claim  | kept        | as_sent          | 7
+                         medical_claim  | kept        | as_sent          | 8
                          medical_claim  | kept        | mended           | 3
                          medical_claim  | merged      | duplicate        | 1
                          medical_claim  | merged      | reversed         | 2
                          medical_claim  | merged      | superseded       | 1
                          medical_claim  | quarantined | denied           | 1
-                         medical_claim  | quarantined | impossible_date  | 7
+                         medical_claim  | quarantined | impossible_date  | 6
                          medical_claim  | quarantined | null_key         | 4
                          medical_claim  | quarantined | orphan_reversal  | 1
                          medical_claim  | quarantined | unknown_member   | 2
@@ -140,6 +140,7 @@ def test_final_lines(first: ClaimsDelivery, frame: Frame) -> None:
                twice     | ann       | 1           | 2020-03-01   | 2020-03-01       | 10000         | 8000
                adjusted  | ann       | 1           | 2020-03-01   | 2020-03-01       | 9000          | 8000
                last day  | ann       | 1           | 2021-10-15   | 2021-10-15       | 10000         | 8000
+               ends ahead| ann       | 1           | 2021-10-15   | 2021-10-16       | 10000         | 8000
                birthday  | ann       | 1           | 1980-05-05   | 1980-05-05       | 10000         | 8000"""
     ddl = (
         "claim_id string, person_id string, line_number int, service_date date, service_end_date date, "
@@ -158,6 +159,7 @@ def test_final_lines(first: ClaimsDelivery, frame: Frame) -> None:
         "twice": usual,
         "adjusted": usual,
         "last day": usual,
+        "ends ahead": usual,
     }
     assert {(row.claim_type, row.place) for row in rows} == {("professional", "02")}
     assert {row.claim_id: (row.service_month, row.service_period) for row in rows}["ICD-9"] == (201509, 201500)
@@ -205,7 +207,6 @@ def test_rejected_rows_are_kept_as_they_came_with_the_reason(first: ClaimsDelive
                   impossible_date | backwards
                   impossible_date | bad date
                   impossible_date | bad end
-                  impossible_date | ends ahead
                   impossible_date | long ago
                   impossible_date | unborn
                   null_key        |
@@ -266,7 +267,7 @@ def test_a_later_delivery_appends_and_corrects_by_key(first: ClaimsDelivery, fra
     assert_rows(told, members, frame, "person_id string, birth_date date, sex string, death_date date, moves string")
     spans = """person_id | start_date | end_date
                ann       | 2019-01-01 | 2020-12-31
-               ann       | 2021-01-02 | 9999-12-31
+               ann       | 2021-01-02 | 2021-06-30
                bob       | 2019-01-01 | 2021-12-31
                eve       | 2021-01-01 | 2022-12-31
                flo       | 2021-01-01 | 2021-12-31"""
@@ -281,7 +282,7 @@ def test_a_later_delivery_appends_and_corrects_by_key(first: ClaimsDelivery, fra
     intake = """source         | fate        | rule             | n_rows
                 eligibility    | kept        | as_sent          | 1
                 eligibility    | merged      | adjacent_span    | 1
-                eligibility    | merged      | duplicate        | 1
+                eligibility    | merged      | corrected_span   | 1
                 medical_claim  | kept        | as_sent          | 2
                 medical_claim  | merged      | duplicate        | 1
                 medical_claim  | merged      | reversed         | 1

@@ -299,7 +299,7 @@ def test_a_later_delivery_appends_and_corrects(
             "roster",
         ),
         "adding up the fates of all rows",
-        *(f"writing {table}" for table in ("members", "enrollment", "program", "medical", "pharmacy")),
+        *(f"writing {table}" for table in ("members", "enrollment", "open_cover", "program", "medical", "pharmacy")),
     ]
     assert by_rule(later.intake[later.intake.source == "medical_claim"]) == {
         ("medical_claim", "merged", "duplicate"): 20,

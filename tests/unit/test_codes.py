@@ -61,6 +61,9 @@ def texts(code_set: CodeSet, system: str, *candidates: str, on: date = ANY_DAY) 
         ("ndc", "12345-678-90", "12345067890"),
         ("ndc", "12345-6789-0", "12345678900"),
         ("ndc", "99999999999", "99999999999"),
+        ("ndc", "591034901", "00591034901"),
+        ("ndc", "2322730", "00002322730"),
+        ("ndc", "591034901.0", "00591034901"),
     ],
 )
 def test_a_code_is_read_back_as_it_was_meant(system: str, text: str, stored: str) -> None:
@@ -83,6 +86,9 @@ def test_the_number_is_the_documented_one() -> None:
         ("ndc", "0002322730", "an NDC is 11 digits"),
         ("ndc", "0002-322-730", "an NDC is 11 digits"),
         ("ndc", "٠٠٠٠٢٣٢٢٧٣٠", "an NDC is 11 digits"),
+        ("ndc", "5910349010.0", "an NDC is 11 digits"),
+        ("ndc", "005910349", "an NDC is 11 digits"),
+        ("ndc", "322730", "an NDC is 11 digits"),
         ("snomed", "1", "known systems are icd10cm"),
     ],
 )

@@ -58,6 +58,12 @@ _NAMES = {number: name for name, number in SYSTEMS.items()}
 # \z and not $: Java's $ also matches before a line separator at the end.
 _NDC_PLAIN = rf"^[0-9]{{{NDC_WIDTH}}}\z"
 _NDC_HYPHENATED = r"^([0-9]{5}-[0-9]{4}-[0-9]{1,2}|[0-9]{4}-[0-9]{4}-[0-9]{2}|[0-9]{5}-[0-9]{3}-[0-9]{2})\z"
+# A number that lost zeros at its front, from seven digits on: no labeler is 00000. Whether it had eleven digits or the
+# FDA's ten does not matter: a labeler of five digits never begins with a zero, so the ten were 4-4-2, and the eleven
+# are these with one zero more. Nine digits that do begin with one are a product without its package.
+_NDC_SHORT = r"^[1-9][0-9]{6,8}\z"
+# What is left of a number that went through a float: without its dot 1234567890.0 would have eleven digits.
+_NO_FRACTION = r"\.0?\z"
 _NDC_PARTS = (5, 4, 2)
 
 
@@ -144,13 +150,21 @@ def _base36(number: int) -> str:
 
 
 def _ndc_digits(text: str) -> str:
-    """Eleven digits of an NDC, plain or hyphenated; ten digits without hyphens are ambiguous: ValueError."""
-    bare = normalise(text)
-    if re.match(_NDC_HYPHENATED.replace(r"\z", r"\Z"), bare):
+    """Eleven digits of an NDC: plain, hyphenated, or 7 to 9 that lost zeros. Ten without hyphens are ambiguous."""
+    hyphenated, plain, short, no_fraction = (
+        pattern.replace(r"\z", r"\Z") for pattern in (_NDC_HYPHENATED, _NDC_PLAIN, _NDC_SHORT, _NO_FRACTION)
+    )
+    number = re.sub(no_fraction, "", text.translate(str.maketrans("", "", _BLANKS_OF_NUMBERS)))
+    bare = number.replace(".", "")
+    if re.match(hyphenated, bare):
         return "".join(part.rjust(width, "0") for part, width in zip(bare.split("-"), _NDC_PARTS, strict=True))
-    if re.match(_NDC_PLAIN.replace(r"\z", r"\Z"), bare):
+    if re.match(plain, bare):
         return bare
-    raise ValueError(f"{text.strip()!r}; an NDC is 11 digits, or hyphenated 5-4-2, 4-4-2, 5-3-2 or 5-4-1")
+    if re.match(short, number):
+        return number.rjust(NDC_WIDTH, "0")
+    raise ValueError(
+        f"{text.strip()!r}; an NDC is 11 digits, 7 to 9 that lost zeros, or hyphenated 5-4-2, 4-4-2, 5-3-2 or 5-4-1"
+    )
 
 
 def encode_column(system: str | Column, text: Column) -> Column:
@@ -186,14 +200,19 @@ def encode_normal(system: str, text: Column) -> Column:
 
 
 def ndc_column(text: Column) -> Column:
-    """An NDC as BIGINT: eleven digits, or hyphenated 5-4-2, 4-4-2, 5-3-2, 5-4-1 and padded to eleven; else null."""
-    bare = F.translate(text, _BLANKS, "")
+    """An NDC as BIGINT: eleven digits, or hyphenated 5-4-2, 4-4-2, 5-3-2, 5-4-1 and padded to eleven; else null.
+
+    Seven to nine digits that do not begin with a zero lost theirs, and are padded.
+    """
+    number = F.regexp_replace(F.translate(text, _BLANKS_OF_NUMBERS, ""), _NO_FRACTION, "")
+    bare = F.translate(number, ".", "")
     hyphenated = F.regexp_substr(bare, F.lit(_NDC_HYPHENATED))
     padded = [
         F.lpad(F.split_part(hyphenated, F.lit("-"), F.lit(place)), width, "0")
         for place, width in enumerate(_NDC_PARTS, start=1)
     ]
-    digits = F.coalesce(F.regexp_substr(bare, F.lit(_NDC_PLAIN)), F.concat(*padded))
+    short = F.regexp_substr(number, F.lit(_NDC_SHORT))
+    digits = F.coalesce(F.regexp_substr(bare, F.lit(_NDC_PLAIN)), F.concat(*padded), short)
     return F.shiftleft(digits.cast("bigint"), NDC_SHIFT).bitwiseOR(F.lit(SYSTEMS["ndc"] << SYSTEM_SHIFT))
 
 

@@ -128,7 +128,7 @@ class Diagnoses(Section):
 
     In that table, `claim_id` (and `person_id`, where claims of several people share ids) finds the claim whose own id,
     or what it has in `joined_to`, is the same; `line_number` and `position` order the codes. All diagnoses of a claim
-    stand on each of its lines. Without `system` they are ICD-9 before 2015-10-01. The short form is the columns.
+    stand on each of its lines. Without `system` day and letter decide. The short form is the columns.
     """
 
     columns: Columns = ()

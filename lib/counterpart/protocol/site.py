@@ -115,9 +115,9 @@ class Site(Section):
 
     `warehouse` is the folder (or object-store address) of the Delta tables, `reports` a folder for reports, `mlflow`
     a tracking address (default: a SQLite file in the warehouse's parent folder). `max_quarantined` is the share of a
-    source table's rows above which ingest stops; `rules` say which rows are rejected. `target_lines_per_file` decides
-    the number of member buckets, `match_task_bytes` from which size on a match is cut into tasks and how large these
-    may be (it changes no pair); `upkeep` says what is done to the files of the tables.
+    source table's rows, denied lines aside, above which ingest stops; `rules` say which rows are rejected.
+    `target_lines_per_file` decides the number of member buckets, `match_task_bytes` from which size on a match is cut
+    into tasks and how large these may be (it changes no pair); `upkeep` says what is done to the files of the tables.
     """
 
     name: Text

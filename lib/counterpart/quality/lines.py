@@ -13,6 +13,8 @@ from counterpart.tallies import tallies_of
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+# Those that layouts write; "other" where a source does not say, as a CDM never does.
+_CLAIM_TYPES = ("professional", "institutional", "dme", "other")
 LONGEST_SUPPLY_DAYS = 366
 """A fill for longer than a year is a mistake in a column, not a prescription."""
 
@@ -35,7 +37,7 @@ def medical_rules() -> ColumnRules:
             **{name: F.coalesce(F.size(name), F.lit(0)) <= 0 for name in lists},
         },
         invalid={
-            "claim_type": ~F.col("claim_type").isin("professional", "institutional"),
+            "claim_type": ~F.col("claim_type").isin(*_CLAIM_TYPES),
             "service_end_date": F.col("service_end_date") < F.col("service_date"),
             **_negative_amounts(),
         },

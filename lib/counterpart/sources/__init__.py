@@ -5,6 +5,7 @@
 `raw` maps the source's table names to frames as they were read (CSV: all strings). The result's frames are lazy:
 
 - `members`, `enrollment`, `program`: the whole new tables, what existed joined with this delivery;
+- `open_cover`: whose cover has no end, and since when, for later deliveries to end it;
 - `medical`, `pharmacy`: lines to add, new ones and new versions of old ones;
 - `medical_retired`, `pharmacy_retired`: lines of the tables to take out first, superseded or reversed by this delivery
   (None without existing tables). New table = old - retired + added; rows sent twice are neither;

@@ -63,4 +63,7 @@ def day(raw: DataFrame, name: str, formats: Sequence[str]) -> Column:
     if isinstance(kind, (T.DateType, T.TimestampType, T.TimestampNTZType)):
         return fields.date(raw, name)
     given = fields.text(raw, name)
+    if isinstance(kind, T.FractionalType):
+        # A number with a time is no text, and no other day either: digits enough that nothing is rounded up.
+        given = F.coalesce(given, F.col(fields.quoted(name)).try_cast("decimal(20,9)").cast("string"))
     return F.coalesce(*(READERS[one](given) for one in formats))

@@ -51,6 +51,7 @@ class ClaimsDelivery:
 
     members: DataFrame
     enrollment: DataFrame
+    open_cover: DataFrame
     program: DataFrame
     medical: DataFrame
     pharmacy: DataFrame
@@ -120,6 +121,7 @@ def build_claims(named: str | Layout, raw: Mapping[str, DataFrame], context: Ing
     return ClaimsDelivery(
         members=cover.members,
         enrollment=cover.enrollment,
+        open_cover=cover.open_cover,
         program=select_program(enrolments),
         medical=medical.added,
         pharmacy=pharmacy.added,

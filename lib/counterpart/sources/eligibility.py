@@ -15,6 +15,7 @@ from counterpart.sources.accounts import AS_SENT, KEPT, MERGED, QUARANTINED, Ing
 from counterpart.sources.crosswalk import add_known_as
 from counterpart.sources.fields import member_key, quoted
 from counterpart.sources.layout import COVER_FORM, TYPED, Source
+from counterpart.sources.open_cover import OPEN_COVER, add_open_since, end_open_cover, select_open
 from counterpart.sources.rules import cover_rules, first_broken
 from counterpart.spans import label_runs, merge_spans
 from counterpart.tables import ENROLLMENT, MEMBERS, conform
@@ -32,21 +33,26 @@ _SPAN = ("member_key", "start_date", "end_date")
 
 @dataclass(frozen=True)
 class Cover:
-    """`rows` are the source rows, labelled; `members` and `enrollment` the whole new tables."""
+    """`rows` are the source rows, labelled; `members`, `enrollment` and `open_cover` the whole new tables."""
 
     rows: DataFrame
     members: DataFrame
     enrollment: DataFrame
+    open_cover: DataFrame
 
 
 def build_cover(sources: Sequence[Source], raw: Mapping[str, DataFrame], context: IngestContext) -> Cover:
     """Raw eligibility -> members and enrollment, and the fate of every row."""
     existing = context.existing.get("enrollment")
+    if existing is not None:
+        existing = add_open_since(existing, context.existing.get(OPEN_COVER.name)).withColumn("is_new", F.lit(0))
     drafts = stack(_draft(source, raw[source.name], context) for source in sources if source.name in raw)
     rows = context.stage("eligibility", _label(drafts, existing))
     good = rows.filter(F.col("fate") != QUARANTINED)
     members = context.stage("members", build_members(good, context.existing.get("members")))
-    return Cover(rows, members, _build_enrollment(good, existing))
+    spans = _spans_of_benefits(good, existing)
+    enrollment = conform(merge_spans(spans, ["member_key", "benefit"]), ENROLLMENT)
+    return Cover(rows, members, enrollment, select_open(spans))
 
 
 def _draft(source: Source, raw: DataFrame, context: IngestContext) -> DataFrame:
@@ -72,10 +78,11 @@ def _draft(source: Source, raw: DataFrame, context: IngestContext) -> DataFrame:
 def _label(drafts: DataFrame, existing: DataFrame | None) -> DataFrame:
     """Add `fate` and `rule`. The row a run of medical cover begins with is kept, the others merge into it."""
     is_placed = F.col("rejected_by").isNull() & ~F.col("is_without_cover")
-    spans = drafts.filter(is_placed).withColumns({"is_new": F.lit(1), "facts": F.to_json(F.struct(*_FACTS))})
+    facts = {"facts": F.to_json(F.struct(*_FACTS)), "is_correction": F.lit(False)}
+    spans = drafts.filter(is_placed).withColumns({"is_new": F.lit(1), **facts})
     if existing is not None:
-        held = existing.filter("benefit = 'medical'").select(*_SPAN, F.lit(0).alias("is_new"))
-        spans = spans.unionByName(held, allowMissingColumns=True)
+        held = existing.filter("benefit = 'medical'").select(*_SPAN, "is_new", "open_since")
+        spans = end_open_cover(spans.unionByName(held, allowMissingColumns=True), ["member_key"])
     labelled = _label_spans(spans).filter("is_new = 1").select(*drafts.columns, "fate", "rule")
     others = drafts.filter(~is_placed).select(
         "*",
@@ -97,8 +104,9 @@ def _label_spans(spans: DataFrame) -> DataFrame:
     says_the_same = [F.lag(name).over(in_order).eqNullSafe(F.col(name)) for name in (*_SPAN, *order)]
     runs = runs.withColumns({"held_to": held_to, "is_copy": reduce(and_, says_the_same)})
     labels = fate(
-        (F.col("held_to") >= F.col("end_date"), MERGED, "duplicate"),
         (F.col("is_copy"), MERGED, "duplicate"),
+        (F.col("is_correction"), MERGED, "corrected_span"),
+        (F.col("held_to") >= F.col("end_date"), MERGED, "duplicate"),
         (F.col("covered_to").isNull(), KEPT, AS_SENT),
         (F.datediff("start_date", "covered_to") > 1, KEPT, AS_SENT),
         (F.datediff("start_date", "covered_to") == 1, MERGED, "adjacent_span"),
@@ -107,8 +115,8 @@ def _label_spans(spans: DataFrame) -> DataFrame:
     return runs.select("*", *labels)
 
 
-def _build_enrollment(good: DataFrame, existing: DataFrame | None) -> DataFrame:
-    """Good rows -> member, benefit and span of continuous cover (contract ENROLLMENT)."""
+def _spans_of_benefits(good: DataFrame, existing: DataFrame | None) -> DataFrame:
+    """Good rows and held cover -> member, benefit and span as it holds from now on, not merged; with `open_since`."""
     columns = list(ENROLLMENT.columns)
     medical = good.withColumn("benefit", F.lit("medical")).select(*columns)
     pharmacy = good.select(
@@ -122,9 +130,10 @@ def _build_enrollment(good: DataFrame, existing: DataFrame | None) -> DataFrame:
         for benefit in ("medical", "pharmacy")
     ]
     spans = stack((medical, pharmacy, *more)).filter("start_date IS NOT NULL")
-    if existing is not None:
-        spans = spans.unionAll(existing.select(*columns))
-    return conform(merge_spans(spans, ["member_key", "benefit"]), ENROLLMENT)
+    spans = spans.withColumns({"open_since": F.lit(None).cast("date"), "is_new": F.lit(1)})
+    if existing is None:
+        return spans
+    return end_open_cover(spans.unionByName(existing), ["member_key", "benefit"])
 
 
 def build_members(good: DataFrame, existing: DataFrame | None) -> DataFrame:

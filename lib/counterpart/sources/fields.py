@@ -6,12 +6,14 @@ Every function takes the raw frame and a column's name; a column the frame lacks
 from __future__ import annotations
 
 import re
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from counterpart.codes import encode_column, encode_normal
+from counterpart.codes import encode_column, encode_normal, ndc_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,14 +24,26 @@ _ISO_DATE = r"^\d{4}-\d{1,2}-\d{1,2}([ T].*)?$"
 _COMPACT_DATE = r"^\d{8}$"
 _NAMED_MONTH = r"^\d{1,2}-[A-Za-z]{3}-\d{4}$"
 _LAST_YEAR = 9999
-_LARGEST_EXACT = {T.FloatType: 2**24, T.DoubleType: 2**53}
+# From here on two whole numbers may be one float.
+_FIRST_INEXACT: dict[type[T.DataType], int] = {T.FloatType: 2**24, T.DoubleType: 2**53}
+# A diagnosis of ICD-9 that is a number. With fewer digits before the dot zeros are lost: 8.45 was 008.45 or 08.45.
+_DECIMAL_CODE = r"^[1-9]\d{2}\.\d{1,2}\z"
 # The unit separator of ASCII: no code has it.
 _BETWEEN_CODES = "\x1f"
 _BLANK, _LETTER = r"[\s\u00a0]", r"[^\s\u00a0\x1f]"
-_MENDED = rf"[a-z.-]|{_BLANK}{_LETTER}|{_LETTER}{_BLANK}"
+# A code that can be read, of one to seven letters and digits, and that has something to be mended among them.
+_MENDED = (
+    rf"(^|{_BETWEEN_CODES})(?=[^{_BETWEEN_CODES}]*([a-z.]|{_BLANK}{_LETTER}|{_LETTER}{_BLANK}))"
+    rf"([.\s\u00a0]*[0-9A-Za-z]){{1,7}}[.\s\u00a0]*({_BETWEEN_CODES}|\z)"
+)
+_WHOLE_NDC = r"^[0-9]{11}\z"
+_SHORT_REVENUE = r"^[.\s\u00a0]*[0-9A-Za-z]{1,3}[.\s\u00a0]*\z"
 # *+ never goes back, which would find nothing; \z as in the encoding.
 _AS_ENCODED = rf"^[0-9A-Z{_BETWEEN_CODES}]*+\z"
 _LARGEST_AMOUNT = 1e12
+# Whole words: "missing" and "masked" begin with an M, "former" with an F.
+_MALE = ("M", "MALE", "MAN", "1", "01", "1.0")
+_FEMALE = ("F", "FEMALE", "WOMAN", "2", "02", "2.0")
 
 
 def has_field(raw: DataFrame, name: str) -> bool:
@@ -45,23 +59,36 @@ def quoted(name: str) -> str:
 def text(raw: DataFrame, name: str) -> Column:
     """Text without blanks around it, blank is null. Whole numbers stored as floats lose their `.0`.
 
-    Null for a float so large that its last digits are lost: two ids of that size can be the same number.
+    Null for a number with a fraction, which no id has, and for a float so large that its last digits are lost: two ids
+    of that size can be the same number.
     """
     if not has_field(raw, name):
         return F.lit(None).cast("string")
-    kind = raw.schema[name].dataType
-    if isinstance(kind, T.FractionalType):
+    if isinstance(raw.schema[name].dataType, T.FractionalType):
         # Ids and codes that went through a float column would read 1.0E7.
-        given = F.col(quoted(name))
-        largest = _LARGEST_EXACT.get(type(kind))
-        exact = given if largest is None else F.when(F.abs(given) <= largest, given)
-        return exact.try_cast("decimal(38,0)").cast("string")
+        given = _exact_number(raw, name)
+        # Compared with a decimal of 38 digits, another decimal would lose its fraction first.
+        return F.when(given == F.floor(given), given.try_cast("decimal(38,0)").cast("string"))
     return F.nullif(F.trim(F.col(quoted(name)).cast("string")), F.lit(""))
+
+
+def _exact_number(raw: DataFrame, name: str) -> Column:
+    """A column of numbers, null for floats so large that they may stand for another whole number."""
+    given = F.col(quoted(name))
+    limit = _FIRST_INEXACT.get(type(raw.schema[name].dataType))
+    return given if limit is None else F.when(F.abs(given) < limit, given)
 
 
 def is_given(raw: DataFrame, *names: str) -> Column:
     """Is there anything in one of the fields?"""
-    return F.coalesce(*(text(raw, name) for name in names), F.lit(None)).isNotNull()
+    return reduce(or_, (_is_given(raw, name) for name in names), F.lit(False))
+
+
+def _is_given(raw: DataFrame, name: str) -> Column:
+    given = F.col(quoted(name))
+    if has_field(raw, name) and isinstance(raw.schema[name].dataType, (T.FloatType, T.DoubleType)):
+        return given.isNotNull() & ~F.isnan(given)
+    return text(raw, name).isNotNull()
 
 
 def date(raw: DataFrame, name: str) -> Column:
@@ -106,8 +133,10 @@ def whole_number(raw: DataFrame, name: str) -> Column:
 
 
 def identifier(raw: DataFrame, name: str) -> Column:
-    """A BIGINT id, also where a float column or a spreadsheet made it 33.0 or 3.3E1."""
-    return _without_fraction(text_or_number(raw, name)).try_cast("bigint")
+    """A BIGINT id, also where a float column or a spreadsheet made it 33.0 or 3.3E1. Null where `text` is."""
+    is_number = has_field(raw, name) and isinstance(raw.schema[name].dataType, T.FractionalType)
+    given = _exact_number(raw, name) if is_number else text_or_number(raw, name)
+    return _without_fraction(given).try_cast("bigint")
 
 
 def _without_fraction(given: Column) -> Column:
@@ -165,10 +194,18 @@ def numbered(raw: DataFrame, stem: str) -> list[str]:
 
 
 def code(raw: DataFrame, name: str) -> Column:
-    """A code as it is written, blanks and all: `encode_column` and `needs_mending` deal with them."""
-    if not has_field(raw, name) or isinstance(raw.schema[name].dataType, T.FractionalType):
+    """A code as it is written, blanks and all: `encode_column` and `needs_mending` deal with them.
+
+    Of numbers with a fraction only those that are a diagnosis of ICD-9: 724.2.
+    """
+    if not has_field(raw, name):
         return text(raw, name)
-    return F.col(quoted(name)).cast("string")
+    given, kind = F.col(quoted(name)), raw.schema[name].dataType
+    if not isinstance(kind, T.FractionalType):
+        return given.cast("string")
+    # A decimal of two places has 724.20 for each 724.2.
+    digits = given.cast("double") if isinstance(kind, T.DecimalType) else given
+    return F.coalesce(text(raw, name), F.regexp_substr(digits.cast("string"), F.lit(_DECIMAL_CODE)))
 
 
 def two_digits(given: Column) -> Column:
@@ -213,15 +250,25 @@ def present(values: Column) -> Column:
 
 
 def needs_mending(codes: Sequence[Column]) -> Column:
-    """Is one of the codes written with a dot, a blank, a hyphen or in lower case? A field of blanks is no code."""
+    """Is one of the codes written with a dot, a blank or in lower case, and read all the same?"""
     joined = join_codes(codes)
     return ~joined.rlike(_AS_ENCODED) & joined.rlike(_MENDED)
 
 
+def ndc_needs_mending(ndc: Column) -> Column:
+    """Is an NDC read that is not written as eleven digits?"""
+    return F.coalesce(~ndc.rlike(_WHOLE_NDC), F.lit(False)) & ndc_column(ndc).isNotNull()
+
+
+def revenue_needs_mending(revenue: Column) -> Column:
+    """Did a revenue centre lose its zeros: 320?"""
+    return F.coalesce(revenue.rlike(_SHORT_REVENUE), F.lit(False))
+
+
 def sex(given: Column) -> Column:
     """F, M or U from the usual codings: words, letters, and 1 (male) and 2 (female) as Medicare has them."""
-    letter = F.upper(F.substring(given, 1, 1))
-    return F.when(letter.isin("M", "1"), "M").when(letter.isin("F", "2"), "F").otherwise("U")
+    word = F.upper(given)
+    return F.when(word.isin(*_MALE), "M").when(word.isin(*_FEMALE), "F").otherwise("U")
 
 
 def residence(given: Column, codes: dict[str, str]) -> Column:

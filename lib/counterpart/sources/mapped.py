@@ -23,11 +23,13 @@ from counterpart.protocol.mapping import (
     columns_of,
 )
 from counterpart.sources import fields, mapped_diagnoses
+from counterpart.sources.icd_version import coding_day
 from counterpart.sources.layout import Layout, Source
 from counterpart.sources.mapped_row import MappedRow
+from counterpart.sources.open_cover import OPEN_END
 from counterpart.sources.rules import EARLIEST_DATE
 from counterpart.sources.states import LETTERS_OR_NAMES
-from counterpart.sources.tuva import OPEN_END, ROSTER
+from counterpart.sources.tuva import ROSTER
 from counterpart.sources.wide_lines import told_lines, written_line
 
 if TYPE_CHECKING:
@@ -112,16 +114,17 @@ def read_cover(row: MappedRow, table: EligibilityTable) -> Row:
 
 def read_medical(row: MappedRow, table: MedicalTable) -> Row:
     """A claim line, or with `lines` a whole claim."""
-    start = row.day(table.service_date)
+    start, end, claim_type = row.day(table.service_date), row.day(table.service_end_date), _claim_type(row, table)
     codes = [*row.codes(table.procedure), *row.codes(table.revenue)]
     if table.lines is not None:
         codes = row.codes_of(*table.lines.procedure, *table.lines.revenue)
-    diagnoses, written = mapped_diagnoses.read_diagnoses(row, table.diagnoses, start)
+    coded_on = coding_day(claim_type, start, end)
+    diagnoses, written = mapped_diagnoses.read_diagnoses(row, table.diagnoses, coded_on)
     read = {
         **_claim(row, table),
-        "claim_type": _claim_type(row, table),
+        "claim_type": claim_type,
         "service_date": start,
-        "service_end_date": F.coalesce(row.day(table.service_end_date), start),
+        "service_end_date": F.coalesce(end, start),
         "place": fields.two_digits(row.text(table.place)),
         "bill_type": row.text(table.bill_type),
         "specialty": F.upper(row.text(table.specialty)),
@@ -137,6 +140,7 @@ def read_medical(row: MappedRow, table: MedicalTable) -> Row:
         "procedure": _procedure(row, table),
         "modifiers": fields.present(modifiers.cast("array<string>")),
         "revenue": encode_column("revenue", row.code(table.revenue)),
+        "is_mended": read["is_mended"] | fields.revenue_needs_mending(row.code(table.revenue)),
     }
 
 
@@ -151,7 +155,7 @@ def read_pharmacy(row: MappedRow, table: PharmacyTable) -> Row:
         "ndc": ndc_column(row.code(table.ndc)),
         "days_supply": row.whole_number(table.days_supply),
         "quantity": row.quantity(table.quantity),
-        "is_mended": fields.needs_mending(row.codes(table.ndc)),
+        "is_mended": fields.ndc_needs_mending(row.code(table.ndc)),
         "has_unreadable_date": _has_unreadable_day(row, table, table.dispensing_date),
     }
 

@@ -10,9 +10,9 @@ from pyspark.sql import functions as F
 from counterpart.codes import encode_column
 from counterpart.protocol.mapping import Diagnoses, MedicalTable, columns_of_diagnoses
 from counterpart.sources import fields
+from counterpart.sources.icd_version import is_icd9
 from counterpart.sources.layout import Lookup
 from counterpart.sources.mapped_row import MappedRow
-from counterpart.sources.tuva import FIRST_ICD10_DAY
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -41,23 +41,32 @@ def add_diagnoses(raw: Mapping[str, DataFrame], document: SourceMapping) -> dict
     return {**raw, **joined}
 
 
-def read_diagnoses(row: MappedRow, diagnoses: Diagnoses | None, service_date: Column) -> tuple[Column, list[Column]]:
-    """ARRAY<BIGINT> of the codes that can be read, each once, in order; and the codes as they are written."""
-    is_before_icd10 = service_date < F.lit(FIRST_ICD10_DAY).cast("date")
-    by_date = F.when(is_before_icd10, "icd9cm").otherwise("icd10cm")
+def read_diagnoses(row: MappedRow, diagnoses: Diagnoses | None, day: Column) -> tuple[Column, list[Column]]:
+    """ARRAY<BIGINT> of the codes that can be read, each once, in order; and the codes as they are written.
+
+    Where no system is told the day decides, see `icd_version.coding_day`.
+    """
     if diagnoses is None:
         return F.lit(None), []
     if diagnoses.table:
         if not fields.has_field(row.raw, _JOINED):
             return F.lit(None), []
         joined = F.col(_JOINED)
-        codes = F.transform(joined, lambda one: encode_column(F.coalesce(one["system"], by_date), one["code"]))
+
+        def encoded(one: Column) -> Column:
+            return encode_column(F.coalesce(one["system"], _by_date(day, one["code"])), one["code"])
+
+        codes = F.transform(joined, encoded)
         return fields.present(codes), [joined["code"]]
     written = row.codes_of(*diagnoses.columns)
-    system = F.coalesce(row.listed(diagnoses.system), by_date)
-    is_icd9 = system == "icd9cm"
-    icd9, icd10 = (fields.encode_list(name, fields.join_codes(written)) for name in ("icd9cm", "icd10cm"))
-    return F.when(is_icd9, icd9).otherwise(icd10), written
+    together = fields.join_codes(written)
+    is_old = F.coalesce(row.listed(diagnoses.system), _by_date(day, together)) == "icd9cm"
+    icd9, icd10 = (fields.encode_list(name, together) for name in ("icd9cm", "icd10cm"))
+    return F.when(is_old, icd9).otherwise(icd10), written
+
+
+def _by_date(day: Column, joined: Column) -> Column:
+    return F.when(is_icd9(day, joined), "icd9cm").otherwise("icd10cm")
 
 
 def _tables(document: SourceMapping) -> Iterator[tuple[str, MedicalTable, Diagnoses]]:

@@ -23,7 +23,7 @@ from pyspark.sql import functions as F
 from counterpart.codes import concept_column, encode_column
 from counterpart.sources import fields
 from counterpart.sources.accounts import stack
-from counterpart.sources.layout import Layout, Lookup, Source
+from counterpart.sources.layout import Layout, Lookup, Source, columns_read
 from counterpart.sources.omop_vocabulary import (
     DIAGNOSES,
     PROCEDURES,
@@ -96,6 +96,7 @@ EVENTS = (VISIT, CONDITION, PROCEDURE, MEASUREMENT, OBSERVATION, DEVICE, DRUG)
 
 def prepare(raw: Raw) -> dict[str, DataFrame]:
     """Each frame with what its rows take from other tables: codes, the visit's diagnoses and place, specialty, cost."""
+    raw = _own_columns(raw)
     codes = code_concepts(raw["concept"]) if "concept" in raw else None
     coded = {event.table: add_code(raw[event.table], codes, event.concept, event.source_concept) for event in _in(raw)}
     if PROCEDURE.table in raw:
@@ -110,6 +111,15 @@ def prepare(raw: Raw) -> dict[str, DataFrame]:
     rows[GIVEN] = rows[DRUG.table].filter(is_procedure)
     rows[DRUG.table] = rows[DRUG.table].filter(~is_procedure)
     return {**raw, **rows, **_prepare_people(raw)}
+
+
+def _own_columns(raw: Raw) -> dict[str, DataFrame]:
+    """The frames with the columns that are read: another could have the name of one that is added."""
+    named = {source.name: source for source in OMOP.sources}
+    return {
+        name: frame.select(*map(fields.quoted, dict.fromkeys(columns_read(named[name], frame))))
+        for name, frame in raw.items()
+    }
 
 
 def _in(raw: Raw) -> list[Event]:

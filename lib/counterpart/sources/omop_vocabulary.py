@@ -23,6 +23,8 @@ _SYSTEMS = {
 }
 """OMOP's vocabularies whose codes we know, and our names of the systems."""
 
+_SHORTEST_NDC = 11
+
 DIAGNOSES = ("icd10cm", "icd9cm")
 PROCEDURES = ("hcpcs", "icd10pcs", "icd9pcs")
 PRODUCTS = ("ndc",)
@@ -36,6 +38,9 @@ _MODIFIER = r"^[A-Z0-9]{2}$"
 def code_concepts(concept: DataFrame) -> DataFrame:
     """The concept table -> `code_concept` and its encoded `code`; only concepts of systems that we know."""
     vocabulary, text = fields.text(concept, "vocabulary_id"), fields.code(concept, "concept_code")
+    # NDCs of nine digits are products without a package there, and none that lost zeros.
+    is_product = (vocabulary == "NDC") & (F.length(text) < _SHORTEST_NDC)
+    text = F.when(~F.coalesce(is_product, F.lit(False)), text)
     codes = F.coalesce(*(F.when(vocabulary == name, encode_column(system, text)) for name, system in _SYSTEMS.items()))
     rows = concept.select(fields.identifier(concept, "concept_id").alias("code_concept"), codes.alias("code"))
     return rows.filter("code IS NOT NULL").groupBy("code_concept").agg(F.min("code").alias("code"))

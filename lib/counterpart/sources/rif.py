@@ -21,11 +21,12 @@ from pyspark.sql import functions as F
 
 from counterpart.codes import encode_column
 from counterpart.sources import fields
+from counterpart.sources.icd_version import is_icd9
 from counterpart.sources.layout import Layout, Source
 from counterpart.sources.months import spans_of_months
 from counterpart.sources.part_d import read_event
 from counterpart.sources.states import LETTERS_OR_NAMES, SSA
-from counterpart.sources.tuva import FIRST_ICD10_DAY, ROSTER
+from counterpart.sources.tuva import ROSTER
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -50,13 +51,18 @@ _ALLOWED_LINE = ("A", "R", "S")
 # Every reason but P, "payment requested", is one why Medicare did not pay (CMS, CLM_MDCR_NON_PMT_RSN_CD).
 _PAYMENT_REQUESTED = "P"
 _REPLACEMENT, _VOID = "7", "8"
+_LINE_DIAGNOSIS = "LINE_ICD_DGNS_CD"
 # A larger number is no year, and no date could be made of it.
 _DELETED = "DELETE"
 
 
 def prepare(raw: Mapping[str, DataFrame]) -> dict[str, DataFrame]:
     """Claims with what a line must know of its claim (first line, diagnoses of all lines); years with their spans."""
-    claims = {name: _add_claim(raw[name]) for name in (source.name for source in RIF.medical) if name in raw}
+    claims = {
+        source.name: _add_claim(raw[source.name], is_facility=source.read is read_facility)
+        for source in RIF.medical
+        if source.name in raw
+    }
     return {**raw, **claims, "beneficiary": _add_spans(raw["beneficiary"])}
 
 
@@ -87,15 +93,17 @@ def _as_characters(flags: Sequence[Column]) -> Column:
     return F.concat(*(F.when(flag, "1").otherwise("0") for flag in flags))
 
 
-def _add_claim(lines: DataFrame) -> DataFrame:
-    """Line -> the same with `first_line` and `line_diagnoses` of its claim, and `icd_version`, in force on its day.
+def _add_claim(lines: DataFrame, *, is_facility: bool) -> DataFrame:
+    """Line -> the same with `first_line` and `line_diagnoses` of its claim, and `icd_version` where none is told.
 
-    Versions of a claim are told apart by the day they were processed.
+    Versions of a claim are told apart by the day they were processed. A facility goes by the last day of the claim.
     """
-    is_old = fields.date(lines, "CLM_FROM_DT") < F.lit(FIRST_ICD10_DAY).cast("date")
-    lines = lines.withColumn("icd_version", F.when(is_old, "9").otherwise("0"))
+    begins, ends = (fields.date(lines, f"CLM_{edge}_DT") for edge in ("FROM", "THRU"))
+    coded_on = F.coalesce(ends, begins) if is_facility else begins
+    listed = fields.join_codes([fields.code(lines, name) for name in (*_diagnosis_columns(lines), _LINE_DIAGNOSIS)])
+    lines = lines.withColumn("icd_version", F.when(is_icd9(coded_on, listed), "9").otherwise("0"))
     claim = {f"whole_{name}": fields.text(lines, name) for name in ("BENE_ID", "CLM_ID", "NCH_WKLY_PROC_DT")}
-    diagnoses = _encoded(lines, ["LINE_ICD_DGNS_CD"])
+    diagnoses = _encoded(lines, [_LINE_DIAGNOSIS])
     claims = lines.groupBy(*(column.alias(name) for name, column in claim.items())).agg(
         F.min(_line_number(lines)).alias("first_line"),
         F.array_sort(F.array_distinct(F.flatten(F.collect_set(diagnoses)))).alias("line_diagnoses"),
@@ -152,7 +160,7 @@ def _professional(raw: DataFrame, claim_type: str) -> Row:
         "allowed_cents": fields.cents(raw, "LINE_ALOWD_CHRG_AMT"),
         "paid_cents": fields.cents(raw, "LINE_NCH_PMT_AMT"),
         "is_denied": _is_out(raw) | F.coalesce(is_denied, F.lit(False)),
-        "has_unreadable_date": fields.has_unreadable_date(raw, *dates),
+        "has_unreadable_date": fields.has_unreadable_date(raw, *dates, "NCH_WKLY_PROC_DT"),
     }
 
 
@@ -163,22 +171,23 @@ def read_facility(raw: DataFrame) -> Row:
     is_inside = F.coalesce(told.between(first_day, last_day), F.lit(False))
     payment = F.when(_line_number(raw) == F.col("first_line"), fields.cents(raw, "CLM_PMT_AMT")).otherwise(0)
     line = _line(raw)
-    dates = ("CLM_FROM_DT", "CLM_THRU_DT", "REV_CNTR_DT")
+    dates = ("CLM_FROM_DT", "CLM_THRU_DT", "REV_CNTR_DT", "NCH_WKLY_PROC_DT")
     bill_type = [fields.text(raw, name) for name in ("CLM_FAC_TYPE_CD", "CLM_SRVC_CLSFCTN_TYPE_CD", "CLM_FREQ_CD")]
-    reason = fields.text(raw, "CLM_MDCR_NON_PMT_RSN_CD")
+    reason, revenue = fields.text(raw, "CLM_MDCR_NON_PMT_RSN_CD"), fields.code(raw, "REV_CNTR")
+    is_mended = line["is_mended"] | fields.revenue_needs_mending(revenue)
     return {
         **line,
         "claim_type": F.lit("institutional"),
         "service_date": F.when(is_inside, told).otherwise(first_day),
         "service_end_date": F.coalesce(last_day, first_day),
-        "revenue": encode_column("revenue", fields.code(raw, "REV_CNTR")),
+        "revenue": encode_column("revenue", revenue),
         "bill_type": F.concat(*bill_type),
         "allowed_cents": payment,
         "paid_cents": payment,
         "is_denied": _is_out(raw) | F.coalesce(reason != _PAYMENT_REQUESTED, F.lit(False)),
         "is_replacement": bill_type[-1].isin(_REPLACEMENT, _VOID),
         "is_void": bill_type[-1] == _VOID,
-        "is_mended": line["is_mended"] | (told.isNotNull() & ~is_inside),
+        "is_mended": is_mended | (told.isNotNull() & ~is_inside),
         "has_unreadable_date": fields.has_unreadable_date(raw, *dates),
     }
 
@@ -188,6 +197,7 @@ def read_fill(raw: DataFrame) -> Row:
     return {
         **read_event(raw, "BENE_ID"),
         "paid_on": fields.date(raw, "PD_DT"),
+        "has_unreadable_date": fields.has_unreadable_date(raw, "SRVC_DT", "PD_DT"),
         "is_denied": _is_out(raw) | _is_any(raw, {"ADJSTMT_DLTN_CD": "D"}),
     }
 

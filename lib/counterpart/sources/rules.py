@@ -57,7 +57,10 @@ class Person:
 
 
 def claim_rules(row: Mapping[str, Column], received_on: date, person: Person, site: RowRules) -> dict[str, Column]:
-    """The rules of a claim row. A service may not begin before birth or end after the day the delivery was received."""
+    """The rules of a claim row. A service may not begin before birth or after the day the delivery was received.
+
+    It may end later: a supply of three months is billed when it begins.
+    """
     start, end = row["service_date"], row["service_end_date"]
     is_keyless = is_no_id(row["person_id"]) | is_no_id(row["claim_id"]) | row["line_number"].isNull()
     rules = {
@@ -66,7 +69,6 @@ def claim_rules(row: Mapping[str, Column], received_on: date, person: Person, si
         "impossible_date": row["has_unreadable_date"]
         | (start < F.lit(site.earliest_service))
         | (start > F.lit(received_on))
-        | (end > F.lit(received_on))
         | (end < start)
         | (start < person.birth_date),
         "unknown_member": person.is_unknown,

@@ -26,5 +26,11 @@ _SSA_ORDER = (
     "PA PR RI SC SD TN TX UT VT VI VA WA WV WI WY"
 )
 
-SSA: dict[str, str] = {f"{number:02d}": letters for number, letters in enumerate(_SSA_ORDER.split(), start=1)}
+# 64 to 66 as in CMS's numbers of providers, 97 and 98 as in its table of STATE_CD. 99 is American Samoa or unknown.
+_ISLANDS = {"64": "AS", "65": "GU", "66": "MP", "97": "MP", "98": "GU"}
+
+SSA: dict[str, str] = {
+    **{f"{number:02d}": letters for number, letters in enumerate(_SSA_ORDER.split(), start=1)},
+    **_ISLANDS,
+}
 """State codes of the Social Security Administration, as in Medicare files (CMS DE-SynPUF codebook, SP_STATE_CODE)."""

@@ -13,7 +13,9 @@ from pyspark.sql import functions as F
 
 from counterpart.codes import encode_column, ndc_column
 from counterpart.sources import fields
+from counterpart.sources.icd_version import coding_day, is_icd9
 from counterpart.sources.layout import Layout, Source
+from counterpart.sources.open_cover import OPEN_END
 from counterpart.sources.states import LETTERS_OR_NAMES
 
 if TYPE_CHECKING:
@@ -21,16 +23,13 @@ if TYPE_CHECKING:
 
     Row = dict[str, Column]
 
-# An eligibility row without an end is cover that goes on.
-OPEN_END = "9999-12-31"
-
 _CLAIM_TYPES = ("professional", "institutional", "dme")
 _DIAGNOSES = tuple(f"diagnosis_code_{place}" for place in range(1, 26))
 # Joined before they are encoded, in a projection of its own: whatever stands below a lambda is not compiled.
 _JOINED = "diagnosis_codes"
+# The days that order the versions of a line: one that cannot be read would make the newest version the oldest.
+_SENT = ("paid_date", "file_date")
 _MODIFIERS = tuple(f"hcpcs_modifier_{place}" for place in range(1, 6))
-# ICD-10 replaced ICD-9 in claims for services from this day (CMS).
-FIRST_ICD10_DAY = "2015-10-01"
 
 
 def read_eligibility(raw: DataFrame) -> Row:
@@ -58,22 +57,23 @@ def read_eligibility(raw: DataFrame) -> Row:
 def read_medical(raw: DataFrame) -> Row:
     """A claim line."""
     start = fields.first_date(raw, "claim_line_start_date", "claim_start_date")
-    claim_type = F.lower(fields.text(raw, "claim_type"))
+    end = F.coalesce(fields.first_date(raw, "claim_line_end_date", "claim_end_date"), start)
+    claim_type, left_on = F.lower(fields.text(raw, "claim_type")), fields.date(raw, "claim_end_date")
     procedure, revenue = (fields.code(raw, name) for name in ("hcpcs_code", "revenue_center_code"))
-    dates = ("claim_line_start_date", "claim_start_date", "claim_line_end_date", "claim_end_date")
+    dates = ("claim_line_start_date", "claim_start_date", "claim_line_end_date", "claim_end_date", *_SENT)
     return {
         **_read_claim(raw),
         "claim_type": F.when(claim_type.isin(*_CLAIM_TYPES), claim_type).otherwise("other"),
         "service_date": start,
-        "service_end_date": F.coalesce(fields.first_date(raw, "claim_line_end_date", "claim_end_date"), start),
+        "service_end_date": end,
         "procedure": encode_column("hcpcs", procedure),
         "modifiers": fields.present(F.array(*(F.upper(fields.text(raw, name)) for name in _MODIFIERS))),
         "revenue": encode_column("revenue", revenue),
         "place": fields.two_digits(fields.text(raw, "place_of_service_code")),
         "bill_type": fields.text(raw, "bill_type_code"),
         "specialty": F.upper(fields.text(raw, "rendering_specialty")),
-        "diagnoses": _read_diagnoses(raw, start),
-        "is_mended": fields.needs_mending([procedure, revenue, F.col(_JOINED)]),
+        "diagnoses": _read_diagnoses(raw, coding_day(claim_type, start, F.coalesce(left_on, end))),
+        "is_mended": fields.needs_mending([procedure, revenue, F.col(_JOINED)]) | fields.revenue_needs_mending(revenue),
         "has_unreadable_date": fields.has_unreadable_date(raw, *dates),
     }
 
@@ -88,8 +88,8 @@ def read_pharmacy(raw: DataFrame) -> Row:
         "ndc": ndc_column(fields.code(raw, "ndc_code")),
         "days_supply": fields.whole_number(raw, "days_supply"),
         "quantity": fields.quantity(raw, "quantity"),
-        "is_mended": fields.needs_mending([fields.code(raw, "ndc_code")]),
-        "has_unreadable_date": fields.has_unreadable_date(raw, "dispensing_date"),
+        "is_mended": fields.ndc_needs_mending(fields.code(raw, "ndc_code")),
+        "has_unreadable_date": fields.has_unreadable_date(raw, "dispensing_date", *_SENT),
     }
 
 
@@ -120,11 +120,11 @@ def _read_claim(raw: DataFrame) -> Row:
     }
 
 
-def _read_diagnoses(raw: DataFrame, service_date: Column) -> Column:
+def _read_diagnoses(raw: DataFrame, day: Column) -> Column:
     told = fields.text(raw, "diagnosis_code_type")
-    is_icd9 = F.coalesce(told.contains("9"), service_date < F.lit(FIRST_ICD10_DAY).cast("date"))
+    is_old = F.coalesce(told.contains("9"), is_icd9(day, F.col(_JOINED)))
     icd9, icd10 = (fields.encode_list(system, F.col(_JOINED)) for system in ("icd9cm", "icd10cm"))
-    return F.when(is_icd9, icd9).otherwise(icd10)
+    return F.when(is_old, icd9).otherwise(icd10)
 
 
 def _join_diagnoses(raw: Mapping[str, DataFrame]) -> Mapping[str, DataFrame]:
@@ -134,7 +134,7 @@ def _join_diagnoses(raw: Mapping[str, DataFrame]) -> Mapping[str, DataFrame]:
 
 
 _AMOUNTS = ("paid_amount", "allowed_amount")
-_WHEN_SENT = ("charge_amount", "paid_date", "file_date")
+_WHEN_SENT = ("charge_amount", *_SENT)
 
 ROSTER = (
     Source(

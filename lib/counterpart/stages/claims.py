@@ -17,6 +17,7 @@ from counterpart.protocol import RowRules, Site, Source, content_hash
 from counterpart.sources import ClaimsDelivery, IngestContext, Layout, build_claims, layout_of, source_tables
 from counterpart.sources.accounts import QUARANTINED
 from counterpart.sources.crosswalk import FROM_KEPT, KEPT_CROSSWALK
+from counterpart.sources.open_cover import OPEN_COVER
 from counterpart.sources.placement import Placement
 from counterpart.stages.context import Progress, code_version
 from counterpart.stages.plan import describe_plan
@@ -85,7 +86,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
             delivery=delivery,
             received_on=start.received_on or received_on,
             placement=start.placement or _placement(store, site, n_rows),
-            existing={table.name: store.read(table) for table in (*_CLAIMS, KEPT_CROSSWALK) if store.exists(table)},
+            existing={table.name: store.read(table) for table in (*_CLAIMS, *_KEPT) if store.exists(table)},
             stage=_telling(stage, progress),
             rules=site.rules,
         )
@@ -175,6 +176,8 @@ def delivery_key(fingerprint: str, layout: Layout, rules: RowRules) -> str:
 
 
 _CLAIMS = (MEMBERS, ENROLLMENT, MEDICAL, PHARMACY, PROGRAM)
+# What the next delivery must know beside them.
+_KEPT = (KEPT_CROSSWALK, OPEN_COVER)
 _REJECTED_A_FILE = 1_000_000
 
 
@@ -220,9 +223,14 @@ def _count_rejected(intake: pd.DataFrame) -> int:
     return int(intake.loc[intake["fate"] == QUARANTINED, "n_rows"].sum())
 
 
+# The rule of lines whose last version is a denial: what became of a claim, and no sign of bad data.
+_DENIED = "denied"
+
+
 def _hold_to_threshold(intake: pd.DataFrame, limit: float) -> None:
-    for name, rows in intake.groupby("source"):
-        n_rows, n_rejected = int(rows["n_rows"].sum()), _count_rejected(rows)
+    for name, of_source in intake.groupby("source"):
+        rows = of_source[of_source["rule"] != _DENIED]
+        n_rows, n_rejected = int(of_source["n_rows"].sum()), _count_rejected(rows)
         if n_rejected > limit * n_rows:
             reasons = ", ".join(sorted(rows.loc[rows["fate"] == QUARANTINED, "rule"]))
             # The rows of the files are told before: an exact share of them would be a count.
@@ -244,6 +252,8 @@ def _write_claims(
         (KEPT_CROSSWALK, claims.crosswalk),
         (MEMBERS, claims.members),
         (ENROLLMENT, claims.enrollment),
+        # After it: of an interrupted ingest this is then the older, and told by the spans to be so.
+        (OPEN_COVER, claims.open_cover),
         (PROGRAM, claims.program),
         (CONCEPT_ANCESTORS, claims.ancestors),
     ):
