@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from counterpart.errors import ContractError, DataError
@@ -17,6 +17,14 @@ def refuse_absent(missing: Sequence[str], needed: Sequence[str]) -> None:
     """ContractError if columns are not there."""
     if missing:
         raise ContractError(f"matching: the units have no column {', '.join(missing)}; needed are {', '.join(needed)}")
+
+
+def refuse_twice(names: Sequence[str], needed: Collection[str]) -> None:
+    """ContractError if a column is there more than once: nobody could say which is meant."""
+    counts = Counter(names)
+    twice = sorted(name for name in needed if counts[name] > 1)
+    if twice:
+        raise ContractError(f"matching: the units have more than one column {', '.join(twice)}")
 
 
 def refuse_counted(counts: Counter[str], matching: Matching) -> None:

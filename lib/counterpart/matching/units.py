@@ -126,6 +126,7 @@ def needed_columns(matching: Matching) -> list[str]:
 def _check_columns(table: pd.DataFrame, matching: Matching) -> None:
     needed = needed_columns(matching)
     refusals.refuse_absent([name for name in needed if name not in table.columns], needed)
+    refusals.refuse_twice(list(table.columns), needed)
 
 
 def refuse_missing(table: pd.DataFrame, name: str) -> None:
