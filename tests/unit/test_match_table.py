@@ -86,6 +86,20 @@ def test_strata_are_apart_that_are_written_apart(tmp_path: Path, name: str) -> N
     assert (pairs.treated_id == pairs.region.fillna("blank")).all()
 
 
+@pytest.mark.parametrize("folder", ["arm", "age"])
+def test_columns_may_be_in_the_index_of_pandas_or_the_names_of_folders(
+    units: pd.DataFrame, tmp_path: Path, folder: str
+) -> None:
+    asked = [*ASKED, "--calipers", "{age: 5}", "--balance", "age"]
+    expected = pairs_of(as_file(units, tmp_path / "units.parquet"), *asked)
+    for value, rows in units.set_index(["unit", "sex"]).groupby(folder):
+        (tmp_path / "parts" / f"{folder}={value}").mkdir(parents=True)
+        rows.drop(columns=folder).to_parquet(tmp_path / "parts" / f"{folder}={value}" / "0.parquet")
+    found = pairs_of(tmp_path / "parts", *asked)
+    found, expected = (pairs.sort_values(["set_id", "distance"], ignore_index=True) for pairs in (found, expected))
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
 def test_a_code_late_in_a_csv_changes_nobody_elses(tmp_path: Path) -> None:
     """Read by pandas, so many columns come 8,192 rows at a time, each time with types of their own."""
     number = np.arange(9_000)
