@@ -33,6 +33,16 @@ from counterpart.protocol import Matching, StudyMatching
         ({"order": "data"}, "order: data is the order of the column tie_order, which is not named"),
         ({"one_role": True}, "one_role: needs the column person, which says whose unit it is"),
         ({"search": "ann"}, "search: on the score alone the exact search is the fastest; take exact or auto"),
+        (
+            {"exact": ("sex", "distance")},
+            "exact: the pairs have a column 'distance' of their own "
+            "(as set_id, treated_id, control_id, distance, score_difference); rename it",
+        ),
+        (
+            {"exact": ("Set_ID",)},
+            "exact: the pairs have a column 'Set_ID' of their own "
+            "(as set_id, treated_id, control_id, distance, score_difference); rename it",
+        ),
         ({"id": "ps"}, "id: the column 'ps' has two meanings (id, treated, score, tie_order)"),
     ],
 )
