@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from tests.oracles.matching import Candidate, pair_by_the_rules
 
@@ -181,6 +182,25 @@ def test_a_worked_example():
     weights = result.weights.groupby("set_id").weight.apply(list).to_dict()
     assert weights == {name: [1.0, 0.5, 0.5] if name == with_two else [1.0, 1.0] for name in ("t1", "t2")}
     assert result.summary["n_pairs"] == 3
+
+
+def test_ties_fall_by_the_values_of_a_category_or_by_its_own_order():
+    """Whatever the order of rows, from which pandas and Arrow take the order of categories that have none."""
+    table = pd.DataFrame({"id": range(8), "treated": [1, 1, *[0] * 6], "ps": 0.5, "tie": list("edfabcgh")})
+    by_value, by_category = {(1, 3), (0, 4)}, {(0, 7), (1, 6)}
+    reverse = pd.CategoricalDtype(list("hgfedcba"), ordered=True)
+    for seed in range(3):
+        rows = table.sample(frac=1, random_state=seed, ignore_index=True)
+        encoded = pa.array(rows.tie).dictionary_encode()
+        kinds = [
+            (rows.tie.astype(pd.CategoricalDtype(rows.tie.tolist())), by_value),
+            (encoded.to_pandas(), by_value),
+            (pd.Series(pd.arrays.ArrowExtensionArray(encoded)), by_value),
+            (rows.tie.astype(reverse), by_category),
+        ]
+        for ties, expected in kinds:
+            pairs = match(rows.assign(tie=ties), Matching(score="ps", tie_order="tie", caliper=None)).pairs
+            assert set(zip(pairs.treated_id, pairs.control_id, strict=True)) == expected
 
 
 def table_of(n_treated: int, n_controls: int) -> pd.DataFrame:

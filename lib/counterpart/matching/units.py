@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from counterpart.matching import refusals
 from counterpart.matching.spread import FIXED_ONE, LARGEST_LOGIT
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from counterpart.protocol import Matching
 
 Floats = npt.NDArray[np.float64]
@@ -163,10 +162,26 @@ def _keys(table: pd.DataFrame, matching: Matching, seed: int) -> Longs:
     refuse_missing(table, matching.id)
     if matching.tie_order is not None:
         refuse_missing(table, matching.tie_order)
-    ids, ties = table[matching.id], None if matching.tie_order is None else table[matching.tie_order]
+    ids, ties = table[matching.id], None if matching.tie_order is None else _in_order(table[matching.tie_order])
     keys, n_again = rank_ties(ids, hash_ids(ids, seed), ties)
     refusals.refuse_repeated(matching.id, n_again, len(table))
     return keys
+
+
+def decoded(values: pd.Series) -> pd.Series:
+    """Values of a category, or of Arrow's dictionary, as what they stand for."""
+    kind = values.dtype
+    if isinstance(kind, pd.ArrowDtype) and pa.types.is_dictionary(kind.pyarrow_dtype):
+        return values.astype(pd.ArrowDtype(kind.pyarrow_dtype.value_type))
+    if isinstance(kind, pd.CategoricalDtype):
+        return values.astype(object if values.hasnans else kind.categories.dtype)
+    return values
+
+
+def _in_order(ties: pd.Series) -> pd.Series:
+    """Categories without an order of their own stand in that of their values, not in that of their first rows."""
+    has_order = isinstance(ties.dtype, pd.CategoricalDtype) and bool(ties.dtype.ordered)
+    return ties if has_order else decoded(ties)
 
 
 def rank_ties(ids: pd.Series, hashes: Longs, ties: pd.Series | None) -> tuple[Longs, int]:
