@@ -218,6 +218,9 @@ def test_arms_of_any_size(n_treated: int, n_controls: int, settings: dict[str, A
     assert set(result.unmatched.reason) <= {"pool_exhausted" if n_controls else "no_exact_stratum"}
 
 
+EUCLIDEAN = {"distance": "euclidean", "covariates": ("x",)}
+
+
 @pytest.mark.parametrize(
     ("change", "settings", "message"),
     [
@@ -228,6 +231,12 @@ def test_arms_of_any_size(n_treated: int, n_controls: int, settings: dict[str, A
         ({"id": [0.5, 1.5, 2.5, 3.5]}, {}, "id must be text or whole numbers"),
         ({"treated": [0, 1, 2, 1]}, {}, "treated must be true and false"),
         ({"x": ["a", "b", "c", "d"]}, {"calipers": {"x": 1.0}}, "x must hold numbers"),
+        ({"x": [2**53, 2**53 - 1, 1, -(2**63)]}, {"calipers": {"x": 0.0}}, "(2^53) or more in size in 2 of 4 units"),
+        (
+            {"x": pd.array([1, 2**60, 3, 5], "Int64")},
+            EUCLIDEAN,
+            "x is 9,007,199,254,740,992 (2^53) or more in size in 1",
+        ),
         ({}, {"distance": "mahalanobis", "covariates": ("x",)}, "singular: x is constant"),
         (
             {"x": [1, 2, 3, 5], "y": [2, 4, 6, 10]},
@@ -244,6 +253,13 @@ def test_values_that_no_match_can_use_are_told_by_name_and_count(
         match(table, Matching(score="ps", **settings))
     assert message in str(problem.value)
     assert "unit 1" not in str(problem.value)
+
+
+def test_whole_numbers_up_to_what_floats_tell_apart_keep_a_caliper():
+    table = table_of(1, 2).assign(x=[2**53 - 1, 2**53 - 3, 2**53 - 2])
+    pairs = match(table, Matching(score="ps", calipers={"x": 1.0}, ratio=2)).pairs
+    assert list(pairs.control_id) == ["unit 2"]
+    assert len(match(table.assign(x=[1e300, 1e300, 2e300]), Matching(score="ps", calipers={"x": 1.0})).pairs) == 1
 
 
 def test_a_pseudo_inverse_on_request():

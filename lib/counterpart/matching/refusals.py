@@ -12,6 +12,9 @@ from counterpart.matching.spread import LARGEST_LOGIT
 if TYPE_CHECKING:
     from counterpart.protocol import Matching
 
+LARGEST_WHOLE = 2**53
+"""Below it every whole number is a float."""
+
 
 def refuse_absent(missing: Sequence[str], needed: Sequence[str]) -> None:
     """ContractError if columns are not there."""
@@ -30,7 +33,8 @@ def refuse_twice(names: Sequence[str], needed: Collection[str]) -> None:
 def refuse_counted(counts: Counter[str], matching: Matching) -> None:
     """DataError for what was counted in the engine's columns (see `columns`), under the names of the settings.
 
-    Counts: `n_units`, `n_no_arm`, `n_outside` and `n_large` of scores, and by column `missing_` and `infinite_`.
+    Counts: `n_units`, `n_no_arm`, `n_outside` and `n_large` of scores, and by column `missing_`, `infinite_` and, of
+    whole numbers, `inexact_`.
     """
     n_units = counts["n_units"]
     if counts["n_no_arm"]:
@@ -45,6 +49,7 @@ def refuse_counted(counts: Counter[str], matching: Matching) -> None:
     for own, name in numbers.items():
         refuse_missing(name, counts[f"missing_{own}"], n_units)
         refuse_infinite(name, counts[f"infinite_{own}"], n_units)
+        refuse_inexact(name, counts[f"inexact_{own}"], n_units)
     if matching.score is not None:
         if matching.score_scale == "probability":
             refuse_outside(matching.score, counts["n_outside"], n_units)
@@ -61,6 +66,15 @@ def refuse_infinite(name: str, n_infinite: int, n_units: int) -> None:
     """DataError if a value is infinite, or no number."""
     if n_infinite:
         raise DataError(f"matching: {name} is not finite in {n_infinite:,} of {n_units:,} units")
+
+
+def refuse_inexact(name: str, n_inexact: int, n_units: int) -> None:
+    """DataError for whole numbers that as floats are not apart from their neighbours."""
+    if n_inexact:
+        raise DataError(
+            f"matching: {name} is {LARGEST_WHOLE:,} (2^53) or more in size in {n_inexact:,} of {n_units:,} units, "
+            "where differences of whole numbers are not exact; subtract a constant, or give it as exact"
+        )
 
 
 def refuse_outside(name: str, n_outside: int, n_units: int) -> None:

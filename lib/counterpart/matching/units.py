@@ -63,8 +63,8 @@ def read_units(table: pd.DataFrame, matching: Matching, seed: int) -> Units:
         stratum=stratum,
         person=person,
         logit=None if matching.score is None else _logits(table, matching.score, matching.score_scale),
-        covariates=read_numbers(table, matching.covariates),
-        box=read_numbers(table, tuple(matching.calipers)),
+        covariates=_measured(table, matching.covariates),
+        box=_measured(table, tuple(matching.calipers)),
         has_counterpart=_have_counterparts(stratum, person, focal, pool),
     )
 
@@ -239,6 +239,16 @@ def read_numbers(table: pd.DataFrame, names: tuple[str, ...]) -> Floats:
         refusals.refuse_infinite(name, int((~np.isfinite(columns[:, i])).sum()), len(table))
     # -0.0 and 0.0 are one value and must have one hash.
     return columns + 0.0
+
+
+def _measured(table: pd.DataFrame, names: tuple[str, ...]) -> Floats:
+    """The columns as floats that tell all their values apart."""
+    columns = read_numbers(table, names)
+    for i, name in enumerate(names):
+        if pd.api.types.is_integer_dtype(table[name]):
+            n_inexact = int((np.abs(columns[:, i]) >= refusals.LARGEST_WHOLE).sum())
+            refusals.refuse_inexact(name, n_inexact, len(table))
+    return columns
 
 
 def _have_counterparts(stratum: Longs, person: Longs | None, focal: Longs, pool: Longs) -> npt.NDArray[np.bool_]:
