@@ -262,6 +262,39 @@ def test_whole_numbers_up_to_what_floats_tell_apart_keep_a_caliper():
     assert len(match(table.assign(x=[1e300, 1e300, 2e300]), Matching(score="ps", calipers={"x": 1.0})).pairs) == 1
 
 
+def test_an_index_may_be_called_as_a_column_and_name_no_row():
+    table = table_of(2, 4).assign(sex=list("FMFMFM"), half=[0.5, None] * 3)
+    matching = Matching(score="ps", exact=("sex", "half"), person="id", tie_order="x")
+    expected = match(table, matching)
+    for names in ("sex", "id", ["sex", "half"]):
+        pd.testing.assert_frame_equal(match(table.set_index(names, drop=False), matching).pairs, expected.pairs)
+    pd.testing.assert_frame_equal(match(table.set_axis([7] * 6), matching).pairs, expected.pairs)
+
+
+@pytest.mark.parametrize("name", ["sex", "ps", "id", "treated", "x"])
+def test_a_column_that_is_there_twice_is_refused(name: str):
+    table = table_of(1, 1).assign(sex="F", other=1)
+    matching = Matching(score="ps", exact=("sex",), calipers={"x": 1.0})
+    with pytest.raises(ContractError, match=f"more than one column {name}$"):
+        match(pd.concat([table, table[[name]]], axis=1), matching)
+    assert len(match(pd.concat([table, table[["other"]]], axis=1), matching).pairs) == 1
+
+
+@pytest.mark.parametrize("role", ["exact", "person", "tie_order"])
+def test_lists_are_not_compared(role: str):
+    table = table_of(1, 1).assign(x=[[1, 2], [1, 3]])
+    with pytest.raises(DataError, match="x must hold values that can be compared, not lists"):
+        match(table, Matching.model_validate({"score": "ps", role: ("x",) if role == "exact" else "x"}))
+
+
+def test_a_float_is_missing_in_one_way():
+    """What pandas lets be missing, and what is not a number, are one stratum, as on Spark."""
+    both = pd.arrays.FloatingArray(np.array([1.0, np.nan, 1.0, 0.0]), np.array([False, False, False, True]))
+    table = table_of(2, 2).assign(x=both)
+    pairs = match(table, Matching(score="ps", exact=("x",))).pairs
+    assert set(zip(pairs.treated_id, pairs.control_id, strict=True)) == {("unit 0", "unit 2"), ("unit 1", "unit 3")}
+
+
 def test_a_pseudo_inverse_on_request():
     table = table_of(2, 4).assign(x=[1.0, 2, 1, 2, 3, 5], y=[2.0, 4, 2, 4, 6, 10])
     matching = Matching(distance="mahalanobis", covariates=("x", "y"), caliper=None, pseudo_inverse=True)

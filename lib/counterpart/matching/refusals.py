@@ -108,6 +108,11 @@ def no_id(name: str) -> DataError:
     return DataError(f"matching: {name} must be text or whole numbers")
 
 
+def not_comparable(names: Sequence[str]) -> DataError:
+    """Values of which nobody can say whether they are equal."""
+    return DataError(f"matching: {', '.join(names)} must hold values that can be compared, not lists or the like")
+
+
 def no_number(name: str) -> DataError:
     """A column that is measured holds no numbers."""
     return DataError(f"matching: {name} must hold numbers; give a category as columns of 0 and 1, or as exact")

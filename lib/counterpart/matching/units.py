@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -146,15 +148,34 @@ def read_arm(table: pd.DataFrame, name: str) -> npt.NDArray[np.bool_]:
 
 def _codes(table: pd.DataFrame, name: str) -> Longs:
     refuse_missing(table, name)
-    return pd.factorize(table[name])[0].astype(np.int64)
+    with _comparing(name):
+        return pd.factorize(table[name])[0].astype(np.int64)
 
 
 def codes_of_strata(table: pd.DataFrame, exact: list[str], n_units: int) -> Longs:
     """Codes of equal values in all the exact columns; missing values are equal to each other."""
     if not exact:
         return np.zeros(n_units, dtype=np.int64)
-    codes = table.groupby(exact, dropna=False, sort=False, observed=True).ngroup()
+    # Columns, not names: an index may be called as one of them.
+    columns = [_missing_in_one_way(table[name]) for name in exact]
+    with _comparing(*exact):
+        codes = table.groupby(columns, dropna=False, sort=False, observed=True).ngroup()
     return codes.to_numpy(dtype=np.int64)
+
+
+def _missing_in_one_way(values: pd.Series) -> pd.Series:
+    """A float that pandas lets be missing may be not a number besides."""
+    if isinstance(values.dtype, np.dtype) or not pd.api.types.is_float_dtype(values):
+        return values
+    return pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan), index=values.index)
+
+
+@contextmanager
+def _comparing(*names: str) -> Iterator[None]:
+    try:
+        yield
+    except TypeError:
+        raise refusals.not_comparable(names) from None
 
 
 def _keys(table: pd.DataFrame, matching: Matching, seed: int) -> Longs:
@@ -163,7 +184,9 @@ def _keys(table: pd.DataFrame, matching: Matching, seed: int) -> Longs:
     if matching.tie_order is not None:
         refuse_missing(table, matching.tie_order)
     ids, ties = table[matching.id], None if matching.tie_order is None else _in_order(table[matching.tie_order])
-    keys, n_again = rank_ties(ids, hash_ids(ids, seed), ties)
+    hashes = hash_ids(ids, seed)
+    with _comparing(matching.tie_order or matching.id):
+        keys, n_again = rank_ties(ids, hashes, ties)
     refusals.refuse_repeated(matching.id, n_again, len(table))
     return keys
 
