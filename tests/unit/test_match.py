@@ -295,6 +295,33 @@ def test_a_float_is_missing_in_one_way():
     assert set(zip(pairs.treated_id, pairs.control_id, strict=True)) == {("unit 0", "unit 2"), ("unit 1", "unit 3")}
 
 
+def test_ids_of_any_type_are_the_same_ids():
+    """Whole numbers are, as objects and categories too: the same hashes, the same pairs."""
+    table = table_of(4, 6).assign(id=np.arange(10) * 7)
+    encoded = pa.array(table.id).dictionary_encode()
+    kinds = [
+        *[table.id.astype(kind) for kind in ("int16", "Int64", "int64[pyarrow]", object, "category")],
+        pd.Series(pd.arrays.ArrowExtensionArray(encoded)),
+    ]
+    expected = match(table, Matching(score="ps")).pairs.control_id.tolist()
+    for ids in kinds:
+        assert match(table.assign(id=ids), Matching(score="ps")).pairs.control_id.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ([1, 2**70], "id must be text or whole numbers"),
+        ([1, "a"], "id must be text or whole numbers"),
+        ([True, False], "id must be text or whole numbers"),
+        (["a", "\ud800"], "id holds text that is no Unicode"),
+    ],
+)
+def test_objects_that_are_no_ids(ids: list[Any], message: str):
+    with pytest.raises(DataError, match=message):
+        match(table_of(1, 1).assign(id=pd.Series(ids, dtype=object)), Matching(score="ps"))
+
+
 def test_a_pseudo_inverse_on_request():
     table = table_of(2, 4).assign(x=[1.0, 2, 1, 2, 3, 5], y=[2.0, 4, 2, 4, 6, 10])
     matching = Matching(distance="mahalanobis", covariates=("x", "y"), caliper=None, pseudo_inverse=True)

@@ -108,6 +108,11 @@ def no_id(name: str) -> DataError:
     return DataError(f"matching: {name} must be text or whole numbers")
 
 
+def no_unicode(name: str) -> DataError:
+    """Ids hold half of a character, which no file and no other system takes."""
+    return DataError(f"matching: {name} holds text that is no Unicode (lone surrogates)")
+
+
 def not_comparable(names: Sequence[str]) -> DataError:
     """Values of which nobody can say whether they are equal."""
     return DataError(f"matching: {', '.join(names)} must hold values that can be compared, not lists or the like")

@@ -228,12 +228,21 @@ def hash_ids(ids: pd.Series, seed: int) -> Longs:
     # Numba loads when there is something to match.
     from counterpart.numerics.hashing import hash_longs, hash_texts
 
-    if pd.api.types.is_integer_dtype(ids):
-        return hash_longs(ids.to_numpy(dtype=np.int64), seed)
-    values = ids.to_numpy(dtype=object)
-    if pd.api.types.infer_dtype(values, skipna=False) not in ("string", "empty"):
-        raise refusals.no_id(str(ids.name))
-    return hash_texts(values, seed)
+    plain, name = decoded(ids), str(ids.name)
+    if pd.api.types.is_integer_dtype(plain):
+        return hash_longs(plain.to_numpy(dtype=np.int64), seed)
+    values = plain.to_numpy(dtype=object)
+    kind = pd.api.types.infer_dtype(values, skipna=False)
+    try:
+        if kind == "integer":
+            return hash_longs(values.astype(np.int64), seed)
+        if kind in ("string", "empty"):
+            return hash_texts(values, seed)
+    except UnicodeEncodeError:
+        raise refusals.no_unicode(name) from None
+    except OverflowError:
+        pass  # more than 64 bits
+    raise refusals.no_id(name)
 
 
 def _logits(table: pd.DataFrame, name: str, scale: str) -> Longs:
