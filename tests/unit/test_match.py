@@ -322,6 +322,18 @@ def test_objects_that_are_no_ids(ids: list[Any], message: str):
         match(table_of(1, 1).assign(id=pd.Series(ids, dtype=object)), Matching(score="ps"))
 
 
+@pytest.mark.parametrize("seed", [2**63, -(2**63) - 1, 1.9, "1", True, None])
+def test_a_seed_is_a_whole_number_of_64_bits(seed: Any):
+    with pytest.raises(ContractError, match=r"the seed must be a whole number from -2\^63 to 2\^63 - 1; it is "):
+        match(table_of(1, 1), Matching(score="ps"), seed)
+
+
+@pytest.mark.parametrize("seed", [2**63 - 1, -(2**63), np.int64(5), np.uint8(5)])
+def test_the_largest_seeds_and_those_of_numpy(seed: Any):
+    matching = Matching(score="ps", replace=True, reuse=10**9, ratio=2)
+    assert len(match(table_of(2, 2), matching, seed).pairs) == 4
+
+
 def test_a_pseudo_inverse_on_request():
     table = table_of(2, 4).assign(x=[1.0, 2, 1, 2, 3, 5], y=[2.0, 4, 2, 4, 6, 10])
     matching = Matching(distance="mahalanobis", covariates=("x", "y"), caliper=None, pseudo_inverse=True)

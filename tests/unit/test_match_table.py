@@ -215,6 +215,8 @@ def test_files_of_a_delta_table_are_no_table(units: pd.DataFrame, tmp_path: Path
     [
         (["units.parquet"], "one of the arguments --out --plan is required"),
         (["units.parquet", "--plan", "--out", "x"], "not allowed with argument"),
+        (["units.parquet", "--plan", "--seed", "9223372036854775808"], "is not a whole number from -2^63 to 2^63 - 1"),
+        (["units.parquet", "--plan", "--seed", "1.5"], "'1.5' is not a whole number"),
         (["units.parquet", "--plan", "--task-bytes", "1k"], "'1k' is not a number of bytes, from 1048576 on"),
     ],
 )

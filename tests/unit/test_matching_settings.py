@@ -52,6 +52,13 @@ def test_what_cannot_be_true_together(settings: dict[str, Any], complaint: str):
     assert [f"{error['loc'][0]}: {error['msg']}" for error in problem.value.errors()] == [complaint]
 
 
+@pytest.mark.parametrize("reuse", [0, 10**9 + 1, 10**20])
+def test_a_control_is_used_a_billion_times_at_most(reuse: int):
+    """Kernels count in 64 bits; null is any number."""
+    with pytest.raises(ValidationError, match="reuse"):
+        Matching(score="ps", replace=True, reuse=reuse)
+
+
 def test_contradictions_are_told_together():
     with pytest.raises(ValidationError) as problem:
         Matching(score="ps", min_ratio=3, reuse=2, order="data")

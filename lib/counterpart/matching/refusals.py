@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from counterpart.errors import ContractError, DataError
 from counterpart.matching.spread import LARGEST_LOGIT
 
@@ -14,6 +16,13 @@ if TYPE_CHECKING:
 
 LARGEST_WHOLE = 2**53
 """Below it every whole number is a float."""
+
+
+def refuse_seed(seed: object) -> None:
+    """ContractError if it is no whole number of 64 bits, which the hash takes."""
+    is_whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+    if not (is_whole and -(2**63) <= seed < 2**63):  # type: ignore[operator]  # known to be a whole number
+        raise ContractError(f"matching: the seed must be a whole number from -2^63 to 2^63 - 1; it is {seed!r}")
 
 
 def refuse_absent(missing: Sequence[str], needed: Sequence[str]) -> None:

@@ -62,7 +62,9 @@ class Matching(Section):
     ratio: Whole = Field(default=1, ge=1, le=100)
     min_ratio: Whole = Field(default=1, ge=1, le=100)
     replace: YesNo = False
-    reuse: Whole | None = Field(default=None, ge=1, description="the most sets of one control, or null for any number")
+    reuse: Whole | None = Field(
+        default=None, ge=1, le=10**9, description="the most sets of one control, or null for any number"
+    )
     direction: Literal["treated_to_control", "control_to_treated"] = "treated_to_control"
     order: Literal["closest", "largest", "smallest", "data"] = "closest"
     search: Literal["exact", "ann", "auto"] = "auto"
