@@ -13,7 +13,9 @@ import pandas as pd
 import pytest
 
 from counterpart import Matching, balance, cli, match
+from counterpart.errors import ProtocolError
 from counterpart.match_table.command import MATCHING_OPTIONS
+from counterpart.match_table.request import read_matching
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +128,25 @@ def test_numbers_of_a_csv_are_numbers(tmp_path: Path) -> None:
     assert balances[0] == balances[1]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        *[("ratio", "010", 10), ("ratio", "+7", 7), ("caliper", "1e-3", 0.001), ("caliper", "1E0", 1.0)],
+        *[("caliper", ".5", 0.5), ("caliper", "5.", 5.0), ("caliper", "01", 1.0), ("caliper", "null", None)],
+        ("calipers", "{age: 1e1, visit: 05, '07': 0.5}", {"age": 10.0, "visit": 5.0, "07": 0.5}),
+    ],
+)
+def test_numbers_are_what_people_write(name: str, text: str, value: object) -> None:
+    given = {"score": "ps", "min_ratio": "1", "replace": "yes", name: text}
+    assert getattr(read_matching(given, {"min_ratio", "replace", name}), name) == value
+
+
+@pytest.mark.parametrize("text", ["0x10", "1:30", "1_0", "1e1", "two"])
+def test_what_is_no_whole_number(text: str) -> None:
+    with pytest.raises(ProtocolError, match="ratio: must be a whole number"):
+        read_matching({"score": "ps", "ratio": text}, {"ratio"})
+
+
 def test_every_setting_is_an_option() -> None:
     assert set(MATCHING_OPTIONS) == set(Matching.model_fields)
 
@@ -135,6 +156,7 @@ def test_every_setting_is_an_option() -> None:
     [
         pytest.param({"--caliper": "-1", "--ratio": "two"}, 10, "has 2 problems", id="settings"),
         pytest.param({"--caliper": "[0.2"}, 10, "--caliper '[0.2' is not valid YAML", id="yaml"),
+        pytest.param({"--ratio": "9" * 5000}, 10, "is not valid YAML", id="digits"),
         pytest.param({"--score": "score"}, 12, "no column score", id="column"),
         pytest.param({"--balance": "height"}, 12, "no column height", id="covariate"),
         pytest.param({"--task-bytes": "2000000"}, 14, "--task-bytes is for --spark", id="task bytes"),
