@@ -279,6 +279,8 @@ def test_an_id_in_two_strata_is_refused(tied_units: DataFrame):
 def test_columns_that_are_not_there(tied_units: DataFrame):
     with pytest.raises(ContractError, match="no column ps, sex"):
         match(tied_units, Matching(score="ps", exact=("sex",)), SEED)
+    with pytest.raises(ContractError, match=r"more than one column score$"):
+        match(tied_units.select("*", "score"), Matching(**SCORED), SEED)
 
 
 @pytest.mark.parametrize("keep", ["false", "treated", "not treated"])

@@ -57,6 +57,7 @@ def select_columns(units: DataFrame, matching: Matching) -> DataFrame:
     """Unit -> unit. ContractError for missing columns."""
     needed = needed_columns(matching)
     refusals.refuse_absent([name for name in needed if name not in units.columns], needed)
+    refusals.refuse_twice(units.columns, needed)
     columns = {"unit": _id(units, matching.id), **arm_columns(units, matching.treated)}
     if matching.person is not None:
         columns["person"] = quoted(matching.person)
