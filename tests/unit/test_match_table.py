@@ -187,6 +187,13 @@ def test_files_and_folders_that_cannot_be_used(units: pd.DataFrame, tmp_path: Pa
     assert "exists already" in capsys.readouterr().err
 
 
+def test_numbers_are_read_however_they_are_written(tmp_path: Path) -> None:
+    texts = ["1", "+1.0", " 1. ", "1e0", "1E+0", "10e-1", ".1e1", "001"]
+    rows = [f"{i},{arm},0.5,{text}" for i, (text, arm) in enumerate((text, arm) for text in texts for arm in (1, 0))]
+    (tmp_path / "units.csv").write_text("\n".join(["id,treated,ps,age", *rows, "99,0,0.5,-1"]))
+    assert len(pairs_of(tmp_path / "units.csv", "--calipers", "{age: 0}")) == 8
+
+
 def csv_like(*lines: str) -> bytes:
     return "\n".join(["id,treated,ps", *lines]).encode()
 
@@ -202,6 +209,8 @@ NO_CSV = {
     "semicolon.csv": (b"id;treated;ps\n1;1;.5\n", 12, "no column id, treated, ps"),
     "twice.csv": (b"id,treated,ps,id\n1,1,.5,1\n", 12, "more than one column id"),
     "words.csv": (csv_like("1,1,.5", "2,0,NA"), 13, "ps is missing in 1 of 2 units"),
+    "infinite.csv": (csv_like("1,1,.5", "2,0,-Inf"), 13, "ps is not finite in 1 of 2 units"),
+    "nobody.csv": (csv_like(""), 0, ""),
     "text.csv": (csv_like("1,1,.5", "2,0,low"), 13, "ps must hold numbers"),
 }
 

@@ -35,6 +35,11 @@ def read_csv(path: Path, matching: Matching, covariates: Collection[str]) -> pa.
 
     DataError for rows that do not fit the heading; ValueError and OSError for what is no CSV.
     """
+    table = _read_text(path, {*needed_columns(matching), *covariates})
+    return pa.table({name: _typed(table.column(name), name, matching) for name in table.column_names})
+
+
+def _read_text(path: Path, wanted: Collection[str]) -> pa.Table:
     wrong: list[int] = []
 
     def note(row: csv.InvalidRow) -> str:
@@ -44,25 +49,22 @@ def read_csv(path: Path, matching: Matching, covariates: Collection[str]) -> pa.
     parse = csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note)
     with csv.open_csv(path, parse_options=parse) as opened:
         names = opened.schema.names
-    wanted = {*needed_columns(matching), *covariates}
     refuse_twice(names, wanted)
     present = [name for name in names if name in wanted] or names[:1]
+    kinds = dict.fromkeys(present, pa.string())
     as_text = csv.ConvertOptions(
-        include_columns=present,
-        column_types=dict.fromkeys(present, pa.string()),
-        null_values=[""],
-        strings_can_be_null=True,
+        include_columns=present, column_types=kinds, null_values=[""], strings_can_be_null=True
     )
-    wrong.clear()
     # One thread knows the number of a row.
     one_thread = csv.ReadOptions(use_threads=False)
+    wrong.clear()
     table = csv.read_csv(path, read_options=one_thread, parse_options=parse, convert_options=as_text)
     if wrong:
         raise DataError(
             f"{path} has {len(wrong):,} rows with more or fewer fields than the heading, the first of them row "
             f"{wrong[0]:,} (the heading is row 1); a field with a comma is put in quotes"
         )
-    return pa.table({name: _typed(table.column(name), name, matching) for name in present})
+    return table
 
 
 def _typed(values: Any, name: str, matching: Matching) -> Any:
@@ -75,15 +77,15 @@ def _typed(values: Any, name: str, matching: Matching) -> Any:
 
 def _as_written(values: Any) -> Any:
     """Equal are only values that are written alike."""
+    if _are_all(values, _PLAIN_WHOLE):
+        try:
+            return values.cast(pa.int64())
+        except pa.ArrowInvalid:  # 19 digits may be too many
+            return values
     if _are_all(values, _FLAG):
         flags = values.cast(pa.bool_())
         return flags if pc.count_distinct(flags) == pc.count_distinct(values) else values
-    if not _are_all(values, _PLAIN_WHOLE):
-        return values
-    try:
-        return values.cast(pa.int64())
-    except pa.ArrowInvalid:  # 19 digits may be too many
-        return values
+    return values
 
 
 def _as_numbers(values: Any) -> Any:
