@@ -97,11 +97,11 @@ def _logits(table: pa.Table, scale: str) -> Any:
 
 def _counts(table: pa.Table, logit: Any, whole: Collection[str]) -> Counter[str]:
     """Under the names that `refusals.refuse_counted` knows."""
-    counts = Counter({f"missing_{name}": _count(_are_missing(table, name)) for name in table.column_names})
+    counts = Counter({f"missing_{name}": _n_missing(table, name) for name in table.column_names})
     counts["n_units"] = table.num_rows
     if "arm" in table.column_names:
         arm = table.column("arm").to_numpy()
-        counts["n_no_arm"] = _count((arm != 0) & (arm != 1) & ~_are_missing(table, "arm"))
+        counts["n_no_arm"] = _count((arm != 0) & (arm != 1) & ~_are_null(table, "arm"))
     for name in table.column_names:
         if name.startswith(("covariate_", "caliper_", "score")):
             values = table.column(name).to_numpy()
@@ -118,8 +118,15 @@ def _count(flags: Any) -> int:
     return int(np.count_nonzero(flags))
 
 
-def _are_missing(table: pa.Table, name: str) -> Any:
-    return pc.is_null(table.column(name), nan_is_null=True).to_numpy()
+def _n_missing(table: pa.Table, name: str) -> int:
+    values = table.column(name)
+    if not pa.types.is_floating(values.type):
+        return int(values.null_count)
+    return int(pc.sum(pc.is_null(values, nan_is_null=True), min_count=0).as_py())
+
+
+def _are_null(table: pa.Table, name: str) -> Any:
+    return pc.is_null(table.column(name)).to_numpy()
 
 
 def _codes(values: pa.ChunkedArray) -> Any:
