@@ -174,13 +174,22 @@ REFUSED = [
     ({"id": "cast(age as int)"}, "units have an id that was there before"),
     ({"id": "score"}, "id must be text or whole numbers"),
     ({"person": "cast(null as bigint)"}, "person is missing"),
+    ({"person": "if(age > 0, double(person), double('nan'))"}, r"person is missing in \d+ of 1,500 units"),
+    ({"visit": "if(age > 0, float(visit), float('nan'))"}, r"visit is missing in \d+ of 1,500 units"),
+    ({"age": "if(age = 0, 9007199254740993, 1)"}, r"age is 9,007,.* \(2\^53\) or more in size in \d+ of 1,500 units"),
     ({"cost": "'much'"}, "cost must hold numbers"),
     ({"cost": "1.0"}, "covariance of the units is singular: cost is constant"),
 ]
 
 
 def refuse(units: DataFrame, changed: dict[str, str], told: str) -> None:
-    settings = {"distance": "mahalanobis", "covariates": ("age", "cost"), "person": "person", "exact": ("state",)}
+    settings = {
+        "distance": "mahalanobis",
+        "covariates": ("age", "cost"),
+        "person": "person",
+        "exact": ("state",),
+        "tie_order": "visit",
+    }
     made = units.withColumns({name: F.expr(text) for name, text in changed.items()})
     with pytest.raises(DataError, match=told):
         match(made, Matching(**SCORED | settings), SEED)
@@ -270,6 +279,8 @@ def test_an_id_in_two_strata_is_refused(tied_units: DataFrame):
 def test_columns_that_are_not_there(tied_units: DataFrame):
     with pytest.raises(ContractError, match="no column ps, sex"):
         match(tied_units, Matching(score="ps", exact=("sex",)), SEED)
+    with pytest.raises(ContractError, match=r"more than one column score$"):
+        match(tied_units.select("*", "score"), Matching(**SCORED), SEED)
 
 
 @pytest.mark.parametrize("keep", ["false", "treated", "not treated"])

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from scipy import stats
 
@@ -118,6 +119,22 @@ def test_the_order_of_rows_is_of_no_consequence(matched: tuple[pd.DataFrame, Mat
     expected = balance(units, match(units, settings), ["x"])
     shuffled = units.sample(frac=1, random_state=3)
     pd.testing.assert_frame_equal(balance(shuffled, match(shuffled, settings), ["x"]), expected, check_exact=True)
+
+
+def test_the_type_of_ids_is_of_no_consequence(matched: tuple[pd.DataFrame, Matched]) -> None:
+    """Categories that nobody has, Arrow's dictionaries, and a table of other types than the matched one."""
+    units, result = matched
+    expected = balance(units, result, ["age"])
+    kinds = [
+        units.id.astype("category").cat.add_categories(["nobody"]),
+        pd.Series(pd.arrays.ArrowExtensionArray(pa.array(units.id).dictionary_encode())),
+        units.id.astype("string[pyarrow]"),
+    ]
+    for ids in kinds:
+        typed = units.assign(id=ids)
+        again = match(typed, result.matching)
+        for table, found in ((typed, again), (units, again), (typed, result)):
+            pd.testing.assert_frame_equal(balance(table, found, ["age"]), expected, check_exact=True)
 
 
 def test_the_gap_between_distributions_is_that_of_scipy() -> None:

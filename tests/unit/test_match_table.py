@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import pandas as pd
 import pytest
 
 from counterpart import Matching, balance, cli, match
+from counterpart.errors import ProtocolError
 from counterpart.match_table.command import MATCHING_OPTIONS
+from counterpart.match_table.request import read_matching
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +61,92 @@ def test_a_file_gives_what_match_gives(units: pd.DataFrame, tmp_path: Path, caps
     assert [path.name for path in out.parent.iterdir()] == ["out"]
 
 
+def pairs_of(path: Path, *asked: str) -> pd.DataFrame:
+    out = path.parent / f"{path.name} out"
+    assert cli.main(["match-table", str(path), "--out", str(out), "--score", "ps", *asked]) == 0
+    return pd.read_parquet(out / "pairs.parquet")
+
+
+def as_file(table: pd.DataFrame, path: Path) -> Path:
+    if path.suffix == ".csv":
+        table.to_csv(path, index=False)
+    else:
+        table.to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["units.csv", "units.parquet"])
+def test_strata_are_apart_that_are_written_apart(tmp_path: Path, name: str) -> None:
+    """Of each region a treated unit and a control. Ids may be such words too."""
+    regions = ["NA", "None", "null", "n/a", "nan", "", "EU", "01", "1", "1E5", "100000", "1.0", "True", "TRUE"]
+    table = pd.DataFrame({"id": regions, "treated": 1, "ps": 0.5, "region": regions})
+    controls = table.assign(id=[f"c{region}" for region in regions], treated=0)
+    path = as_file(pd.concat([table, controls]).replace("", None).fillna({"id": "blank"}), tmp_path / name)
+    pairs = pairs_of(path, "--exact", "region", "--person", "id")
+    assert len(pairs) == len(regions)
+    assert (pairs.control_id == "c" + pairs.region.fillna("")).all()
+    assert (pairs.treated_id == pairs.region.fillna("blank")).all()
+
+
+@pytest.mark.parametrize("folder", ["arm", "age"])
+def test_columns_may_be_in_the_index_of_pandas_or_the_names_of_folders(
+    units: pd.DataFrame, tmp_path: Path, folder: str
+) -> None:
+    asked = [*ASKED, "--calipers", "{age: 5}", "--balance", "age"]
+    expected = pairs_of(as_file(units, tmp_path / "units.parquet"), *asked)
+    for value, rows in units.set_index(["unit", "sex"]).groupby(folder):
+        (tmp_path / "parts" / f"{folder}={value}").mkdir(parents=True)
+        rows.drop(columns=folder).to_parquet(tmp_path / "parts" / f"{folder}={value}" / "0.parquet")
+    found = pairs_of(tmp_path / "parts", *asked)
+    found, expected = (pairs.sort_values(["set_id", "distance"], ignore_index=True) for pairs in (found, expected))
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+def test_a_code_late_in_a_csv_changes_nobody_elses(tmp_path: Path) -> None:
+    """Read by pandas, so many columns come 8,192 rows at a time, each time with types of their own."""
+    number = np.arange(9_000)
+    table = pd.DataFrame({"id": number, "treated": (number == 8_500).astype(int), "ps": 0.5, "code": "2"})
+    table.loc[number == 8_999, "code"] = "A"
+    table.loc[np.isin(number, (3, 8_500)), "code"] = "1"
+    wide = table.assign(**{f"pad_{i}": 0 for i in range(60)})
+    pairs = pairs_of(as_file(wide, tmp_path / "units.csv"), "--exact", "code", "--caliper", "null")
+    assert pairs[["treated_id", "control_id", "code"]].to_numpy().tolist() == [[8_500, 3, "1"]]
+
+
+def test_numbers_of_a_csv_are_numbers(tmp_path: Path) -> None:
+    """The order of ties is 9, then 10; whole ids have the hash that they have in Parquet; flags are flags."""
+    number = np.arange(60)
+    table = pd.DataFrame({"id": number * 7, "treated": number % 3 == 0, "ps": 0.5, "visit": number % 4 + 8})
+    table["is_old"], table["cost"], table["code"] = number % 2 == 0, number * 1e5 + 0.1, (number % 2) + 10**17
+    table["code"] = table.code.astype("Int64").where(number > 9)
+    asked = ["--tie-order", "visit", "--exact", "is_old,code", "--calipers", "{cost: 1000000}", "--caliper", "null"]
+    asked += ["--balance", "is_old,visit,cost"]
+    written, expected = (pairs_of(as_file(table, tmp_path / f"units.{kind}"), *asked) for kind in ("csv", "parquet"))
+    pd.testing.assert_frame_equal(written, expected, check_exact=True)
+    assert len(written) > 10
+    balances = [(tmp_path / f"units.{kind} out" / "balance.csv").read_text() for kind in ("csv", "parquet")]
+    assert balances[0] == balances[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        *[("ratio", "010", 10), ("ratio", "+7", 7), ("caliper", "1e-3", 0.001), ("caliper", "1E0", 1.0)],
+        *[("caliper", ".5", 0.5), ("caliper", "5.", 5.0), ("caliper", "01", 1.0), ("caliper", "null", None)],
+        ("calipers", "{age: 1e1, visit: 05, '07': 0.5}", {"age": 10.0, "visit": 5.0, "07": 0.5}),
+    ],
+)
+def test_numbers_are_what_people_write(name: str, text: str, value: object) -> None:
+    given = {"score": "ps", "min_ratio": "1", "replace": "yes", name: text}
+    assert getattr(read_matching(given, {"min_ratio", "replace", name}), name) == value
+
+
+@pytest.mark.parametrize("text", ["0x10", "1:30", "1_0", "1e1", "two"])
+def test_what_is_no_whole_number(text: str) -> None:
+    with pytest.raises(ProtocolError, match="ratio: must be a whole number"):
+        read_matching({"score": "ps", "ratio": text}, {"ratio"})
+
+
 def test_every_setting_is_an_option() -> None:
     assert set(MATCHING_OPTIONS) == set(Matching.model_fields)
 
@@ -67,6 +156,7 @@ def test_every_setting_is_an_option() -> None:
     [
         pytest.param({"--caliper": "-1", "--ratio": "two"}, 10, "has 2 problems", id="settings"),
         pytest.param({"--caliper": "[0.2"}, 10, "--caliper '[0.2' is not valid YAML", id="yaml"),
+        pytest.param({"--ratio": "9" * 5000}, 10, "is not valid YAML", id="digits"),
         pytest.param({"--score": "score"}, 12, "no column score", id="column"),
         pytest.param({"--balance": "height"}, 12, "no column height", id="covariate"),
         pytest.param({"--task-bytes": "2000000"}, 14, "--task-bytes is for --spark", id="task bytes"),
@@ -97,6 +187,51 @@ def test_files_and_folders_that_cannot_be_used(units: pd.DataFrame, tmp_path: Pa
     assert "exists already" in capsys.readouterr().err
 
 
+def test_numbers_are_read_however_they_are_written(tmp_path: Path) -> None:
+    texts = ["1", "+1.0", " 1. ", "1e0", "1E+0", "10e-1", ".1e1", "001"]
+    rows = [f"{i},{arm},0.5,{text}" for i, (text, arm) in enumerate((text, arm) for text in texts for arm in (1, 0))]
+    (tmp_path / "units.csv").write_text("\n".join(["id,treated,ps,age", *rows, "99,0,0.5,-1"]))
+    assert len(pairs_of(tmp_path / "units.csv", "--calipers", "{age: 0}")) == 8
+
+
+def csv_like(*lines: str) -> bytes:
+    return "\n".join(["id,treated,ps", *lines]).encode()
+
+
+NO_CSV = {
+    "more.csv": (csv_like("1,1,.5", "2,0,.4,3", "3,0,.4,4"), 13, "2 rows with more or fewer fields"),
+    "first.csv": (csv_like("Smith,J,1,.5", "2,0,.4"), 13, "the first of them row 2 (the heading is row 1)"),
+    "fewer.csv": (csv_like("1,1,.5", "2,0"), 13, "the first of them row 3"),
+    "cut.csv.gz": (gzip.compress(csv_like(*["1,1,.5"] * 9))[:40], 13, "cannot be read as CSV: OSError"),
+    "no.csv.gz": (csv_like("1,1,.5"), 13, "cannot be read as CSV: OSError"),
+    "latin.csv": (csv_like("1,1,.5", "\xe9,0,.4").decode().encode("latin-1"), 13, "read as CSV: ArrowInvalid"),
+    "empty.csv": (b"", 13, "cannot be read as CSV: ArrowInvalid"),
+    "semicolon.csv": (b"id;treated;ps\n1;1;.5\n", 12, "no column id, treated, ps"),
+    "twice.csv": (b"id,treated,ps,id\n1,1,.5,1\n", 12, "more than one column id"),
+    "words.csv": (csv_like("1,1,.5", "2,0,NA"), 13, "ps is missing in 1 of 2 units"),
+    "infinite.csv": (csv_like("1,1,.5", "2,0,-Inf"), 13, "ps is not finite in 1 of 2 units"),
+    "nobody.csv": (csv_like(""), 0, ""),
+    "text.csv": (csv_like("1,1,.5", "2,0,low"), 13, "ps must hold numbers"),
+}
+
+
+@pytest.mark.parametrize("name", NO_CSV)
+def test_what_is_no_csv(tmp_path: Path, capsys, name: str) -> None:
+    content, code, message = NO_CSV[name]
+    (tmp_path / name).write_bytes(content)
+    assert cli.main(["match-table", str(tmp_path / name), "--score", "ps", "--out", str(tmp_path / "out")]) == code
+    told = capsys.readouterr().err
+    assert message in told
+    assert "Smith" not in told
+
+
+def test_a_folder_of_files_that_do_not_fit_together(units: pd.DataFrame, tmp_path: Path, capsys) -> None:
+    for name, table in (("0", units), ("1", units.assign(ps=pd.Timestamp("2020-01-31")))):
+        table.to_parquet(tmp_path / f"{name}.parquet")
+    assert cli.main(["match-table", str(tmp_path), "--out", str(tmp_path / "out"), *ASKED]) == 13
+    assert "cannot be read as Parquet: ArrowNotImplementedError" in capsys.readouterr().err
+
+
 def test_files_of_a_delta_table_are_no_table(units: pd.DataFrame, tmp_path: Path, capsys) -> None:
     """Some of them hold rows that were taken out."""
     folder = tmp_path / "units"
@@ -111,6 +246,8 @@ def test_files_of_a_delta_table_are_no_table(units: pd.DataFrame, tmp_path: Path
     [
         (["units.parquet"], "one of the arguments --out --plan is required"),
         (["units.parquet", "--plan", "--out", "x"], "not allowed with argument"),
+        (["units.parquet", "--plan", "--seed", "9223372036854775808"], "is not a whole number from -2^63 to 2^63 - 1"),
+        (["units.parquet", "--plan", "--seed", "1.5"], "'1.5' is not a whole number"),
         (["units.parquet", "--plan", "--task-bytes", "1k"], "'1k' is not a number of bytes, from 1048576 on"),
     ],
 )

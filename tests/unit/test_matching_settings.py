@@ -33,6 +33,16 @@ from counterpart.protocol import Matching, StudyMatching
         ({"order": "data"}, "order: data is the order of the column tie_order, which is not named"),
         ({"one_role": True}, "one_role: needs the column person, which says whose unit it is"),
         ({"search": "ann"}, "search: on the score alone the exact search is the fastest; take exact or auto"),
+        (
+            {"exact": ("sex", "distance")},
+            "exact: the pairs have a column 'distance' of their own "
+            "(as set_id, treated_id, control_id, distance, score_difference); rename it",
+        ),
+        (
+            {"exact": ("Set_ID",)},
+            "exact: the pairs have a column 'Set_ID' of their own "
+            "(as set_id, treated_id, control_id, distance, score_difference); rename it",
+        ),
         ({"id": "ps"}, "id: the column 'ps' has two meanings (id, treated, score, tie_order)"),
     ],
 )
@@ -40,6 +50,13 @@ def test_what_cannot_be_true_together(settings: dict[str, Any], complaint: str):
     with pytest.raises(ValidationError) as problem:
         Matching(**{"score": "ps"} | settings)
     assert [f"{error['loc'][0]}: {error['msg']}" for error in problem.value.errors()] == [complaint]
+
+
+@pytest.mark.parametrize("reuse", [0, 10**9 + 1, 10**20])
+def test_a_control_is_used_a_billion_times_at_most(reuse: int):
+    """Kernels count in 64 bits; null is any number."""
+    with pytest.raises(ValidationError, match="reuse"):
+        Matching(score="ps", replace=True, reuse=reuse)
 
 
 def test_contradictions_are_told_together():

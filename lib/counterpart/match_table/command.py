@@ -33,7 +33,7 @@ def add_match_table(commands: Any) -> None:
     command.add_argument("--spark", action="store_true", help="by Spark: larger than memory, at any address it knows")
     command.add_argument("--catalog", action="store_true", help="by Spark: units is a table's name in its catalog")
     command.add_argument("--task-bytes", type=_bytes, metavar="N", help="by Spark: what a task may take (1 GiB)")
-    command.add_argument("--seed", type=int, default=0, help="decides ties (default 0)")
+    command.add_argument("--seed", type=_seed, default=0, metavar="N", help="decides ties (default 0)")
     command.add_argument("--balance", type=_names, default=(), metavar="A,B", help="covariates to compare")
     for name, what in MATCHING_OPTIONS.items():
         read = _names if what == "A,B" else str
@@ -49,6 +49,16 @@ def _bytes(text: str) -> int:
     if not text.isdecimal() or int(text) < 2**20:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes, from 1048576 on")
     return int(text)
+
+
+def _seed(text: str) -> int:
+    try:
+        seed = int(text)
+    except ValueError:
+        seed = 2**63
+    if not -(2**63) <= seed < 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from -2^63 to 2^63 - 1")
+    return seed
 
 
 def _match_table(chosen: argparse.Namespace) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,24 @@ from counterpart.protocol import Matching, read_section
 
 if TYPE_CHECKING:
     from counterpart.matching import Matched
+
+_WHOLE, _REAL = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with numbers as people write them: in its version 1.1, 010 is 8 and 1e-3 is text."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 (PyYAML's own way to say it)
+        first: [(tag, pattern) for tag, pattern in resolvers if tag not in (_WHOLE, _REAL)]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_Loader.add_implicit_resolver(_WHOLE, re.compile(r"[-+]?[0-9]+$"), list("-+0123456789"))
+_DECIMAL = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$")
+_Loader.add_implicit_resolver(_REAL, _DECIMAL, list("-+.0123456789"))
+_Loader.add_constructor(_WHOLE, lambda _, node: int(node.value))
+_Loader.add_constructor(_REAL, lambda _, node: float(node.value))
 
 TABLES = ("pairs", "unmatched", "weights")
 """Those of a match that are written, as Parquet."""
@@ -56,8 +75,8 @@ def read_matching(given: Mapping[str, Any], values: Collection[str]) -> Matching
     content = dict(given)
     for name in values:
         try:
-            content[name] = yaml.safe_load(content[name])
-        except yaml.YAMLError:
+            content[name] = yaml.load(content[name], _Loader)
+        except (yaml.YAMLError, ValueError):
             raise ProtocolError(f"--{name.replace('_', '-')} {content[name]!r} is not valid YAML") from None
     return read_section(content, Matching, "the command")
 

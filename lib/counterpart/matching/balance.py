@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from counterpart.errors import ContractError
-from counterpart.matching.units import read_arm, read_numbers, refuse_missing
+from counterpart.matching.units import decoded, read_arm, read_numbers, refuse_missing
 from counterpart.numerics.balance import SMD_DENOMINATOR
 from counterpart.numerics.weighted import Counts, Floats, Sample, largest_gap, mean_of, sample_of, variance_of
 
@@ -92,9 +92,10 @@ def refuse_unknown(n_unknown: int) -> None:
 
 def _weights_after(ids: pd.Series, result: Matched[Any]) -> Floats:
     """Weights in the order of the units, 0 for those in no set."""
-    weights = result.weights.groupby("id", sort=False)["weight"].agg(math.fsum)
-    refuse_unknown(int((~weights.index.isin(ids)).sum()))
-    return ids.map(weights).fillna(0.0).to_numpy(dtype=np.float64)
+    units, matched = decoded(ids), decoded(result.weights["id"])
+    weights = result.weights["weight"].groupby(matched, sort=False).agg(math.fsum)
+    refuse_unknown(int((~weights.index.isin(units)).sum()))
+    return units.map(weights).fillna(0.0).to_numpy(dtype=np.float64)
 
 
 def _values_of(column: pd.DataFrame) -> Iterator[tuple[str, Floats]]:

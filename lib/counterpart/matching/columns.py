@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from counterpart.numerics import whitening
     from counterpart.protocol import Matching
 
+_IS_WHOLE = "is_whole"
 _PRODUCTS = "is_treated boolean, i int, j int, amount decimal(38,0)"
 
 
@@ -56,6 +57,7 @@ def select_columns(units: DataFrame, matching: Matching) -> DataFrame:
     """Unit -> unit. ContractError for missing columns."""
     needed = needed_columns(matching)
     refusals.refuse_absent([name for name in needed if name not in units.columns], needed)
+    refusals.refuse_twice(units.columns, needed)
     columns = {"unit": _id(units, matching.id), **arm_columns(units, matching.treated)}
     if matching.person is not None:
         columns["person"] = quoted(matching.person)
@@ -64,9 +66,15 @@ def select_columns(units: DataFrame, matching: Matching) -> DataFrame:
     if matching.score is not None:
         columns["score"] = _number(units, matching.score)
     columns |= {f"exact_{i}": _exact(units, name) for i, name in enumerate(matching.exact)}
-    columns |= {f"covariate_{i}": _number(units, name) for i, name in enumerate(matching.covariates)}
-    columns |= {f"caliper_{i}": _number(units, name) for i, name in enumerate(matching.calipers)}
-    return units.select(*[column.alias(name) for name, column in columns.items()])
+    numbers = {f"covariate_{i}": name for i, name in enumerate(matching.covariates)}
+    numbers |= {f"caliper_{i}": name for i, name in enumerate(matching.calipers)}
+    measured = {own: _number(units, name).alias(own, metadata=_kept(units, name)) for own, name in numbers.items()}
+    return units.select(*[column.alias(name) for name, column in columns.items()], *measured.values())
+
+
+def whole_numbers(selected: DataFrame) -> frozenset[str]:
+    """Covariates and calipers that were whole numbers, of which floats may lose some."""
+    return frozenset(field.name for field in selected.schema if field.metadata.get(_IS_WHOLE))
 
 
 def count_arms(selected: DataFrame) -> tuple[int, int]:
@@ -130,6 +138,11 @@ def _number(units: DataFrame, name: str) -> Column:
     return quoted(name).cast("double")
 
 
+def _kept(units: DataFrame, name: str) -> dict[str, bool]:
+    """What the type of a number said."""
+    return {_IS_WHOLE: isinstance(units.schema[name].dataType, T.LongType | T.DecimalType)}
+
+
 def _logit(scale: str) -> Column:
     """In fixed point; null where there is none."""
     score = F.col("score")
@@ -182,7 +195,10 @@ def _measures(units: DataFrame, matching: Matching, numbers: list[str]) -> Itera
         yield F.count_if(~F.col("arm").isin(0.0, 1.0)).alias("n_no_arm")
     for name in ("unit", "person", "tie"):
         if name in units.columns:
-            yield F.count_if(F.col(name).isNull()).alias(f"missing_{name}")
+            # A float column may say missing in two ways.
+            yield F.count_if(F.col(name).isNull() | _is_nan(units, name)).alias(f"missing_{name}")
+    for name in whole_numbers(units):
+        yield F.count_if(F.abs(name) >= float(refusals.LARGEST_WHOLE)).alias(f"inexact_{name}")
     for name in [*numbers, *(["score"] if matching.score else [])]:
         yield F.count_if(F.col(name).isNull() | F.isnan(name)).alias(f"missing_{name}")
         yield F.count_if(F.abs(name) == float("inf")).alias(f"infinite_{name}")
@@ -193,6 +209,11 @@ def _measures(units: DataFrame, matching: Matching, numbers: list[str]) -> Itera
         yield F.count_if((F.col("score") <= 0) | (F.col("score") >= 1)).alias("n_outside")
         yield F.count_if(F.col("logit").isNull()).alias("n_large")
         yield from (F.sum(part).alias(name) for name, part in _limbs(F.col("logit")).items())
+
+
+def _is_nan(units: DataFrame, name: str) -> Column:
+    is_float = isinstance(units.schema[name].dataType, T.FloatType | T.DoubleType)
+    return F.isnan(name) if is_float else F.lit(False)
 
 
 def _limbs(logit: Column) -> dict[str, Column]:
@@ -211,8 +232,9 @@ def _limbs(logit: Column) -> dict[str, Column]:
 def _counts(seen: Sequence[Row]) -> Counter[str]:
     """Over all rows, under the names that `refusals.refuse_counted` knows."""
     counts: Counter[str] = Counter()
+    counted = ("n_", "missing_", "infinite_", "inexact_")
     for row in seen:
-        counts.update({name: n for name, n in row.asDict().items() if name.startswith(("n_", "missing_", "infinite_"))})
+        counts.update({name: n for name, n in row.asDict().items() if name.startswith(counted)})
         counts["missing_is_treated"] += row.n_units if row.is_treated is None else 0
     return counts
 

@@ -7,7 +7,7 @@ kernels.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from counterpart.matching import refusals
-from counterpart.matching.columns import quoted
+from counterpart.matching.columns import quoted, whole_numbers
 from counterpart.matching.cost import choose_search, may_be_approximate
 from counterpart.matching.frames import (
     Columns,
@@ -44,7 +44,7 @@ def match_few(units: DataFrame, selected: DataFrame, matching: Matching, seed: i
     start = perf_counter()
     table = _collect(selected)
     is_collected = perf_counter()
-    read = _read(table, matching, seed)
+    read = _read(table, matching, seed, whole_numbers(selected))
     reach = measure_reach(read, matching)
     is_read = perf_counter()
     search = choose_search(matching, count_compared(read, matching) if may_be_approximate(matching) else 0)
@@ -71,9 +71,9 @@ def _take(table: pa.Table, own: Mapping[str, str], name: str, rows: Longs) -> pa
     return table.column(own[name]).take(pa.array(rows))
 
 
-def _read(table: pa.Table, matching: Matching, seed: int) -> Units:
+def _read(table: pa.Table, matching: Matching, seed: int, whole: Collection[str]) -> Units:
     logit = None if matching.score is None else _logits(table, matching.score_scale)
-    refusals.refuse_counted(_counts(table, logit), matching)
+    refusals.refuse_counted(_counts(table, logit, whole), matching)
     ids = table.column("unit").to_pandas()
     ties = None if matching.tie_order is None else table.column("tie").to_pandas()
     keys, n_again = rank_ties(ids, hash_ids(ids, seed), ties)
@@ -95,9 +95,9 @@ def _logits(table: pa.Table, scale: str) -> Any:
         return logit_of(np.where((score > 0) & (score < 1), score, np.nan))
 
 
-def _counts(table: pa.Table, logit: Any) -> Counter[str]:
+def _counts(table: pa.Table, logit: Any, whole: Collection[str]) -> Counter[str]:
     """Under the names that `refusals.refuse_counted` knows."""
-    counts = Counter({f"missing_{name}": table.column(name).null_count for name in table.column_names})
+    counts = Counter({f"missing_{name}": _n_missing(table, name) for name in table.column_names})
     counts["n_units"] = table.num_rows
     if "arm" in table.column_names:
         arm = table.column("arm").to_numpy()
@@ -105,8 +105,8 @@ def _counts(table: pa.Table, logit: Any) -> Counter[str]:
     for name in table.column_names:
         if name.startswith(("covariate_", "caliper_", "score")):
             values = table.column(name).to_numpy()
-            counts[f"missing_{name}"] = _count(np.isnan(values))
             counts[f"infinite_{name}"] = _count(np.isinf(values))
+            counts[f"inexact_{name}"] = _count(np.abs(values) >= refusals.LARGEST_WHOLE) if name in whole else 0
     if logit is not None:
         score = table.column("score").to_numpy()
         counts["n_outside"] = _count((score <= 0) | (score >= 1))
@@ -116,6 +116,13 @@ def _counts(table: pa.Table, logit: Any) -> Counter[str]:
 
 def _count(flags: Any) -> int:
     return int(np.count_nonzero(flags))
+
+
+def _n_missing(table: pa.Table, name: str) -> int:
+    values = table.column(name)
+    if not pa.types.is_floating(values.type):
+        return int(values.null_count)
+    return int(pc.sum(pc.is_null(values, nan_is_null=True), min_count=0).as_py())
 
 
 def _are_null(table: pa.Table, name: str) -> Any:

@@ -9,6 +9,7 @@ import pandas as pd
 from counterpart.errors import ContractError
 from counterpart.matching.cost import TASK_BYTES
 from counterpart.matching.in_memory import match_pandas
+from counterpart.matching.refusals import refuse_seed
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -31,8 +32,9 @@ def match(
     the same kind. On Spark a task takes `task_bytes` at most, as predicted, or some three times what the smaller arm of
     a stratum takes, if that is more.
 
-    ContractError for missing columns, DataError for values that no match can use.
+    ContractError for missing columns and a seed that is none, DataError for values that no match can use.
     """
+    refuse_seed(seed)
     if isinstance(units, pd.DataFrame):
         return match_pandas(units, matching, seed)
     if not _is_spark(units):

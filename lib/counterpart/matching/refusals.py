@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from counterpart.errors import ContractError, DataError
 from counterpart.matching.spread import LARGEST_LOGIT
 
 if TYPE_CHECKING:
     from counterpart.protocol import Matching
+
+LARGEST_WHOLE = 2**53
+"""Below it every whole number is a float."""
+
+
+def refuse_seed(seed: object) -> None:
+    """ContractError if it is no whole number of 64 bits, which the hash takes."""
+    is_whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+    if not (is_whole and -(2**63) <= seed < 2**63):  # type: ignore[operator]  # known to be a whole number
+        raise ContractError(f"matching: the seed must be a whole number from -2^63 to 2^63 - 1; it is {seed!r}")
 
 
 def refuse_absent(missing: Sequence[str], needed: Sequence[str]) -> None:
@@ -19,10 +31,19 @@ def refuse_absent(missing: Sequence[str], needed: Sequence[str]) -> None:
         raise ContractError(f"matching: the units have no column {', '.join(missing)}; needed are {', '.join(needed)}")
 
 
+def refuse_twice(names: Sequence[str], needed: Collection[str]) -> None:
+    """ContractError if a column is there more than once: nobody could say which is meant."""
+    counts = Counter(names)
+    twice = sorted(name for name in needed if counts[name] > 1)
+    if twice:
+        raise ContractError(f"matching: the units have more than one column {', '.join(twice)}")
+
+
 def refuse_counted(counts: Counter[str], matching: Matching) -> None:
     """DataError for what was counted in the engine's columns (see `columns`), under the names of the settings.
 
-    Counts: `n_units`, `n_no_arm`, `n_outside` and `n_large` of scores, and by column `missing_` and `infinite_`.
+    Counts: `n_units`, `n_no_arm`, `n_outside` and `n_large` of scores, and by column `missing_`, `infinite_` and, of
+    whole numbers, `inexact_`.
     """
     n_units = counts["n_units"]
     if counts["n_no_arm"]:
@@ -37,6 +58,7 @@ def refuse_counted(counts: Counter[str], matching: Matching) -> None:
     for own, name in numbers.items():
         refuse_missing(name, counts[f"missing_{own}"], n_units)
         refuse_infinite(name, counts[f"infinite_{own}"], n_units)
+        refuse_inexact(name, counts[f"inexact_{own}"], n_units)
     if matching.score is not None:
         if matching.score_scale == "probability":
             refuse_outside(matching.score, counts["n_outside"], n_units)
@@ -53,6 +75,15 @@ def refuse_infinite(name: str, n_infinite: int, n_units: int) -> None:
     """DataError if a value is infinite, or no number."""
     if n_infinite:
         raise DataError(f"matching: {name} is not finite in {n_infinite:,} of {n_units:,} units")
+
+
+def refuse_inexact(name: str, n_inexact: int, n_units: int) -> None:
+    """DataError for whole numbers that as floats are not apart from their neighbours."""
+    if n_inexact:
+        raise DataError(
+            f"matching: {name} is {LARGEST_WHOLE:,} (2^53) or more in size in {n_inexact:,} of {n_units:,} units, "
+            "where differences of whole numbers are not exact; subtract a constant, or give it as exact"
+        )
 
 
 def refuse_outside(name: str, n_outside: int, n_units: int) -> None:
@@ -84,6 +115,16 @@ def no_arm(name: str) -> DataError:
 def no_id(name: str) -> DataError:
     """Ids are neither text nor whole numbers."""
     return DataError(f"matching: {name} must be text or whole numbers")
+
+
+def no_unicode(name: str) -> DataError:
+    """Ids hold half of a character, which no file and no other system takes."""
+    return DataError(f"matching: {name} holds text that is no Unicode (lone surrogates)")
+
+
+def not_comparable(names: Sequence[str]) -> DataError:
+    """Values of which nobody can say whether they are equal."""
+    return DataError(f"matching: {', '.join(names)} must hold values that can be compared, not lists or the like")
 
 
 def no_number(name: str) -> DataError:

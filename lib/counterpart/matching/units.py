@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from counterpart.matching import refusals
 from counterpart.matching.spread import FIXED_ONE, LARGEST_LOGIT
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from counterpart.protocol import Matching
 
 Floats = npt.NDArray[np.float64]
@@ -64,8 +65,8 @@ def read_units(table: pd.DataFrame, matching: Matching, seed: int) -> Units:
         stratum=stratum,
         person=person,
         logit=None if matching.score is None else _logits(table, matching.score, matching.score_scale),
-        covariates=read_numbers(table, matching.covariates),
-        box=read_numbers(table, tuple(matching.calipers)),
+        covariates=_measured(table, matching.covariates),
+        box=_measured(table, tuple(matching.calipers)),
         has_counterpart=_have_counterparts(stratum, person, focal, pool),
     )
 
@@ -126,6 +127,7 @@ def needed_columns(matching: Matching) -> list[str]:
 def _check_columns(table: pd.DataFrame, matching: Matching) -> None:
     needed = needed_columns(matching)
     refusals.refuse_absent([name for name in needed if name not in table.columns], needed)
+    refusals.refuse_twice(list(table.columns), needed)
 
 
 def refuse_missing(table: pd.DataFrame, name: str) -> None:
@@ -146,15 +148,34 @@ def read_arm(table: pd.DataFrame, name: str) -> npt.NDArray[np.bool_]:
 
 def _codes(table: pd.DataFrame, name: str) -> Longs:
     refuse_missing(table, name)
-    return pd.factorize(table[name])[0].astype(np.int64)
+    with _comparing(name):
+        return pd.factorize(table[name])[0].astype(np.int64)
 
 
 def codes_of_strata(table: pd.DataFrame, exact: list[str], n_units: int) -> Longs:
     """Codes of equal values in all the exact columns; missing values are equal to each other."""
     if not exact:
         return np.zeros(n_units, dtype=np.int64)
-    codes = table.groupby(exact, dropna=False, sort=False, observed=True).ngroup()
+    # Columns, not names: an index may be called as one of them.
+    columns = [_missing_in_one_way(table[name]) for name in exact]
+    with _comparing(*exact):
+        codes = table.groupby(columns, dropna=False, sort=False, observed=True).ngroup()
     return codes.to_numpy(dtype=np.int64)
+
+
+def _missing_in_one_way(values: pd.Series) -> pd.Series:
+    """A float that pandas lets be missing may be not a number besides."""
+    if isinstance(values.dtype, np.dtype) or not pd.api.types.is_float_dtype(values):
+        return values
+    return pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan), index=values.index)
+
+
+@contextmanager
+def _comparing(*names: str) -> Iterator[None]:
+    try:
+        yield
+    except TypeError:
+        raise refusals.not_comparable(names) from None
 
 
 def _keys(table: pd.DataFrame, matching: Matching, seed: int) -> Longs:
@@ -162,10 +183,28 @@ def _keys(table: pd.DataFrame, matching: Matching, seed: int) -> Longs:
     refuse_missing(table, matching.id)
     if matching.tie_order is not None:
         refuse_missing(table, matching.tie_order)
-    ids, ties = table[matching.id], None if matching.tie_order is None else table[matching.tie_order]
-    keys, n_again = rank_ties(ids, hash_ids(ids, seed), ties)
+    ids, ties = table[matching.id], None if matching.tie_order is None else _in_order(table[matching.tie_order])
+    hashes = hash_ids(ids, seed)
+    with _comparing(matching.tie_order or matching.id):
+        keys, n_again = rank_ties(ids, hashes, ties)
     refusals.refuse_repeated(matching.id, n_again, len(table))
     return keys
+
+
+def decoded(values: pd.Series) -> pd.Series:
+    """Values of a category, or of Arrow's dictionary, as what they stand for."""
+    kind = values.dtype
+    if isinstance(kind, pd.ArrowDtype) and pa.types.is_dictionary(kind.pyarrow_dtype):
+        return values.astype(pd.ArrowDtype(kind.pyarrow_dtype.value_type))
+    if isinstance(kind, pd.CategoricalDtype):
+        return values.astype(object if values.hasnans else kind.categories.dtype)
+    return values
+
+
+def _in_order(ties: pd.Series) -> pd.Series:
+    """Categories without an order of their own stand in that of their values, not in that of their first rows."""
+    has_order = isinstance(ties.dtype, pd.CategoricalDtype) and bool(ties.dtype.ordered)
+    return ties if has_order else decoded(ties)
 
 
 def rank_ties(ids: pd.Series, hashes: Longs, ties: pd.Series | None) -> tuple[Longs, int]:
@@ -189,12 +228,21 @@ def hash_ids(ids: pd.Series, seed: int) -> Longs:
     # Numba loads when there is something to match.
     from counterpart.numerics.hashing import hash_longs, hash_texts
 
-    if pd.api.types.is_integer_dtype(ids):
-        return hash_longs(ids.to_numpy(dtype=np.int64), seed)
-    values = ids.to_numpy(dtype=object)
-    if pd.api.types.infer_dtype(values, skipna=False) not in ("string", "empty"):
-        raise refusals.no_id(str(ids.name))
-    return hash_texts(values, seed)
+    plain, name = decoded(ids), str(ids.name)
+    if pd.api.types.is_integer_dtype(plain):
+        return hash_longs(plain.to_numpy(dtype=np.int64), seed)
+    values = plain.to_numpy(dtype=object)
+    kind = pd.api.types.infer_dtype(values, skipna=False)
+    try:
+        if kind == "integer":
+            return hash_longs(values.astype(np.int64), seed)
+        if kind in ("string", "empty"):
+            return hash_texts(values, seed)
+    except UnicodeEncodeError:
+        raise refusals.no_unicode(name) from None
+    except OverflowError:
+        pass  # more than 64 bits
+    raise refusals.no_id(name)
 
 
 def _logits(table: pd.DataFrame, name: str, scale: str) -> Longs:
@@ -223,6 +271,16 @@ def read_numbers(table: pd.DataFrame, names: tuple[str, ...]) -> Floats:
         refusals.refuse_infinite(name, int((~np.isfinite(columns[:, i])).sum()), len(table))
     # -0.0 and 0.0 are one value and must have one hash.
     return columns + 0.0
+
+
+def _measured(table: pd.DataFrame, names: tuple[str, ...]) -> Floats:
+    """The columns as floats that tell all their values apart."""
+    columns = read_numbers(table, names)
+    for i, name in enumerate(names):
+        if pd.api.types.is_integer_dtype(table[name]):
+            n_inexact = int((np.abs(columns[:, i]) >= refusals.LARGEST_WHOLE).sum())
+            refusals.refuse_inexact(name, n_inexact, len(table))
+    return columns
 
 
 def _have_counterparts(stratum: Longs, person: Longs | None, focal: Longs, pool: Longs) -> npt.NDArray[np.bool_]:

@@ -9,6 +9,9 @@ from pydantic import AfterValidator, Field
 
 from counterpart.protocol.section import Problem, Real, Section, Text, Whole, YesNo, each_once
 
+PAIR_COLUMNS = ("set_id", "treated_id", "control_id", "distance", "score_difference")
+"""Of the pairs that a match returns, beside the exact columns."""
+
 Columns = Annotated[tuple[Text, ...], AfterValidator(each_once)]
 
 
@@ -17,8 +20,8 @@ class Matching(Section):
 
     Columns. `id` names a unit (text or whole number, each once), `treated` says its arm (Boolean, or 0 and 1). `person`
     names who it is where one may have several units: a person serves once, over all its units, and never for itself.
-    Units pair only if they are equal on all of `exact` (missing equals missing). `tie_order`, ascending, decides ties
-    before the stable hash of the id does.
+    Units pair only if they are equal on all of `exact` (missing equals missing), which are columns of the pairs too and
+    so must not be called as those. `tie_order`, ascending, decides ties before the stable hash of the id does.
 
     Distance. `score` is a probability or its logit (`score_scale`); the distance is the difference of the logits, or
     over `covariates` the Mahalanobis distance or the Euclidean one of standardised values, with the covariance
@@ -59,7 +62,9 @@ class Matching(Section):
     ratio: Whole = Field(default=1, ge=1, le=100)
     min_ratio: Whole = Field(default=1, ge=1, le=100)
     replace: YesNo = False
-    reuse: Whole | None = Field(default=None, ge=1, description="the most sets of one control, or null for any number")
+    reuse: Whole | None = Field(
+        default=None, ge=1, le=10**9, description="the most sets of one control, or null for any number"
+    )
     direction: Literal["treated_to_control", "control_to_treated"] = "treated_to_control"
     order: Literal["closest", "largest", "smallest", "data"] = "closest"
     search: Literal["exact", "ann", "auto"] = "auto"
@@ -80,6 +85,9 @@ class Matching(Section):
             yield ("one_role",), "needs the column person, which says whose unit it is"
         if self.search == "ann" and self.distance == "score" and not self.calipers:
             yield ("search",), "on the score alone the exact search is the fastest; take exact or auto"
+        # Some tables do not tell capitals apart.
+        for name in (name for name in self.exact if name.lower() in PAIR_COLUMNS):
+            yield ("exact",), f"the pairs have a column {name!r} of their own (as {', '.join(PAIR_COLUMNS)}); rename it"
         names = [self.id, self.treated, *(name for name in (self.score, self.tie_order) if name)]
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield ("id",), f"the column {name!r} has two meanings (id, treated, score, tie_order)"
