@@ -40,7 +40,7 @@ class Solution:
 
     `focal` and `partner` are rows of the table, one element per pair, by focal row and in the order won; `distance`
     in 2^-31. `alone` are the focal rows without a set, `reason` theirs as positions in `result.REASONS`. `n_looks`
-    counts the kernel's steps, `n_unproven` the pairs that were found approximately, `audit` says how well.
+    counts the kernel's steps, `n_unproven` the pairs that an approximate search leaves unproven, `audit` says how well.
     """
 
     focal: Longs
@@ -196,7 +196,7 @@ def solve(units: Units, matching: Matching, reach: Reach, metric: Metric | None,
         alone=focal[~has_set],
         reason=reason[~has_set],
         n_looks=pairs.n_steps,
-        n_unproven=pairs.n_unproven,
+        n_unproven=0 if pairs.is_doubtful is None else int(pairs.is_doubtful[pairs.treated[is_kept]].sum()),
         audit=pairs.audit,
     )
     _hold_to_calipers(units, solution, reach, np.array(list(matching.calipers.values())))
