@@ -236,6 +236,13 @@ def test_a_worked_example():
     assert result.summary["n_pairs"] == 3
 
 
+def test_a_caliper_is_rounded_down_to_what_logits_keep():
+    """0.4 and 0.7 are 0.3 and a unit apart once they are whole numbers of 2^-31."""
+    table = pd.DataFrame({"id": [1, 2], "treated": [True, False], "lp": [0.4, 0.7]})
+    settings = {"score": "lp", "score_scale": "logit", "caliper_scale": "raw"}
+    assert [len(match(table, Matching(**settings, caliper=width)).pairs) for width in (0.3, 0.3000001)] == [0, 1]
+
+
 def table_of(n_treated: int, n_controls: int) -> pd.DataFrame:
     n = n_treated + n_controls
     ids = [f"unit {i}" for i in range(n)]

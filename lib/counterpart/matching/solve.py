@@ -76,6 +76,7 @@ def reach_of(treated: Sums, controls: Sums, matching: Matching) -> Reach:
     """
     scale = "overall" if matching.caliper_scale == "overall" else "pooled"
     sd_fixed = standard_deviation(treated, controls, scale)
+    # Rounded down: what was asked for is never exceeded.
     unit = FIXED_ONE if matching.caliper_scale == "raw" else sd_fixed
     width = None if matching.caliper is None else math.floor(matching.caliper * unit)
     return Reach(width, sd_fixed / FIXED_ONE if treated.n_units + controls.n_units > 1 else None)
