@@ -75,6 +75,18 @@ def test_no_more_is_collected_than_spark_allows(
     found.release()
 
 
+def test_the_arm_that_is_not_measured_stretches_no_grid(tied_units: DataFrame):
+    """As in pandas a stray value of a treated unit leaves the controls' covariance alone; one too far away is told."""
+    settings = {"distance": "mahalanobis", "covariates": ("cost", "age"), "covariance": "controls", "caliper": None}
+    first = f"id = {tied_units.filter('treated').agg(F.min('id')).first()[0]}"
+    stray = tied_units.withColumn("cost", F.expr(f"if({first}, 999999999, cost)"))
+    ours, expected = (match(units, Matching(**SCORED | settings), SEED) for units in (stray, stray.toPandas()))
+    assert content_of(ours) == content_of(expected)
+    ours.release()
+    with pytest.raises(DataError, match="standard deviations of the controls or more apart"):
+        match(stray.withColumn("cost", F.expr(f"if({first}, 1e15D, cost)")), Matching(**SCORED | settings), SEED)
+
+
 def test_the_caliper_of_the_largest_scores_is_exact(tied_units: DataFrame):
     """Logits just below the largest, of both signs: their squares have 84 bits, and Spark sums them in parts."""
     largest = 2_048 - 2**-20
@@ -179,6 +191,7 @@ REFUSED = [
     ({"age": "if(age = 0, 9007199254740993, 1)"}, r"age is 9,007,.* \(2\^53\) or more in size in \d+ of 1,500 units"),
     ({"cost": "'much'"}, "cost must hold numbers"),
     ({"cost": "1.0"}, "covariance of the units is singular: cost is constant"),
+    ({"cost": "if(age > 0, cost, 1e300D)"}, "the range of cost is too large or too small"),
 ]
 
 

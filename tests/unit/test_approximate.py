@@ -1,4 +1,4 @@
-"""The approximate search: what it may miss is nearness, never a unit, a caliper or a reason."""
+"""The approximate search: what it may miss is nearness, never a unit, a caliper or who is outside."""
 
 from __future__ import annotations
 
@@ -76,6 +76,39 @@ def test_the_audit_is_true():
     assert ann.summary["n_audited"] == 300
     assert ann.summary["recall"] == pytest.approx((found < nearest + 1e-9).mean(), abs=1e-12)
     assert ann.summary["distance_inflation"] == pytest.approx(found.sum() / nearest.sum() - 1, abs=1e-7)
+
+
+def pairs_of(result: Matched[Any]) -> set[Any]:
+    return set(result.pairs[["treated_id", "control_id"]].itertuples(index=False, name=None))
+
+
+def test_no_more_pairs_differ_than_are_told_to_be_unproven():
+    """Treated crowd together: most are searched again, exactly, where others have taken what they believed in."""
+    table = table_of(1_500, 3_000)
+    table.loc[table.treated, list(NAMES)] *= 0.1
+    ann, exact = both(table, recall=0.5)
+    assert 0 < len(pairs_of(ann) - pairs_of(exact)) <= ann.summary["uncertified"] <= ann.summary["n_pairs"]
+
+
+@pytest.mark.parametrize(("person", "doubtful"), [(None, {"M"}), ("apart", {"M"}), ("shared", {"F", "M"})], ids=str)
+def test_a_stratum_is_doubtful_with_a_list_that_is_believed_or_a_person_of_one_that_has(
+    monkeypatch: pytest.MonkeyPatch, person: str | None, doubtful: set[str]
+):
+    """The smaller stratum is searched exactly; one control of each has the same `shared` person."""
+    monkeypatch.setattr(approximate, "FEW_COMPARISONS", 150_000)
+    table = table_of(400, 2_000).assign(apart=lambda t: t.id)
+    last = [table.id[~table.treated & (table.sex == sex)].iloc[-1] for sex in "FM"]
+    table["shared"] = table.id.where(table.id != last[0], last[1])
+    result = match(table, Matching(**IN_SPACE, exact=("sex",), search="ann", recall=0.5, person=person))
+    assert result.summary["uncertified"] == result.pairs.sex.isin(doubtful).sum() > 0
+
+
+def test_who_is_searched_exactly_after_all_is_found():
+    """Of the nearest whom an index lists hardly one is inside so narrow a caliper; without any the search is exact."""
+    table = table_of(400, 8_000).assign(day=lambda t: t.id * 7919 % 20_011)
+    ann, exact = both(table, calipers={"day": 5.0}, recall=0.9)
+    differ = len(pairs_of(ann) - pairs_of(exact))
+    assert ann.summary["recall"] >= 1 - differ / 400
 
 
 def test_twins_are_all_found():

@@ -193,6 +193,10 @@ def test_what_cannot_be_told_is_not_told(matched: tuple[pd.DataFrame, Matched]) 
     assert all(math.isnan(value) for value in (row.mean_treated, row.mean_control, row.smd, row.variance_ratio, row.ks))
     apart = units.assign(constant=units.treated.astype(int) * 2.5)
     assert math.isnan(table(apart, result, ["constant"])["constant", "before"].smd)
+    huge = table(units.assign(age=units.age * 1e200), result, ["age"])["age", "before"]
+    assert huge.mean_treated != huge.mean_control
+    assert math.isnan(huge.smd)
+    assert math.isnan(huge.variance_ratio)
 
 
 def test_tables_that_do_not_fit_are_refused(matched: tuple[pd.DataFrame, Matched]) -> None:

@@ -136,6 +136,18 @@ def test_a_crowd_of_equals_among_distinct_controls_gets_all_it_can():
     assert pairs.distance.max() == farthest
 
 
+@pytest.mark.parametrize("list_length", [4, 16, 32])
+def test_distances_that_round_to_the_same_are_tied_whatever_they_were_before(list_length: int):
+    """Lattice points 2^-17 apart, wider one way by less than distances keep: (a, b) and (b, a) are as far."""
+    generator = np.random.default_rng(18)
+    lattice = np.array([(a, b) for a in range(-8, 9) for b in range(-8, 9)]) * [7.06e-6, 7.06002e-6]
+    for _ in range(20):
+        controls = cloud(generator.permutation(lattice)[:200], first_key=int(generator.integers(99)))
+        pairs = pair_in_space(cloud(np.zeros((40, 2))), controls, None, list_length=list_length)
+        distance = np.rint(np.sqrt((controls.point**2).sum(axis=1)) * ONE)
+        assert sorted(pairs.control) == sorted(np.lexsort([controls.key, distance])[:40])
+
+
 def test_tiles_and_scores_decide_nothing(monkeypatch: pytest.MonkeyPatch):
     generator = np.random.default_rng(9)
     treated = Cloud(generator.standard_normal((700, 6)) + 0.4, np.arange(700), generator.integers(0, 1000, 700))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from counterpart.errors import DataError
 from counterpart.numerics.line import (
     LONGEST_LINE,
     choose_radius,
     gaps_to,
+    lay_out,
     mark_around,
     sample_units,
     select_marked,
@@ -62,3 +64,11 @@ def test_a_radius_has_as_many_sampled_units_as_wanted():
     assert radius == 21
     assert choose_radius(gaps, len(gaps)) == LONGEST_LINE
     assert choose_radius(gaps[:0], 0) == LONGEST_LINE
+
+
+def test_more_strata_than_fit_on_the_line_are_told():
+    strata = np.arange(300_000)
+    scores = np.where(strata == 7, 2_000, 0) << 31
+    assert lay_out(scores, -scores, (strata, strata), caliper=1 << 31).reach == 1 << 31
+    with pytest.raises(DataError, match="300,000 strata are too many for scores that are so far apart"):
+        lay_out(scores, -scores, (strata, strata), caliper=None)

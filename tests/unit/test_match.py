@@ -160,6 +160,59 @@ def test_distances_are_those_of_the_textbook(distance: str, covariance: str):
     assert result.pairs.distance.min() == pytest.approx(nearest, abs=1e-6)
 
 
+def measured_table() -> pd.DataFrame:
+    """400 treated of 2,000."""
+    x = np.random.default_rng(0).normal(size=(2_000, 2)) * [0.5, 1] + [5.5, 0]
+    return pd.DataFrame(x, columns=["hba1c", "z"]).assign(id=np.arange(2_000), treated=np.arange(2_000) < 400)
+
+
+@pytest.mark.parametrize("distance", ["mahalanobis", "euclidean"])
+@pytest.mark.parametrize(("measured", "stray"), [("controls", 0), ("treated", 1_999)])
+def test_an_arm_that_is_not_measured_changes_no_distance_of_others(measured: str, stray: int, distance: str):
+    table = measured_table()
+    settings = Matching(distance=distance, covariance=measured, covariates=("hba1c", "z"), caliper=None, replace=True)
+    moved = table.assign(hba1c=table.hba1c.where(table.id != stray, 9.0 + 2**28))
+    pairs = [match(units, settings).pairs for units in (table.drop(index=stray), moved)]
+    assert len(pairs[0]) >= 399
+    assert set(pairs[0].itertuples(index=False)) <= set(pairs[1].itertuples(index=False))
+
+
+@pytest.mark.parametrize("power", [-700, -520, 520, 700])
+@pytest.mark.parametrize("settings", [{"distance": "euclidean"}, {}, {"pseudo_inverse": True}], ids=str)
+def test_the_unit_of_a_covariate_changes_no_distance(settings: dict[str, Any], power: int):
+    """Powers of two, so that nothing is rounded; the squares of such numbers there are not."""
+    table = measured_table()
+    matching = Matching(**{"distance": "mahalanobis"} | settings, covariates=("hba1c", "z"), caliper=None)
+    pairs = [match(units, matching).pairs for units in (table, table.assign(hba1c=table.hba1c * 2.0**power))]
+    pd.testing.assert_frame_equal(*pairs)
+
+
+@pytest.mark.parametrize("distance", ["mahalanobis", "euclidean"])
+@pytest.mark.parametrize(
+    ("hba1c", "covariance", "message"),
+    [
+        (2.0**40, "controls", "values of hba1c are 2^31 standard deviations of the controls or more apart"),
+        (1.7e308, "controls", "values of hba1c are 2^31 standard deviations of the controls or more apart"),
+        (-1e12, "controls", "values of hba1c are 2^31 standard deviations of the controls or more apart"),
+        (1e300, "pooled", "the range of hba1c is too large or too small to compute with"),
+    ],
+)
+def test_values_too_far_away_for_any_distance_are_told(hba1c: float, covariance: str, distance: str, message: str):
+    """A whole number of 2^-31 would have turned negative, and been the nearest."""
+    table = measured_table()
+    table.loc[0, "hba1c"] = hba1c
+    matching = Matching(distance=distance, covariance=covariance, covariates=("z", "hba1c"), caliper=None)
+    with pytest.raises(DataError) as problem:
+        match(table, matching)
+    assert message in str(problem.value)
+
+
+def test_a_range_below_all_numbers_is_told():
+    table = measured_table().assign(z=lambda t: t.z * 1e-300)
+    with pytest.raises(DataError, match="the range of z is too large or too small"):
+        match(table, Matching(distance="euclidean", covariates=("hba1c", "z"), caliper=None))
+
+
 def test_a_worked_example():
     table = pd.DataFrame(
         {
@@ -203,6 +256,13 @@ def test_ties_fall_by_the_values_of_a_category_or_by_its_own_order():
             assert set(zip(pairs.treated_id, pairs.control_id, strict=True)) == expected
 
 
+def test_a_caliper_is_rounded_down_to_what_logits_keep():
+    """0.4 and 0.7 are 0.3 and a unit apart once they are whole numbers of 2^-31."""
+    table = pd.DataFrame({"id": [1, 2], "treated": [True, False], "lp": [0.4, 0.7]})
+    settings = {"score": "lp", "score_scale": "logit", "caliper_scale": "raw"}
+    assert [len(match(table, Matching(**settings, caliper=width)).pairs) for width in (0.3, 0.3000001)] == [0, 1]
+
+
 def table_of(n_treated: int, n_controls: int) -> pd.DataFrame:
     n = n_treated + n_controls
     ids = [f"unit {i}" for i in range(n)]
@@ -210,9 +270,19 @@ def table_of(n_treated: int, n_controls: int) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(("n_treated", "n_controls"), [(0, 0), (0, 3), (3, 0), (5, 2)])
-@pytest.mark.parametrize("settings", [{}, {"calipers": {"x": 1.0}}, {"distance": "euclidean", "covariates": ("x",)}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"calipers": {"x": 1.0}},
+        {"distance": "euclidean", "covariates": ("x",)},
+        {"distance": "euclidean", "covariates": ("x",), "covariance": "controls"},
+        {"distance": "euclidean", "covariates": ("x",), "covariance": "treated", "score": None, "caliper": None},
+    ],
+    ids=str,
+)
 def test_arms_of_any_size(n_treated: int, n_controls: int, settings: dict[str, Any]):
-    result = match(table_of(n_treated, n_controls), Matching(score="ps", **settings))
+    result = match(table_of(n_treated, n_controls), Matching(**{"score": "ps"} | settings))
     assert len(result.pairs) == min(n_treated, n_controls)
     assert len(result.unmatched) == max(n_treated - n_controls, 0)
     assert set(result.unmatched.reason) <= {"pool_exhausted" if n_controls else "no_exact_stratum"}

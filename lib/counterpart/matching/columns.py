@@ -8,7 +8,7 @@ controls that `one_role` leaves out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from counterpart.matching import refusals
-from counterpart.matching.solve import Metric, Reach, metric_of, reach_of
+from counterpart.matching.solve import Metric, Reach, lay_grid, measured_arms, metric_of, reach_of
 from counterpart.matching.spread import FIXED_ONE, LARGEST_LOGIT, Sums
 from counterpart.matching.units import logit_of, needed_columns
 
@@ -183,9 +183,9 @@ def survey(units: DataFrame, seen: Look, matching: Matching) -> Survey:
 
     d x d products reach the driver. DataError for a covariance that has no inverse.
     """
-    metric = None
-    if matching.distance != "score" and seen.arms:
-        metric = _measure_metric(units.filter("not is_barred"), seen.arms, matching)
+    metric, arms = None, {"treated" if row.is_treated else "controls": row for row in seen.arms}
+    if matching.distance != "score" and len(arms) > 1:
+        metric = _measure_metric(units.filter("not is_barred"), arms, matching)
     return Survey(seen.n_treated, seen.n_controls, seen.reach, metric)
 
 
@@ -250,23 +250,24 @@ def _sums_of(row: Row | None, matching: Matching) -> Sums:
     return Sums(row.n_units, (high << 28) + (middle << 14) + low, squares)
 
 
-def _measure_metric(units: DataFrame, found: Sequence[Row], matching: Matching) -> Metric:
-    from counterpart.numerics import whitening
-
+def _measure_metric(units: DataFrame, found: Mapping[str, Row], matching: Matching) -> Metric:
+    """`found` is the row of each arm."""
     names = [f"covariate_{i}" for i in range(len(matching.covariates))]
     # Zero has two signs, and their sum is the one that pandas' path has too.
-    lowest = np.array([min(row[f"lowest_{name}"] for row in found) for name in names]) + 0.0
-    highest = np.array([max(row[f"highest_{name}"] for row in found) for name in names]) + 0.0
-    grid = whitening.lay_grid(lowest, highest)
-    parts = units.select("is_treated", *names).mapInArrow(_products_on(grid), _PRODUCTS)
-    totals = parts.groupBy("is_treated", "i", "j").agg(F.sum("amount").alias("amount")).collect()
-    n_units = {row.is_treated: row.n_units for row in found}
-    sums = {
-        arm: _gather({(row.i, row.j): int(row.amount) for row in totals if row.is_treated is is_treated}, n, len(names))
-        for arm, is_treated in (("treated", True), ("controls", False))
-        for n in (n_units.get(is_treated, 0),)
+    ends = {
+        arm: np.array([[row[f"{end}_{name}"] for name in names] for end in ("lowest", "highest")]) + 0.0
+        for arm, row in found.items()
     }
-    return metric_of(sums, grid, lowest == highest, matching)
+    grid = lay_grid(ends, matching)
+    arms = {arm: arm == "treated" for arm in measured_arms(matching)}
+    measured = units.filter(F.col("is_treated").isin(*arms.values())).select("is_treated", *names)
+    parts = measured.mapInArrow(_products_on(grid), _PRODUCTS)
+    totals = parts.groupBy("is_treated", "i", "j").agg(F.sum("amount").alias("amount")).collect()
+    sums = []
+    for arm, is_treated in arms.items():
+        amounts = {(row.i, row.j): int(row.amount) for row in totals if row.is_treated is is_treated}
+        sums.append(_gather(amounts, found[arm].n_units, len(names)))
+    return metric_of(sums, grid, ends, matching)
 
 
 def _products_on(grid: whitening.Grid) -> Any:
@@ -276,14 +277,14 @@ def _products_on(grid: whitening.Grid) -> Any:
         for batch in batches:
             is_treated = batch.column(0).to_numpy(zero_copy_only=False)
             values = np.column_stack([column.to_numpy() for column in batch.columns[1:]]) + 0.0
-            for arm in (True, False):
+            for arm in np.unique(is_treated):
                 sums = whitening.sum_products(values[is_treated == arm], grid)
                 d = len(sums.totals)
                 amounts = [(i, j, int(sums.products[i, j])) for i in range(d) for j in range(d)]
                 amounts += [(i, -1, int(sums.totals[i])) for i in range(d)]
                 yield pa.RecordBatch.from_arrays(
                     [
-                        pa.array([arm] * len(amounts)),
+                        pa.array([bool(arm)] * len(amounts)),
                         pa.array([i for i, _, _ in amounts], pa.int32()),
                         pa.array([j for _, j, _ in amounts], pa.int32()),
                         pa.array([amount for _, _, amount in amounts], pa.decimal128(38, 0)),

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from counterpart.numerics.pairs import Audit, Pairs, Rules
     from counterpart.protocol import Matching
 
+Ends = dict[str, npt.NDArray[np.float64]]
+# A distance of fewer standard deviations is a whole number of 2^-31 below 2^62.
+_FARTHEST = 2.0**31
+# Steps of a grid, and whatever is divided by them, stay well inside the numbers there are.
+_WIDEST = 2.0**900
+
 
 @dataclass(frozen=True)
 class Reach:
@@ -34,7 +40,7 @@ class Solution:
 
     `focal` and `partner` are rows of the table, one element per pair, by focal row and in the order won; `distance`
     in 2^-31. `alone` are the focal rows without a set, `reason` theirs as positions in `result.REASONS`. `n_looks`
-    counts the kernel's steps, `n_unproven` the pairs that were found approximately, `audit` says how well.
+    counts the kernel's steps, `n_unproven` the pairs that an approximate search leaves unproven, `audit` says how well.
     """
 
     focal: Longs
@@ -70,50 +76,102 @@ def reach_of(treated: Sums, controls: Sums, matching: Matching) -> Reach:
     """
     scale = "overall" if matching.caliper_scale == "overall" else "pooled"
     sd_fixed = standard_deviation(treated, controls, scale)
+    # Rounded down: what was asked for is never exceeded.
     unit = FIXED_ONE if matching.caliper_scale == "raw" else sd_fixed
     width = None if matching.caliper is None else math.floor(matching.caliper * unit)
     return Reach(width, sd_fixed / FIXED_ONE if treated.n_units + controls.n_units > 1 else None)
 
 
 def measure_metric(units: Units, matching: Matching) -> Metric | None:
-    """The metric of the covariates; None where the distance is that of the score, or nobody is there."""
-    used = units.is_treated | units.is_control
-    if matching.distance == "score" or not used.any():
+    """The metric of the covariates; None where the distance is that of the score, or an arm has nobody."""
+    arms = {"treated": units.is_treated, "controls": units.is_control}
+    if matching.distance == "score" or not all(arm.any() for arm in arms.values()):
         return None
     from counterpart.numerics import whitening
 
-    lowest, highest = units.covariates[used].min(axis=0), units.covariates[used].max(axis=0)
-    grid = whitening.lay_grid(lowest, highest)
-    arms = {"treated": units.is_treated, "controls": units.is_control}
-    sums = {name: whitening.sum_products(units.covariates[arm], grid) for name, arm in arms.items()}
-    return metric_of(sums, grid, lowest == highest, matching)
+    values = {name: units.covariates[arm] for name, arm in arms.items()}
+    ends = {name: np.stack([rows.min(axis=0), rows.max(axis=0)]) for name, rows in values.items()}
+    grid = lay_grid(ends, matching)
+    return metric_of(
+        [whitening.sum_products(values[name], grid) for name in measured_arms(matching)], grid, ends, matching
+    )
 
 
-def metric_of(
-    sums: dict[str, whitening.Sums], grid: whitening.Grid, is_constant: npt.NDArray[np.bool_], matching: Matching
-) -> Metric:
-    """The metric from exact sums over both arms. DataError for a covariance that has no inverse."""
+def measured_arms(matching: Matching) -> tuple[str, ...]:
+    """The arms within which the covariance is taken."""
+    return ("treated", "controls") if matching.covariance == "pooled" else (matching.covariance,)
+
+
+def lay_grid(ends: Ends, matching: Matching) -> whitening.Grid:
+    """The grid over the arms that are measured: values of another would make it coarse. DataError if it has no steps.
+
+    `ends` are the lowest and the highest values of each covariate, (2, d), by arm.
+    """
     from counterpart.numerics import whitening
 
-    chosen = [sums[matching.covariance]] if matching.covariance in sums else list(sums.values())
-    covariance = whitening.covariance_of(chosen, grid)
+    lowest, highest = _ends_of([ends[name] for name in measured_arms(matching)])
+    width = _apart(lowest, highest)
+    is_lost = (width > 0) & ((width < 1 / _WIDEST) | (width > _WIDEST))
+    if is_lost.any():
+        names = _named(matching, is_lost)
+        raise DataError(f"matching: the range of {names} is too large or too small to compute with; give another unit")
+    return whitening.lay_grid(lowest, highest)
+
+
+def metric_of(sums: list[whitening.Sums], grid: whitening.Grid, ends: Ends, matching: Matching) -> Metric:
+    """The metric from exact sums over the arms that are measured, and the `ends` of both.
+
+    DataError for a covariance that has no inverse, and for values so far away that a distance would be too long.
+    """
+    from counterpart.numerics import whitening
+
+    covariance = whitening.covariance_of(sums)
+    lowest, highest = _ends_of(list(ends.values()))
     try:
         if matching.distance == "euclidean":
-            matrix = whitening.euclidean_map(covariance, is_constant)
+            numbers = whitening.euclidean_map(covariance, lowest == highest)
         else:
-            matrix = whitening.mahalanobis_map(covariance, matching.pseudo_inverse)
+            numbers = whitening.mahalanobis_map(covariance, matching.pseudo_inverse)
     except whitening.SingularCovariance as problem:
         raise DataError(_singular(matching, problem.covariate)) from None
+    matrix = numbers / grid.step
+    _refuse_far(matrix, _apart(lowest, highest), matching)
     return Metric(grid.centre, matrix)
 
 
+def _ends_of(arms: list[Floats]) -> tuple[Floats, Floats]:
+    return np.min([lowest for lowest, _ in arms], axis=0), np.max([highest for _, highest in arms], axis=0)
+
+
+def _apart(lowest: Floats, highest: Floats) -> Floats:
+    with np.errstate(over="ignore"):
+        return np.minimum(highest - lowest, np.finfo(np.float64).max)
+
+
+def _refuse_far(matrix: Floats, width: Floats, matching: Matching) -> None:
+    with np.errstate(over="ignore"):
+        share = np.abs(matrix) * width
+        if math.hypot(*share.sum(axis=1)) < _FARTHEST:
+            return
+    arms = "the units" if matching.covariance == "pooled" else f"the {matching.covariance}"
+    names = _named(matching, np.hypot.reduce(share, axis=0) >= _FARTHEST / len(width))
+    raise DataError(
+        f"matching: values of {names} are 2^31 standard deviations of {arms} or more apart, too far for distances that "
+        "are kept to 2^-31; correct what is no value (a 999999999), bound the others, or leave the covariate out"
+    )
+
+
+def _named(matching: Matching, is_meant: npt.NDArray[np.bool_]) -> str:
+    return ", ".join(name for name, is_one in zip(matching.covariates, is_meant, strict=True) if is_one)
+
+
 def place(units: Units, metric: Metric | None) -> Floats:
-    """The coordinates of each unit, one row per unit; without a metric, the logit alone."""
+    """The coordinates of each unit, one row per unit; without a metric, the logit alone, and without both nothing."""
     if metric is not None:
         from counterpart.numerics.whitening import transform
 
         return np.asarray(transform(units.covariates, metric.centre, metric.matrix))
-    return units.covariates if units.logit is None else (units.logit / FIXED_ONE)[:, None]
+    return np.zeros((len(units.key), 1)) if units.logit is None else (units.logit / FIXED_ONE)[:, None]
 
 
 def count_compared(units: Units, matching: Matching) -> int:
@@ -139,7 +197,7 @@ def solve(units: Units, matching: Matching, reach: Reach, metric: Metric | None,
         alone=focal[~has_set],
         reason=reason[~has_set],
         n_looks=pairs.n_steps,
-        n_unproven=pairs.n_unproven,
+        n_unproven=0 if pairs.is_doubtful is None else int(pairs.is_doubtful[pairs.treated[is_kept]].sum()),
         audit=pairs.audit,
     )
     _hold_to_calipers(units, solution, reach, np.array(list(matching.calipers.values())))

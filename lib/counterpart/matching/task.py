@@ -235,21 +235,28 @@ def _solve_task(parcels: list[pa.Table], work: Work) -> pa.Table:
         names=_NAMES,
     )
     alone = _alone(ids, units, solution)
-    return pa.concat_tables(
-        [found, alone, *_judge(settled, len(focal) + int((solution.reason == EXHAUSTED).sum())), told]
-    )
+    n_found = len(focal) + int((solution.reason == EXHAUSTED).sum())
+    return pa.concat_tables([found, alone, *_judge(settled, told, n_found)])
 
 
-def _judge(settled: list[pa.Table], n_found: int) -> list[pa.Table]:
-    """What earlier stages settled. If they searched approximately, neither pairs nor who is exhausted are proven."""
+def _judge(settled: list[pa.Table], told: pa.Table, n_found: int) -> list[pa.Table]:
+    """What earlier stages settled, and what this one tells.
+
+    If parts were searched approximately, neither pairs nor who is exhausted are proven: `n_found`, however many of
+    them this stage doubts itself.
+    """
     if not settled:
-        return []
+        return [told]
     rows = pa.concat_tables(settled)
-    is_unproven = pc.fill_null(pc.equal(rows.column("reason"), TALLIES["n_unproven"]), False)
+    is_unproven = _are_unproven(rows)
     if not pc.sum(rows.filter(is_unproven).column("distance_fixed")).as_py():
-        return [rows]
-    unit_type = rows.schema.field("focal").type
-    return [rows.filter(pc.invert(is_unproven)), _tell(unit_type, {"n_unproven": n_found})]
+        return [rows, told]
+    others = [rows.filter(pc.invert(is_unproven)), told.filter(pc.invert(_are_unproven(told)))]
+    return [*others, _tell(rows.schema.field("focal").type, {"n_unproven": n_found})]
+
+
+def _are_unproven(rows: pa.Table) -> pa.ChunkedArray:
+    return pc.fill_null(pc.equal(rows.column("reason"), TALLIES["n_unproven"]), False)
 
 
 def _alone(ids: pa.Array, units: Units, solution: Solution) -> pa.Table:

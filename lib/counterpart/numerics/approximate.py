@@ -73,6 +73,24 @@ def list_approximately(space: Space, rough: Rough, wanted: float, key: Longs) ->
     return lists, audit
 
 
+def find_doubtful(space: Space, lists: Lists, owner: Indices) -> Any:
+    """The treated rows, one flag each, whose pairs nothing proves: those of stretches with a list that is believed.
+
+    Whoever is missing in it may be whom somebody else of the stretch was given, however that was searched; a person
+    (`owner`, by control row) with units in two stretches makes both doubtful.
+    """
+    is_doubtful = lists.bound_key == BELIEVED
+    stretches = list(_stretches(space)) if is_doubtful.any() else []
+    is_in_doubt = np.zeros(int(owner.max(initial=-1)) + 1, dtype=bool)
+    n_before = -1
+    while n_before < is_in_doubt.sum():
+        n_before = is_in_doubt.sum()
+        for rows, columns in stretches:
+            if is_doubtful[rows].any() or is_in_doubt[owner[columns]].any():
+                is_doubtful[rows], is_in_doubt[owner[columns]] = True, True
+    return is_doubtful
+
+
 def _stretches(space: Space) -> Iterator[Stretch]:
     """Rows whose windows overlap, one way or another; both arms are in the order of the line."""
     if not len(space.first):
@@ -160,7 +178,8 @@ def _compare(part: Space, rough: Rough, index: Any, audited: Longs, true: Longs)
     _believe(own, lists, _search(index, rough.treated[audited]), np.arange(n), 0)
     is_there = true != NOTHING_MORE
     is_listed = is_there & (lists.length > 0)
-    is_found = is_listed & (distance[:, 0] <= true)
+    # Of whom nobody is listed the nearest is found all the same: exactly, later.
+    is_found = is_there & ((lists.length == 0) | (distance[:, 0] <= true))
     return Audit(
         int(is_there.sum()), int(is_found.sum()), int(true[is_listed].sum()), int(distance[is_listed, 0].sum())
     )

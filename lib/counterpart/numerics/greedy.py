@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from counterpart.numerics.approximate import BELIEVED, list_approximately
+from counterpart.numerics.approximate import BELIEVED, find_doubtful, list_approximately
 from counterpart.numerics.compiled import compiled
 from counterpart.numerics.line import lay_out, sort_along, sort_runs
 from counterpart.numerics.neighbours import (
@@ -147,7 +147,11 @@ def pair_in_space(
     # What is not proven is not listed: the next search proves it.
     _cut_unproven(lists)
     field = Field(space, rough, groups_t, groups_c, turn, controls.key)
-    return replace(_take_all(field, lists, supply, rules, in_reach, people.of_controls), audit=audit)
+    # Before any list is made again.
+    is_doubtful = np.zeros(n_treated, dtype=bool)
+    is_doubtful[groups_t.units] = np.repeat(find_doubtful(space, lists, supply.owner), np.diff(groups_t.start))
+    pairs = _take_all(field, lists, supply, rules, in_reach, people.of_controls)
+    return replace(pairs, is_doubtful=is_doubtful, audit=audit)
 
 
 def _positions(treated: Cloud, controls: Cloud, caliper: int | None) -> Any:
@@ -234,25 +238,26 @@ def _take_all(field: Field, lists: Lists, supply: Supply, rules: Rules, in_reach
     partner = np.full((n_treated, rules.ratio), NOBODY, dtype=np.int32)
     distance = np.zeros((n_treated, rules.ratio), dtype=np.int64)
     won = np.empty((n_treated if rules.reuse != 1 else 0, 0), dtype=np.int32)
-    is_waiting, steps = np.ones(n_treated, dtype=bool), np.zeros(2, dtype=np.int64)
+    is_waiting, n_searches = np.ones(n_treated, dtype=bool), 0
     for j in range(rules.ratio):
         pass_partner, pass_distance = np.full(n_treated, NOBODY, dtype=np.int32), np.zeros(n_treated, dtype=np.int64)
-        steps += _one_pass(field, lists, supply, rules.turn is not None, is_waiting, won, pass_partner, pass_distance)
+        by_turn = rules.turn is not None
+        n_searches += _one_pass(field, lists, supply, by_turn, is_waiting, won, pass_partner, pass_distance)
         partner[:, j], distance[:, j] = pass_partner, pass_distance
         is_waiting = pass_partner != NOBODY
         if won.shape[0]:
             now = np.full(n_treated, NOBODY - 1, dtype=np.int32)
             now[is_waiting] = persons[pass_partner[is_waiting]]
             won = np.column_stack([won, now])
-    return collect_pairs(partner, distance, in_reach, int(steps[0]), int(steps[1]))
+    return collect_pairs(partner, distance, in_reach, int(n_searches))
 
 
 @compiled
 def _one_pass(
     field: Field, lists: Lists, supply: Supply, by_turn: bool, is_waiting: Flags, won: Indices, partner: Any, far: Any
-) -> Longs:
-    """One control for each unit that waits, best first; how often a row was searched again, and pairs unproven."""
-    n_searches, n_unproven, treated = 0, 0, field.treated
+) -> int:
+    """One control for each unit that waits, best first; how often a row was searched again."""
+    n_searches, treated = 0, field.treated
     place, nobody = treated.start[:-1].copy(), np.empty(0, dtype=np.int32)
     queue = [(np.int64(0), np.int64(0), np.int64(0), np.int64(0))]
     queue.pop()
@@ -285,13 +290,12 @@ def _one_pass(
             if not by_turn and first < here:
                 heappush(queue, here)
                 continue
-            n_unproven += lists.bound_key[g] == BELIEVED
             partner[unit], far[unit] = _serve(field, supply, row), lists.distance[g, best]
         place[g] = _next_waiting(treated, is_waiting, g, place[g] + 1)
         if place[g] < treated.start[g + 1]:
             rank = field.rank[treated.units[place[g]]]
             heappush(queue, (rank, rank, first[2], g) if by_turn else (first[0], rank, np.int64(-(2**63)), g))
-    return np.array([n_searches, n_unproven])
+    return n_searches
 
 
 @compiled

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from counterpart.errors import DataError
 from counterpart.numerics.compiled import compiled
 from counterpart.numerics.pairs import Flags, Indices, Longs
 
@@ -41,7 +42,8 @@ class Marks(NamedTuple):
 def lay_out(treated: Longs, controls: Longs, strata: tuple[Longs, Longs] | None, caliper: int | None) -> Positions:
     """Positions of scores (in their own unit, below 2^62 in size). `strata` are codes of both arms, None: one stratum.
 
-    ValueError when the strata together are longer than the line: 2^62, as 100,000 strata of 2,000 logits are.
+    DataError when the strata together are longer than the line: 2^62, as 300,000 strata that 2,000 logits apart may
+    pair in are, for each is taken to be as long as the caliper, or without one as all scores are apart.
     """
     low = int(min((side.min() for side in (treated, controls) if len(side)), default=0))
     high = int(max((side.max() for side in (treated, controls) if len(side)), default=0))
@@ -55,7 +57,10 @@ def lay_out(treated: Longs, controls: Longs, strata: tuple[Longs, Longs] | None,
     code_of_treated, code_of_controls = _codes(codes, strata[0]), _codes(codes, strata[1])
     _measure_strata(code_of_treated, treated, lowest, highest)
     if len(codes) * (2 * reach + 2) + sum(int(h) - int(w) for h, w in zip(highest, lowest, strict=True)) > LONGEST_LINE:
-        raise ValueError(f"{len(codes):,} strata of such scores do not fit on a line of 2^62")
+        raise DataError(
+            f"matching: {len(codes):,} strata are too many for scores that are so far apart and may be paired; set a "
+            "caliper, or a narrower one, or bound the scores"
+        )
     start = np.cumsum(np.r_[0, (highest - lowest) + 2 * reach + 2])[:-1] + reach + 1
     placed = (_place(code_of_treated, treated, lowest, highest, start, reach), code_of_controls)
     return Positions(placed[0], _place(placed[1], controls, lowest, highest, start, reach), reach)

@@ -251,7 +251,8 @@ def list_exactly(
         lists.distance[i, place], lists.row[i, place], keys[place] = distance, j, key[j]
         n = min(n + 1, width)
         if n == width:
-            farthest = lists.distance[i, n - 1] / UNIT
+            # Whoever is half a unit further is as far, once rounded, and may have the smaller key.
+            farthest = (lists.distance[i, n - 1] + 0.5) / UNIT
             # Float32 coordinates, differences and sums: never off by more than this.
             limit = _limit_of(farthest, rough.treated[i], len(rough.treated[i]))
     lists.length[i] = n

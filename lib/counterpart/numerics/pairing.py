@@ -89,7 +89,9 @@ def pair_nearest(treated: Side, controls: Side, caliper: int | None, rules: Rule
 
     A person may bring several control units, in any strata, serves as often as the rules say over all of them, and
     never for itself. Time: linear after sorting those in reach. Memory: the input, a byte for each control person, and
-    some 60 bytes for each unit looked at. ValueError for scores or strata that do not fit (see `line.lay_out`).
+    some 60 bytes for each unit looked at.
+
+    ValueError for scores, DataError for strata that do not fit (see `line.lay_out`).
     """
     for side, arm in ((treated, "treated"), (controls, "control")):
         if len(side.score) > MOST_UNITS:

@@ -59,8 +59,8 @@ class Pairs:
 
     `treated` and `control` are positions in the arms as they were given, `distance` is an integer in the kernel's
     unit. `in_reach` (one element per treated unit) says whether any control of another person lies inside the
-    calipers, taken or not. `n_steps` counts the looks at a unit, `n_unproven` the pairs that an approximate search
-    proposed and nothing proved, `audit` what is known of them.
+    calipers, taken or not; `is_doubtful` (likewise; None: nobody) whose pairs nothing proves, because an approximate
+    search listed whom it could have, or others. `n_steps` counts looks at a unit, `audit` tells what such lists hold.
     """
 
     treated: Longs
@@ -68,14 +68,14 @@ class Pairs:
     distance: Longs
     in_reach: Flags
     n_steps: int
-    n_unproven: int = 0
+    is_doubtful: Flags | None = None
     audit: Audit = NO_AUDIT
 
 
-def collect_pairs(partner: Indices, distance: Longs, in_reach: Flags, n_steps: int, n_unproven: int = 0) -> Pairs:
+def collect_pairs(partner: Indices, distance: Longs, in_reach: Flags, n_steps: int) -> Pairs:
     """Pairs from matrices (treated, ratio) of partners, NOBODY where there is none, and of distances."""
     treated, j = np.nonzero(partner != NOBODY)
-    return Pairs(treated, partner[treated, j].astype(np.int64), distance[treated, j], in_reach, n_steps, n_unproven)
+    return Pairs(treated, partner[treated, j].astype(np.int64), distance[treated, j], in_reach, n_steps)
 
 
 class People(NamedTuple):

@@ -63,7 +63,7 @@ def variance_of(sample: Sample, is_flag: bool) -> float:
     """p(1 - p) of a flag; else, for weights all 1, the one with n - 1, and in general with reliability weights.
 
     sum(w) / (sum(w)^2 - sum(w^2)) * sum(w (x - mean)^2), as MatchIt and cobalt have it: the scale of the weights is of
-    no consequence. NaN with fewer than two units that weigh.
+    no consequence. NaN with fewer than two units that weigh, and for values whose squares are no numbers any more.
     """
     mean = mean_of(sample)
     if is_flag:
@@ -71,9 +71,13 @@ def variance_of(sample: Sample, is_flag: bool) -> float:
     values, weights, counts = sample
     total, squares = _sum(weights, counts), _sum(weights**2, counts)
     freedom = total**2 - squares
-    if counts.sum() < 2 or freedom <= 0:
+    if counts.sum() < 2 or freedom <= 0 or max(values[-1] - mean, mean - values[0]) > _LARGEST:
         return math.nan
     return total / freedom * _sum(weights * (values - mean) ** 2, counts)
+
+
+# A sum of so many squares as there are units stays below 2^1024.
+_LARGEST = 2.0**480
 
 
 def largest_gap(one: Sample, other: Sample) -> float:

@@ -35,7 +35,10 @@ class SingularCovariance(ValueError):
 
 @dataclass(frozen=True)
 class Grid:
-    """Steps of each covariate: value = centre + step x whole number, shape (d,) each; steps are powers of two."""
+    """Steps of each covariate: value = centre + step x whole number, shape (d,) each; steps are powers of two.
+
+    So a matrix for grid numbers, divided by the steps, is to the bit the one for values, however large they are.
+    """
 
     centre: Floats
     step: Floats
@@ -72,9 +75,12 @@ def sum_products(values: Floats, grid: Grid) -> Sums:
     return Sums(len(values), totals, products)
 
 
-def covariance_of(arms: list[Sums], grid: Grid) -> Floats:
-    """Covariance within the arms given, (d, d), pooled over them with n - 1 each; zeros with too few units."""
-    d = len(grid.step)
+def covariance_of(arms: list[Sums]) -> Floats:
+    """Covariance of grid numbers within the arms (at least one), (d, d), pooled with n - 1 each.
+
+    Zeros with too few units.
+    """
+    d = len(arms[0].totals)
     n_free = sum(max(arm.n_units - 1, 0) for arm in arms)
     covariance = np.zeros((d, d))
     for i in range(d):
@@ -84,8 +90,7 @@ def covariance_of(arms: list[Sums], grid: Grid) -> Floats:
                 for arm in arms
                 if arm.n_units
             )
-            value = float(scatter / n_free) if n_free else 0.0
-            covariance[i, j] = covariance[j, i] = value * grid.step[i] * grid.step[j]
+            covariance[i, j] = covariance[j, i] = float(scatter / n_free) if n_free else 0.0
     return covariance
 
 
@@ -99,6 +104,8 @@ def mahalanobis_map(covariance: Floats, pseudo_inverse: bool = False) -> Floats:
     if pseudo_inverse:
         scale = np.where(spread > 0, spread, 1.0)
         values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
+        # Of a covariate without spread eigenvectors hold what rounding left, in no unit at all.
+        vectors[spread == 0] = 0.0
         is_kept = values > TOLERANCE * max(values.max(initial=0.0), 0.0)
         return np.asarray((vectors[:, is_kept] / np.sqrt(values[is_kept])).T / scale)
     factor, singular = _factor(covariance)
