@@ -21,7 +21,7 @@ def _own(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "", caution
     yield from _unobserved(document["protocol"])
     yield from _unseen_fills(document["protocol"])
-    yield from _unseen_events(document["run"]["stages"])
+    yield from _unseen_events(document["run"].get("stages", {}))
     after = document["largest_smd"]["after"]
     if after is not None and after > IMBALANCE:
         told = largest_difference(document["largest_smd"], "after")
