@@ -90,9 +90,9 @@ def test_no_more_pairs_differ_than_are_told_to_be_unproven():
     assert 0 < len(pairs_of(ann) - pairs_of(exact)) <= ann.summary["uncertified"] <= ann.summary["n_pairs"]
 
 
-@pytest.mark.parametrize(("person", "doubtful"), [(None, {"M"}), ("apart", {"M"}), ("shared", {"F", "M"})], ids=str)
+@pytest.mark.parametrize(("person", "doubtful"), [(None, "M"), ("apart", "M"), ("shared", "FM")])
 def test_a_stratum_is_doubtful_with_a_list_that_is_believed_or_a_person_of_one_that_has(
-    monkeypatch: pytest.MonkeyPatch, person: str | None, doubtful: set[str]
+    monkeypatch: pytest.MonkeyPatch, person: str | None, doubtful: str
 ):
     """The smaller stratum is searched exactly; one control of each has the same `shared` person."""
     monkeypatch.setattr(approximate, "FEW_COMPARISONS", 150_000)
@@ -100,7 +100,7 @@ def test_a_stratum_is_doubtful_with_a_list_that_is_believed_or_a_person_of_one_t
     last = [table.id[~table.treated & (table.sex == sex)].iloc[-1] for sex in "FM"]
     table["shared"] = table.id.where(table.id != last[0], last[1])
     result = match(table, Matching(**IN_SPACE, exact=("sex",), search="ann", recall=0.5, person=person))
-    assert result.summary["uncertified"] == result.pairs.sex.isin(doubtful).sum() > 0
+    assert result.summary["uncertified"] == result.pairs.sex.isin(list(doubtful)).sum() > 0
 
 
 def test_who_is_searched_exactly_after_all_is_found():
