@@ -28,6 +28,10 @@ SHARED = dict.fromkeys(ON_THE_DEMO, "demo") | dict.fromkeys(ON_SYNPUF, "synpuf")
 # Hundreds of plans of few rows: making and compiling Java for each took a third of an ingest's CPU time. What is run by
 # spark-submit has code made, as in use, and is compared with the session's to the bit.
 INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+# Of a thousand queries each Spark would keep all for a web page that is off.
+FORGOTTEN = dict.fromkeys(
+    ("spark.ui.retainedJobs", "spark.ui.retainedStages", "spark.sql.ui.retainedExecutions"), "50"
+) | {"spark.ui.retainedTasks": "1000"}
 PUBLIC_CLAIMS = ROOT.parent / "shared" / "data"
 
 
@@ -76,12 +80,14 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     folder = tmp_path_factory.mktemp("spark")
     settings = SparkSettings(
         master="local[2]",
-        driver_memory="2g",
+        # What is kept of 1,800 tests' plans filled 2 GB: a fifth of the CPU went into looking for more.
+        driver_memory="3g",
         # Two: with 200 partitions the smallest test takes minutes.
         shuffle_partitions=2,
         conf={
             "spark.default.parallelism": "2",
             **INTERPRETED,
+            **FORGOTTEN,
             "spark.sql.warehouse.dir": str(folder / "warehouse"),
             "spark.local.dir": str(folder / "scratch"),
         },
