@@ -8,7 +8,7 @@ from tests.studies import small_study
 from counterpart.codes import CodeLibrary, encode
 from counterpart.events import build_member_days, plan_events
 from counterpart.protocol import ALL_CLAIMS
-from counterpart.stages.unseen import events_seen, tell_unseen
+from counterpart.stages.unseen import events_seen, find_systems, tell_unseen
 from counterpart.tables import MEDICAL, PHARMACY
 
 pytestmark = pytest.mark.spark
@@ -40,7 +40,7 @@ def test_events_without_a_day_are_told_by_the_systems_of_their_codes(frame, libr
     medical, fills = lines(frame, "M545", "icd10cm"), frame("member_key | ndc\n", PHARMACY.ddl)
     seen = events_seen(plan, build_member_days(medical, fills, plan, None))
     assert seen == {"imaging", ALL_CLAIMS}
-    assert tell_unseen(plan, seen, medical, fills) == [
+    assert tell_unseen(plan, seen, lambda: find_systems(medical, fills)) == [
         "No claim that was looked at shows back_pain. The codes asked for are icd9cm, of which the claims have none: "
         "theirs are hcpcs, icd10cm, place.",
         "No claim that was looked at shows cancer. The codes asked for are icd10cm.",
@@ -48,11 +48,18 @@ def test_events_without_a_day_are_told_by_the_systems_of_their_codes(frame, libr
         "No claim that was looked at shows opioids. The codes asked for are ndc, of which the claims have none: "
         "theirs are hcpcs, icd10cm, place.",
     ]
-    assert tell_unseen(plan, set(SETS), medical, fills) == []
+    assert tell_unseen(plan, set(SETS), lambda: pytest.fail("nothing is unseen, and the lines were read")) == []
 
 
 def test_no_claims_have_no_codes(frame, library):
     plan = plan_events(small_study(), library, ["cancer"])
     nothing, fills = frame("member_key | place\n", MEDICAL.ddl), frame("member_key | ndc\n", PHARMACY.ddl)
-    (told,) = tell_unseen(plan, set(), nothing, fills)
+    (told,) = tell_unseen(plan, set(), lambda: find_systems(nothing, fills))
     assert told.endswith("of which the claims have none: theirs are no codes at all.")
+
+
+def test_a_list_has_the_systems_of_both_its_ends(frame):
+    codes = [encode("icd9cm", "7242"), encode("icd10cm", "M545")]
+    medical = frame(f"member_key | diagnoses\n 1 | {codes}\n 2 |\n 3 | []", MEDICAL.ddl)
+    fills = frame(f"member_key | ndc\n 1 | {encode('ndc', '99001010101')}", PHARMACY.ddl)
+    assert find_systems(medical, fills) == {"icd9cm", "icd10cm", "ndc"}

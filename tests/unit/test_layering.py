@@ -93,7 +93,7 @@ DOORS: dict[tuple[str, str], str] = {
     ("stages.study", "_member_days"): "a count",
     ("stages.study", "run_covariates"): "a row per covariate",
     ("stages.unseen", "events_seen"): "a row per event",
-    ("stages.unseen", "_systems_held"): "a row per code system",
+    ("stages.unseen", "_distinct"): "a row per combination of code systems",
     ("stages.vocabulary", "_read_descendants"): "the concepts that the study's code sets mean",
     ("stages.publish", "_gather"): "criteria x arms, covariates x phases, outcomes x horizons, weeks, bins",
     ("stages.publish", "collect"): "criteria x arms, covariates x phases, outcomes x horizons, weeks, bins",

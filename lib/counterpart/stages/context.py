@@ -63,6 +63,9 @@ class Context:
     keys: Mapping[str, str] = field(default_factory=dict)
     """Content key by stage."""
 
+    systems: frozenset[str] | None = None
+    """Code systems of the claims, once a stage had to ask for them: all lines are read for that."""
+
     @property
     def versions(self) -> dict[str, int]:
         """Delta versions of the claims tables that the run reads."""

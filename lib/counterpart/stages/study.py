@@ -23,7 +23,7 @@ from counterpart.scores.document import model_to_document
 from counterpart.sources.needs import require_read
 from counterpart.sources.placement import is_in_periods
 from counterpart.stages.context import Context, code_version, kept
-from counterpart.stages.unseen import events_seen, tell_unseen
+from counterpart.stages.unseen import events_seen, find_systems, tell_unseen
 from counterpart.tables import (
     ATTRITION,
     BALANCE,
@@ -331,7 +331,12 @@ def _member_days(
 
 
 def _tell_unseen(context: Context, plan: EventPlan, seen: set[str]) -> list[str]:
-    return tell_unseen(plan, seen, *_lines(context, context.study.data.start, context.study.data.end))
+    def find_held() -> frozenset[str]:
+        if context.systems is None:
+            context.systems = find_systems(*_lines(context, context.study.data.start, context.study.data.end))
+        return context.systems
+
+    return tell_unseen(plan, seen, find_held)
 
 
 def _eligible(context: Context) -> DataFrame:

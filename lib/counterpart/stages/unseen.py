@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -12,19 +12,16 @@ from counterpart.events import EventPlan
 from counterpart.protocol import ALL_CLAIMS
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame, Row
 
 
-def tell_unseen(plan: EventPlan, seen: Iterable[str], medical: DataFrame, pharmacy: DataFrame) -> list[str]:
+def tell_unseen(plan: EventPlan, seen: Iterable[str], find_held: Callable[[], frozenset[str]]) -> list[str]:
     """A sentence for the events of a plan that are not among the `seen`, by the systems of their codes; no counts.
 
-    Claim lines and fills are read again, for their systems, only where there is such an event.
+    The systems that the claims hold are asked for only where there is such an event.
     """
     missing = set(plan.names) - set(seen) - {ALL_CLAIMS}
-    if not missing:
-        return []
-    held = _systems_held(medical, pharmacy)
-    return list(_sentences(plan, [name for name in plan.names if name in missing], held))
+    return list(_sentences(plan, [name for name in plan.names if name in missing], find_held())) if missing else []
 
 
 def events_seen(plan: EventPlan, member_days: DataFrame) -> set[str]:
@@ -32,7 +29,7 @@ def events_seen(plan: EventPlan, member_days: DataFrame) -> set[str]:
     return {plan.names[row["event_id"]] for row in member_days.select("event_id").distinct().collect()}
 
 
-def _sentences(plan: EventPlan, missing: list[str], held: set[str]) -> Iterator[str]:
+def _sentences(plan: EventPlan, missing: list[str], held: frozenset[str]) -> Iterator[str]:
     by_systems: dict[tuple[str, ...], list[str]] = {}
     for name in missing:
         by_systems.setdefault(_systems_asked(plan, name), []).append(name)
@@ -50,15 +47,24 @@ def _systems_asked(plan: EventPlan, name: str) -> tuple[str, ...]:
     return tuple(system for system, number in SYSTEMS.items() if number in numbers)
 
 
-def _systems_held(medical: DataFrame, pharmacy: DataFrame) -> set[str]:
-    """The systems of all codes of the lines and fills. Places are text; a line has one or none."""
-    nothing = F.array().cast("array<bigint>")
-    on_lines = F.concat(
-        F.array("procedure", "revenue"), F.coalesce("diagnoses", nothing), F.coalesce("concepts", nothing)
-    )
-    on_fills = F.concat(F.array("ndc"), F.coalesce("concepts", nothing))
-    codes = medical.select(F.explode(on_lines).alias("code")).union(pharmacy.select(F.explode(on_fills).alias("code")))
-    found = codes.select(F.shiftright("code", 56).alias("system")).distinct().collect()
-    numbers = {row["system"] for row in found}
-    places = {"place"} if not medical.filter(F.col("place").isNotNull()).isEmpty() else set()
-    return {system for system, number in SYSTEMS.items() if number in numbers} | places
+def find_systems(medical: DataFrame, pharmacy: DataFrame) -> frozenset[str]:
+    """The systems of the codes of lines and fills; of a list, of its first and its last.
+
+    A pass over billions of lines: codes are not exploded, and one row for each combination of systems is left.
+    """
+    both_ends = [F.try_element_at(name, F.lit(end)) for name in ("diagnoses", "concepts") for end in (1, -1)]
+    on_lines = [*_systems(F.col("procedure"), F.col("revenue"), *both_ends), F.col("place").isNotNull()]
+    on_fills = _systems(F.col("ndc"), *(F.try_element_at("concepts", F.lit(end)) for end in (1, -1)))
+    rows = [*_distinct(medical, on_lines), *_distinct(pharmacy, [*on_fills, F.lit(False)])]
+    numbers = {number for *of_codes, _ in rows for number in of_codes}
+    if any(has_place for *_, has_place in rows):
+        numbers.add(SYSTEMS["place"])  # kept as text
+    return frozenset(system for system, number in SYSTEMS.items() if number in numbers)
+
+
+def _systems(*codes: Column) -> list[Column]:
+    return [F.shiftright(code, 56).cast("int") for code in codes]
+
+
+def _distinct(rows: DataFrame, columns: list[Column]) -> list[Row]:
+    return rows.select(*(column.alias(f"c{number}") for number, column in enumerate(columns))).distinct().collect()
