@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from tests.notes import Notes
 
 from counterpart.errors import DataError
-from counterpart.stages.whole import Begun, find_begun, note_begun, whole_deliveries, whole_tables
+from counterpart.stages.whole import Begun, find_begun, find_received_on, note_begun, whole_deliveries, whole_tables
 from counterpart.store import INGESTED, StageResult, Store
 from counterpart.tables import PROGRAM
 
@@ -58,6 +58,12 @@ def test_tables_are_read_as_the_last_finished_ingest_left_them(spark: SparkSessi
     finish(store, "third")
     assert (version_read(store), find_begun(store)) == (2, None)
     assert store.finished().keys() == {"first", "third"}
+    # And if it is after all, it changes tables as any other does, by the day on which it came.
+    note_begun(store, "second", find_received_on(store, "second"))
+    write(store, 4)
+    note_begun(store, "second", MONDAY)
+    assert find_begun(store) == Begun("second", TUESDAY, {"program": 2})
+    assert find_received_on(store, "fourth") is None
     assert whole_deliveries(store) == ["first", "third"]
 
 

@@ -22,7 +22,7 @@ from counterpart.sources.placement import Placement
 from counterpart.stages.context import Progress, code_version
 from counterpart.stages.plan import describe_plan
 from counterpart.stages.upkeep import JOINED, keep_up, take_versions
-from counterpart.stages.whole import find_begun, note_begun
+from counterpart.stages.whole import find_received_on, note_begun
 from counterpart.staging import staging
 from counterpart.store import INGESTED, StageResult, Store
 from counterpart.tables import (
@@ -92,10 +92,9 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
         )
         claims = build_claims(layout, delivered.tables, context)
         progress.doing("adding up the fates of all rows")
-        intake = start.intake
-        if intake is None:
-            intake = _count(claims, site, n_rows)
-            note_begun(store, delivery, received_on)
+        intake = _count(claims, site, n_rows) if start.intake is None else start.intake
+        note_begun(store, delivery, context.received_on)
+        if start.intake is None:
             _account(store, claims, delivery, intake)
         _tell_kept(intake, progress)
         changed = _write_claims(store, claims, context, max(n_rows.values(), default=0), progress)
@@ -130,9 +129,8 @@ def _begin(store: Store, site: Site, delivered: Delivery, delivery: str, progres
         n_rows = delivered.count_cheaply()
     earlier = _read_intake(store, delivery) if store.exists(INTAKE) else None
     intake = None if earlier is None or earlier.empty else earlier
-    begun = None if intake is None else find_begun(store)
     # What the first half has judged by its day, the second must not judge by another.
-    received_on = begun.received_on if begun and begun.delivery == delivery else None
+    received_on = None if intake is None else find_received_on(store, delivery)
     has_tables = store.exists(MEDICAL)
     is_placed = has_tables or len(n_rows) == len(delivered.sources)
     placement = _placement(store, site, n_rows) if is_placed else None

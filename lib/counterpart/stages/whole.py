@@ -26,8 +26,13 @@ class Begun:
 
 
 def note_begun(store: Store, delivery: str, received_on: date) -> None:
-    """Note an ingest that is about to change the claims tables. What one found that was never finished stays found."""
+    """Note an ingest that is about to change the claims tables, unless it goes on with what was begun last.
+
+    What one found that was never finished stays found.
+    """
     earlier = find_begun(store)
+    if earlier and earlier.delivery == delivery:
+        return
     found = {table.name: store.version(table) for table in CLAIMS_TABLES if store.exists(table)}
     inputs = {
         "delivery": delivery,
@@ -35,7 +40,17 @@ def note_begun(store: Store, delivery: str, received_on: date) -> None:
         "versions": earlier.versions if earlier else found,
     }
     now = datetime.now(timezone.utc)
-    store.record(StageResult(BEGUN, "", f"begun-{delivery}", inputs, {}, now), "", "")
+    store.record(StageResult(BEGUN, "", _begun_key(delivery), inputs, {}, now), "", "")
+
+
+def find_received_on(store: Store, delivery: str) -> date | None:
+    """The day that counts as received of a delivery that was begun."""
+    noted = store.ingests().get(_begun_key(delivery))
+    return date.fromisoformat(noted.inputs["received_on"]) if noted else None
+
+
+def _begun_key(delivery: str) -> str:
+    return f"begun-{delivery}"
 
 
 def find_begun(store: Store) -> Begun | None:
