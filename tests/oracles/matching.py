@@ -10,10 +10,10 @@ from itertools import product
 
 @dataclass(frozen=True)
 class Candidate:
-    """A unit as the oracle sees it: `key` breaks ties, `member` is the person."""
+    """A unit as the oracle sees it: `key` breaks ties, `person` says whose unit it is."""
 
     unit: int
-    member: int
+    person: int
     stratum: object
     score: int
     key: int
@@ -30,15 +30,15 @@ def pair_slowly(candidates: list[Candidate], caliper: int | None) -> tuple[dict[
     same_stratum = [
         (abs(t.score - c.score), t.key, c.key, t, c)
         for t, c in product(treated, comparators)
-        if t.stratum == c.stratum and t.member != c.member
+        if t.stratum == c.stratum and t.person != c.person
     ]
     reachable = [pair for pair in same_stratum if caliper is None or pair[0] <= caliper]
     pairs: dict[int, int] = {}
     used: set[int] = set()
     for *_, t, c in sorted(reachable, key=lambda pair: pair[:3]):
-        if t.unit not in pairs and c.member not in used:
+        if t.unit not in pairs and c.person not in used:
             pairs[t.unit] = c.unit
-            used.add(c.member)
+            used.add(c.person)
     with_stratum = {t.unit for *_, t, _ in same_stratum}
     with_reach = {t.unit for *_, t, _ in reachable}
     reasons = {
@@ -62,11 +62,11 @@ def assert_good_match(
     assert {t for t, _, _ in pairs} | set(unmatched) == treated, "each treated unit is paired or has a reason"
     assert not {t for t, _, _ in pairs} & set(unmatched), "nobody is both paired and unmatched"
     assert len({t for t, _, _ in pairs}) == len(pairs), "a treated unit is in one pair"
-    served = [by_unit[c].member for _, c, _ in pairs]
+    served = [by_unit[c].person for _, c, _ in pairs]
     assert len(set(served)) == len(served), "a person serves once as comparator"
     for t, c, distance in pairs:
         assert (by_unit[t].is_treated, by_unit[c].is_treated) == (True, False), "a pair has one unit of each arm"
-        assert by_unit[t].member != by_unit[c].member, "nobody is paired with themselves"
+        assert by_unit[t].person != by_unit[c].person, "nobody is paired with themselves"
         assert by_unit[t].stratum == by_unit[c].stratum, "a pair lies in one stratum"
         assert distance == abs(by_unit[t].score - by_unit[c].score), "the distance is the score difference"
         assert caliper is None or distance <= caliper, "a pair lies inside the caliper"
@@ -78,11 +78,11 @@ def _assert_nothing_left(
     by_unit: dict[int, Candidate], pairs: dict[int, tuple[int, int]], served: set[int], caliper: int | None
 ) -> None:
     """No unmatched treated unit could still have been paired with somebody unused."""
-    idle = [unit for unit in by_unit.values() if not unit.is_treated and unit.member not in served]
+    idle = [unit for unit in by_unit.values() if not unit.is_treated and unit.person not in served]
     for unit in by_unit.values():
         if unit.is_treated and unit.unit not in pairs:
             for other in idle:
-                if other.stratum == unit.stratum and other.member != unit.member:
+                if other.stratum == unit.stratum and other.person != unit.person:
                     in_reach = caliper is None or abs(other.score - unit.score) <= caliper
                     assert not in_reach, "a free comparator was left"
 
@@ -103,7 +103,7 @@ def pair_by_the_rules(
     possible = [
         (d, t.key, c.key, t, c)
         for t, c in product(treated, controls)
-        if t.member != c.member and t.stratum == c.stratum and (d := distance(t, c)) is not None
+        if t.person != c.person and t.stratum == c.stratum and (d := distance(t, c)) is not None
     ]
     possible.sort(key=lambda pair: (turn(pair[3]) if turn else 0, *pair[:3]))
     won: dict[int, list[int]] = {}
@@ -112,8 +112,8 @@ def pair_by_the_rules(
     for round_number in range(ratio):
         for *_, t, c in possible:
             is_waiting = len(won.get(t.unit, [])) == round_number
-            if is_waiting and c.member not in persons[t.unit] and (reuse is None or served[c.member] < reuse):
+            if is_waiting and c.person not in persons[t.unit] and (reuse is None or served[c.person] < reuse):
                 won.setdefault(t.unit, []).append(c.unit)
-                persons[t.unit].add(c.member)
-                served[c.member] += 1
+                persons[t.unit].add(c.person)
+                served[c.person] += 1
     return won

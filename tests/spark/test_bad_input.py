@@ -24,7 +24,7 @@ from tests.bad_input import BAD_INPUT, CANARIES, Bad
 from tests.studies import changed
 
 from counterpart import cli
-from counterpart.deliveries import read_delivery, read_source, unreadable_files_told
+from counterpart.deliveries import explain_unreadable_files, read_delivery, read_source
 from counterpart.errors import StudyError
 from counterpart.protocol import Source, load_mapping, load_site
 from counterpart.sources import ClaimsDelivery, IngestContext, Layout, build_claims, source_tables
@@ -150,7 +150,7 @@ def read_schema(bad: Bad, spark: SparkSession) -> int:
 
 
 def n_rows(spark: SparkSession, source: Source) -> int:
-    with unreadable_files_told():
+    with explain_unreadable_files():
         raw = spell_columns(CLAIMS, read_source(spark, source, {"claims": True}).tables)
         check_columns(CLAIMS, raw)
         return int(raw["claims"].select(F.count("person_id"), F.count("*")).collect()[0][1])

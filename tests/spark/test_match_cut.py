@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from tests.matched_units import SCORED, SEED, content_of
 
 from counterpart import Matching, match, plan
-from counterpart.matching.placing import place
+from counterpart.matching.placing import spread_over_tasks
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -59,7 +59,7 @@ def test_a_spark_that_cannot_place_rows_cuts_alike(
         yield pa.RecordBatch.from_pydict({"n": [len(numbers)]})
 
     for n in (1, 7, 150):
-        placed = place(spark.range(3 * n).select((F.col("id") % n).alias("id")), n, "id")
+        placed = spread_over_tasks(spark.range(3 * n).select((F.col("id") % n).alias("id")), n, "id")
         assert [row.n for row in placed.mapInArrow(tell, "n bigint").collect()] == [1] * n
     matching = Matching(**SCORED, exact=("band",), replace=True, direction="control_to_treated")
     units, in_pandas = few_treated

@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
 from counterpart.deliveries import read_delivery
-from counterpart.deliveries.failures import forbidden_folders_told
+from counterpart.deliveries.failures import explain_forbidden_folders
 from counterpart.errors import ConflictError, ContractError, DataError, EnvironmentProblem
 from counterpart.protocol import BROKEN_LINE, Site
 from counterpart.stages import make_reports_folder
@@ -269,7 +269,7 @@ def test_a_folder_that_may_not_be_listed_is_a_message() -> None:
         _gateway_client=None,
     )
     message = "claims, or a folder in it, may not be read by whoever runs this"
-    with pytest.raises(DataError, match=message), forbidden_folders_told("claims"):
+    with pytest.raises(DataError, match=message), explain_forbidden_folders("claims"):
         raise Py4JJavaError("refused", refusal)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from numba import njit
 
-from counterpart.numerics.compiled import compiling_told, forget_older
+from counterpart.numerics.compiled import announcing_compilation, forget_older
 
 
 def test_code_older_than_any_source_is_compiled_again(tmp_path: Path) -> None:
@@ -37,11 +37,11 @@ def test_nothing_kept_yet(tmp_path: Path) -> None:
 def test_who_waits_for_machine_code_is_told_once() -> None:
     halved, doubled = njit(lambda number: number / 2), njit(lambda number: number * 2)
     told: list[str] = []
-    with compiling_told(told.append):
+    with announcing_compilation(told.append):
         assert (halved(6), doubled(6)) == (3.0, 12)
     assert len(told) == 1
     assert "making machine code" in told[0]
-    with compiling_told(told.append):
+    with announcing_compilation(told.append):
         assert halved(8) == 4.0
     doubled(1.5)  # outside the block nobody listens
     assert len(told) == 1

@@ -33,7 +33,7 @@ class Problem:
         self.score = generator.integers(-n_levels, n_levels + 1, n)
         self.key = generator.permutation(n) - 5
         self.stratum = generator.integers(0, generator.choice([1, 3]), n)
-        self.member = generator.integers(0, generator.choice([4, 12, 500]), n)
+        self.person = generator.integers(0, generator.choice([4, 12, 500]), n)
         self.is_treated = np.arange(n) < n_treated
         self.turn = generator.permutation(n)
         self.caliper = (None, 0, n_levels // 2)[generator.integers(3)]
@@ -43,7 +43,7 @@ class Problem:
         rows = np.arange(len(self.key)) if order is None else order
         treated, controls = rows[self.is_treated[rows]], rows[~self.is_treated[rows]]
         clouds = [
-            Cloud(self.point[r], self.key[r], self.score[r], self.stratum[r], self.member[r], self.box[r])
+            Cloud(self.point[r], self.key[r], self.score[r], self.stratum[r], self.person[r], self.box[r])
             for r in (treated, controls)
         ]
         if rules.turn is not None:
@@ -62,7 +62,7 @@ class Problem:
         return round(math.sqrt(float(np.square(self.point[t.unit] - self.point[c.unit]).sum())) * ONE)
 
     def by_the_rules(self, rules: Rules) -> dict[int, list[int]]:
-        columns = (self.member, self.stratum, self.score, self.key)
+        columns = (self.person, self.stratum, self.score, self.key)
         candidates = [
             Candidate(i, *[int(column[i]) for column in columns], bool(self.is_treated[i]))
             for i in range(len(self.key))

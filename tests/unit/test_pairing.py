@@ -19,7 +19,7 @@ N_PROBLEMS = 3_000
 
 
 def side(candidates: list[Candidate]) -> Side:
-    columns = ("score", "key", "stratum", "member")
+    columns = ("score", "key", "stratum", "person")
     return Side(*[np.array([getattr(unit, name) for unit in candidates], dtype=np.int64) for name in columns])
 
 
@@ -38,12 +38,12 @@ def problem(generator: np.random.Generator) -> tuple[list[Candidate], int | None
     n_treated, n_comparators = generator.integers(0, 12), generator.integers(0, 16)
     n_units = n_treated + n_comparators
     n_levels = int(generator.choice([1, 3, 20, 10**6]))
-    n_strata, n_members = generator.choice([1, 2, 4]), generator.choice([3, 8, 40])
+    n_strata, n_people = generator.choice([1, 2, 4]), generator.choice([3, 8, 40])
     keys = generator.permutation(n_units) - 5
     candidates = [
         Candidate(
             unit=100 + i,
-            member=int(generator.integers(n_members)),
+            person=int(generator.integers(n_people)),
             stratum=int(generator.integers(n_strata)),
             score=int(generator.integers(-n_levels, n_levels + 1)),
             key=int(keys[i]),
@@ -54,10 +54,10 @@ def problem(generator: np.random.Generator) -> tuple[list[Candidate], int | None
     return candidates, (None, 0, 1, n_levels // 3)[generator.integers(4)]
 
 
-def equal_scores(n_units: int, first_member: int) -> Side:
-    keys = np.random.default_rng(first_member).permutation(n_units).astype(np.int64)
+def equal_scores(n_units: int, first_person: int) -> Side:
+    keys = np.random.default_rng(first_person).permutation(n_units).astype(np.int64)
     zeros = np.zeros(n_units, dtype=np.int64)
-    return Side(zeros, keys, zeros, np.arange(first_member, first_member + n_units, dtype=np.int64))
+    return Side(zeros, keys, zeros, np.arange(first_person, first_person + n_units, dtype=np.int64))
 
 
 def test_thousands_of_small_problems_equal_the_slow_way():
@@ -156,7 +156,7 @@ def test_neither_row_order_nor_labels_matter():
         _, shuffled = solve([candidates[i] for i in generator.permutation(len(candidates))], caliper)
         assert shuffled == pairs
         relabelled = [
-            Candidate(u.unit, 1_000_003 * (u.member + 1) % 999_983, -u.stratum, u.score + 10**9, u.key, u.is_treated)
+            Candidate(u.unit, 1_000_003 * (u.person + 1) % 999_983, -u.stratum, u.score + 10**9, u.key, u.is_treated)
             for u in candidates
         ]
         assert solve(relabelled, caliper)[1] == pairs
@@ -164,7 +164,7 @@ def test_neither_row_order_nor_labels_matter():
 
 def test_a_person_serves_once_over_all_strata_and_never_itself():
     candidates = [
-        #         unit member stratum score key is_treated
+        #         unit person stratum score key is_treated
         Candidate(1, 10, 0, 100, 1, True),
         Candidate(2, 20, 1, 205, 2, True),
         Candidate(3, 30, 1, 300, 3, True),

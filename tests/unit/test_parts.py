@@ -15,9 +15,9 @@ from tests.oracles.matching import Candidate, pair_by_the_rules
 
 from counterpart import Matching
 from counterpart.matching.cost import Search
-from counterpart.matching.parts import choose_stages
+from counterpart.matching.parts import choose_rounds
 from counterpart.matching.solve import measure_metric, measure_reach
-from counterpart.matching.task import TALLIES, Work, pack_parcels, reducer, solver
+from counterpart.matching.task import TALLY_CODES, Work, pack_parcels, reducer, solver
 from counterpart.matching.units import Units, read_units
 
 EXACTLY = Search(None, "asked for")
@@ -59,23 +59,23 @@ def in_arrow(table: pd.DataFrame, units: Units, matching: Matching) -> pa.Table:
     return pa.table(columns)
 
 
-def run_stage(parcels: list[pa.RecordBatch], by: str, stage: Any) -> list[pa.RecordBatch]:
+def run_tasks(parcels: list[pa.RecordBatch], by: str, function: Any) -> list[pa.RecordBatch]:
     """As Spark does: parcels that are equal on `by` come together, each as a batch of its own, with those of others."""
     together: dict[int, list[pa.RecordBatch]] = defaultdict(list)
     for batch in parcels:
         for i, place in enumerate(batch.column(by).to_pylist()):
             together[place % 3].append(batch.slice(i, 1))
-    return [made for place in sorted(together) for made in stage(iter(together[place]))]
+    return [made for place in sorted(together) for made in function(iter(together[place]))]
 
 
 def content_of(solution: list[pa.RecordBatch]) -> list[tuple[Any, ...]]:
     rows = [tuple(row.values()) for batch in solution for row in batch.to_pylist()]
-    return sorted((row for row in rows if row[-1] not in TALLIES.values()), key=str)
+    return sorted((row for row in rows if row[-1] not in TALLY_CODES.values()), key=str)
 
 
 def tally_of(solution: list[pa.RecordBatch], name: str) -> int:
     rows = [row for batch in solution for row in batch.to_pylist()]
-    return sum(row["distance_fixed"] for row in rows if row["reason"] == TALLIES[name])
+    return sum(row["distance_fixed"] for row in rows if row["reason"] == TALLY_CODES[name])
 
 
 def in_parts(*of_parts: Any, **cut: Any) -> list[tuple[Any, ...]]:
@@ -86,16 +86,16 @@ def run_parts(
     work: Work, units: pa.Table, cut_side: np.ndarray, part: np.ndarray, n_parts: int, most_together: int
 ) -> list[pa.RecordBatch]:
     """The larger arm by part, the other in every part; one component."""
-    stages = choose_stages(n_parts, most_together)
+    rounds = choose_rounds(n_parts, most_together)
     parcels = []
     for slot in range(n_parts):
         here = units.filter(pa.array(~cut_side | (part == slot)))
         numbers = pa.array(np.full(here.num_rows, slot, dtype=np.int32))
         here = here.append_column("task", pa.array(np.zeros(here.num_rows, dtype=np.int32)))
         parcels += pack_parcels(iter(here.append_column("slot", numbers).to_batches()))
-    for stage in range(stages.n_stages):
-        parcels = run_stage(parcels, "slot", reducer(work, stages.n_together, is_merge=stage > 0))
-    return run_stage(parcels, "task", solver(work))
+    for merge_round in range(rounds.n_rounds):
+        parcels = run_tasks(parcels, "slot", reducer(work, rounds.n_together, is_merge=merge_round > 0))
+    return run_tasks(parcels, "task", solver(work))
 
 
 SETTINGS: list[dict[str, Any]] = [
@@ -178,10 +178,10 @@ def test_losers_of_a_part_change_nothing_by_the_slow_way(is_pool_cut: bool):
         stays = [unit for unit in units if unit.is_treated == is_pool_cut]
         kept = []
         for number in range(3):
-            part = [unit for unit in cut if (unit.member if is_pool_cut else unit.unit) % 3 == number]
+            part = [unit for unit in cut if (unit.person if is_pool_cut else unit.unit) % 3 == number]
             won = pair_by_the_rules(stays + part, distance, ratio, reuse, turn)
-            served = {units[unit].member for found in won.values() for unit in found}
-            kept += [unit for unit in part if (unit.member in served if is_pool_cut else unit.unit in won)]
+            served = {units[unit].person for found in won.values() for unit in found}
+            kept += [unit for unit in part if (unit.person in served if is_pool_cut else unit.unit in won)]
         assert pair_by_the_rules(stays + kept, distance, ratio, reuse, turn) == whole
 
 
@@ -234,7 +234,7 @@ def test_a_unit_of_a_person_that_serves_is_kept_though_another_served():
     assert {row[1:3] for row in found} == {(1, 13), (2, 12)}
 
 
-def test_an_id_that_is_there_twice_is_counted_through_all_stages():
+def test_an_id_that_is_there_twice_is_counted_through_all_rounds():
     matching = Matching(score="logit", score_scale="logit", caliper=None)
     table = pd.DataFrame({"id": [1, 11, 12, 13], "treated": [True, False, False, False], "logit": [0.0, 1.0, 2.0, 3.0]})
     units = read_units(table, matching, seed=0)
@@ -246,13 +246,13 @@ def test_an_id_that_is_there_twice_is_counted_through_all_stages():
         for name, value in (("task", 0), ("slot", slot)):
             here = here.append_column(name, pa.array([value] * len(rows), pa.int32()))
         parcels += pack_parcels(iter(here.to_batches()))
-    merged = run_stage(parcels, "slot", reducer(work, 2, is_merge=False))
-    assert tally_of(run_stage(merged, "task", solver(work)), "n_repeated") == 1
+    merged = run_tasks(parcels, "slot", reducer(work, 2, is_merge=False))
+    assert tally_of(run_tasks(merged, "task", solver(work)), "n_repeated") == 1
 
 
 @pytest.mark.parametrize(
-    ("n_parts", "most_together", "stages"), [(2, 2, (2, 1)), (15, 7, (4, 2)), (8, 2, (2, 3)), (5, 5, (5, 1))]
+    ("n_parts", "most_together", "rounds"), [(2, 2, (2, 1)), (15, 7, (4, 2)), (8, 2, (2, 3)), (5, 5, (5, 1))]
 )
-def test_stages_are_few_and_merges_small(n_parts: int, most_together: int, stages: tuple[int, int]):
-    chosen = choose_stages(n_parts, most_together)
-    assert (chosen.n_together, chosen.n_stages) == stages
+def test_rounds_are_few_and_merges_small(n_parts: int, most_together: int, rounds: tuple[int, int]):
+    chosen = choose_rounds(n_parts, most_together)
+    assert (chosen.n_together, chosen.n_rounds) == rounds

@@ -6,7 +6,7 @@ The only place that reads raw claims. `read_source` reads what a site's document
 
 from counterpart.deliveries.catalog import read_catalog_table
 from counterpart.deliveries.delivery import read_delivery, read_source
-from counterpart.deliveries.failures import condition_of, unreadable_files_told
+from counterpart.deliveries.failures import condition_of, explain_unreadable_files
 from counterpart.deliveries.folder import read_table
 from counterpart.deliveries.places import absolute, file_system
 from counterpart.deliveries.source_table import Delivery, SourceTable
@@ -16,10 +16,10 @@ __all__ = [
     "SourceTable",
     "absolute",
     "condition_of",
+    "explain_unreadable_files",
     "file_system",
     "read_catalog_table",
     "read_delivery",
     "read_source",
     "read_table",
-    "unreadable_files_told",
 ]

@@ -42,7 +42,7 @@ _FORBIDDEN = ("AccessDeniedException", "AccessControlException")
 
 
 @contextmanager
-def forbidden_folders_told(folder: str) -> Iterator[None]:
+def explain_forbidden_folders(folder: str) -> Iterator[None]:
     """DataError where a folder that is listed may not be read."""
     try:
         yield
@@ -53,7 +53,7 @@ def forbidden_folders_told(folder: str) -> Iterator[None]:
 
 
 @contextmanager
-def unreadable_files_told() -> Iterator[None]:
+def explain_unreadable_files() -> Iterator[None]:
     """DataError where a file proves unreadable in its middle: gzip that was cut off, a damaged page of Parquet.
 
     So does one that a VACUUM took away from under the version of a Delta table that is read.

@@ -15,7 +15,7 @@ from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # py4j 
 from pyspark.errors import AnalysisException
 
 from counterpart.deliveries.delta_tables import DeltaPlace, read_delta_table
-from counterpart.deliveries.failures import condition_of, forbidden_folders_told
+from counterpart.deliveries.failures import condition_of, explain_forbidden_folders
 from counterpart.deliveries.places import File, absolute, file_of, file_system
 from counterpart.deliveries.source_table import SourceTable
 from counterpart.errors import DataError
@@ -52,7 +52,7 @@ def read_folder(
     `written` says by table how text files are written, where not as usual. DataError if the folder or a table is
     missing, lies there twice, or cannot be read.
     """
-    with forbidden_folders_told(folder):
+    with explain_forbidden_folders(folder):
         entries = _entries(spark, absolute(folder))
         lying = {table: _place_of(spark, entries, table) for table in wanted}
     missing = [table for table, is_required in wanted.items() if is_required and lying[table] is None]
@@ -74,7 +74,7 @@ def read_table(spark: SparkSession, address: str) -> SourceTable:
     DataError if nothing is there, or something else.
     """
     allowed = "it must be a Parquet file (.parquet), a folder of them, or a Delta table"
-    with forbidden_folders_told(address):
+    with explain_forbidden_folders(address):
         system, path = file_system(spark, absolute(address))
         if not system.exists(path):
             raise DataError(f"{address} does not exist; {allowed}")

@@ -12,10 +12,10 @@ from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untype
 from counterpart.deliveries import (
     absolute,
     condition_of,
+    explain_unreadable_files,
     file_system,
     read_catalog_table,
     read_table,
-    unreadable_files_told,
 )
 from counterpart.errors import EnvironmentProblem
 from counterpart.match_table.request import TABLES, Request, summary_document
@@ -39,7 +39,7 @@ def match_by_spark(asked: Request, progress: TerminalProgress) -> None:
     everything is written, or not at all, where the file system renames folders at once; an object store that copies
     instead may have a part of it for as long.
     """
-    with open_session(settings_without_site()) as spark, unreadable_files_told():
+    with open_session(settings_without_site()) as spark, explain_unreadable_files():
         progress.watch(spark)
         with _appearing(spark, asked) as folder:
             units = _read_units(spark, asked)
@@ -52,7 +52,7 @@ def match_by_spark(asked: Request, progress: TerminalProgress) -> None:
 
 def plan_by_spark(asked: Request, progress: TerminalProgress) -> Plan:
     """What `match_by_spark` would do; nobody is paired and nothing written."""
-    with open_session(settings_without_site()) as spark, unreadable_files_told():
+    with open_session(settings_without_site()) as spark, explain_unreadable_files():
         progress.watch(spark)
         with progress.stage("plan"):
             return plan(_read_units(spark, asked), asked.matching, asked.task_bytes or TASK_BYTES)

@@ -64,7 +64,7 @@ def _seed(text: str) -> int:
 def _match_table(chosen: argparse.Namespace) -> dict[str, Any]:
     from counterpart.errors import SettingsError
     from counterpart.match_table.request import Request, read_matching
-    from counterpart.numerics.compiled import compiling_told
+    from counterpart.numerics.compiled import announcing_compilation
 
     if not (chosen.spark or chosen.plan):
         if chosen.task_bytes is not None:
@@ -78,7 +78,7 @@ def _match_table(chosen: argparse.Namespace) -> dict[str, Any]:
         chosen.units, chosen.out, matching, chosen.balance, chosen.seed, chosen.task_bytes, is_in_catalog=chosen.catalog
     )
     progress = TerminalProgress()
-    with compiling_told(progress.note):
+    with announcing_compilation(progress.note):
         if chosen.plan:
             from counterpart.match_table.by_spark import plan_by_spark
 

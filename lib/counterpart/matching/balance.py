@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 
 from counterpart.errors import ContractError
-from counterpart.matching.units import decoded, read_arm, read_numbers, refuse_missing
+from counterpart.matching.units import decoded, read_arm, read_numbers, refuse_missing_in
 from counterpart.numerics.balance import SMD_DENOMINATOR
-from counterpart.numerics.weighted import Counts, Floats, Sample, largest_gap, mean_of, sample_of, variance_of
+from counterpart.numerics.weighted import Counts, Floats, WeightedSample, largest_gap, mean_of, sample_of, variance_of
 
 if TYPE_CHECKING:
     from counterpart.matching.result import Matched
     from counterpart.numerics.pairs import Flags
 
 Denominator = Literal["pooled", "treated", "controls"]
-Arms = tuple[Sample, Sample]
+Arms = tuple[WeightedSample, WeightedSample]
 """Treated and controls."""
 
 _DENOMINATORS = {
@@ -55,10 +55,19 @@ def balance(units: Any, result: Matched[Any], covariates: Sequence[str], denomin
         return balance_frame(units, result, covariates, denominator)
     is_treated, weights = read_arm(units, matching.treated), _weights_after(units[matching.id], result)
     rows = [row for name in covariates for row in compare_column(units[[name]], is_treated, weights, denominator)]
-    return pd.DataFrame(rows, columns=list(BALANCE))
+    return pd.DataFrame(rows, columns=list(BALANCE_COLUMNS))
 
 
-BALANCE = ("covariate", "phase", "mean_treated", "mean_control", "smd", "variance_ratio", "ks", "smd_denominator")
+BALANCE_COLUMNS = (
+    "covariate",
+    "phase",
+    "mean_treated",
+    "mean_control",
+    "smd",
+    "variance_ratio",
+    "ks",
+    "smd_denominator",
+)
 """The columns of a balance."""
 
 
@@ -103,7 +112,7 @@ def _values_of(column: pd.DataFrame) -> Iterator[tuple[str, Floats]]:
     if pd.api.types.is_numeric_dtype(column[name]) or pd.api.types.is_bool_dtype(column[name]):
         yield name, read_numbers(column, (name,))[:, 0]
         return
-    refuse_missing(column, name)
+    refuse_missing_in(column, name)
     text = column[name].astype("string")
     for level in sorted(text.unique()):
         yield f"{name}={level}", (text == level).to_numpy(dtype=np.float64)
@@ -115,7 +124,7 @@ def _spread(before: Arms, is_flag: bool, denominator: Denominator) -> float:
     return math.sqrt(variance) if variance >= 0 else math.nan
 
 
-def _compare(treated: Sample, controls: Sample, spread: float, is_flag: bool) -> dict[str, float]:
+def _compare(treated: WeightedSample, controls: WeightedSample, spread: float, is_flag: bool) -> dict[str, float]:
     means = mean_of(treated), mean_of(controls)
     difference = means[0] - means[1]
     smd = 0.0 if difference == 0 else difference / spread if spread > 0 else math.nan

@@ -13,9 +13,9 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from counterpart.matching import refusals
-from counterpart.matching.balance import BALANCE, Denominator, compare_column, refuse_unknown
-from counterpart.matching.columns import arm_columns, in_pandas, quoted
-from counterpart.matching.placing import place
+from counterpart.matching.balance import BALANCE_COLUMNS, Denominator, compare_column, refuse_unknown
+from counterpart.matching.columns import arm_columns, exact_column, in_pandas
+from counterpart.matching.placing import spread_over_tasks
 from counterpart.matching.task import from_bytes, in_chunks, to_bytes
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 MOST_BROADCAST = 3_000_000
 _PARCELS = "task int, parcel binary"
 _TEXT = ("covariate", "phase", "smd_denominator")
-_SCHEMA = ", ".join(f"{name} {'string' if name in _TEXT else 'double'}" for name in BALANCE)
-_ARROW = pa.schema([(name, pa.string() if name in _TEXT else pa.float64()) for name in BALANCE])
+_SCHEMA = ", ".join(f"{name} {'string' if name in _TEXT else 'double'}" for name in BALANCE_COLUMNS)
+_ARROW = pa.schema([(name, pa.string() if name in _TEXT else pa.float64()) for name in BALANCE_COLUMNS])
 
 
 def balance_frame(
@@ -43,12 +43,12 @@ def balance_frame(
         weights = F.broadcast(weights)
     columns = [_as_value(units, name).alias(f"value_{i}") for i, name in enumerate(covariates)]
     arm = arm_columns(units, matching.treated)["is_treated"].alias("is_treated")
-    selected = units.select(quoted(matching.id).alias("_id"), arm, *columns)
+    selected = units.select(exact_column(matching.id).alias("_id"), arm, *columns)
     _refuse(selected, weights, covariates, matching.treated)
     weighed = selected.join(weights, "_id", "left").select(
         "is_treated", F.coalesce("weight", F.lit(0.0)).alias("weight"), *[f"value_{i}" for i in range(len(covariates))]
     )
-    parcels = place(weighed.mapInArrow(_pack_columns, _PARCELS), max(len(covariates), 1), "task")
+    parcels = spread_over_tasks(weighed.mapInArrow(_pack_columns, _PARCELS), max(len(covariates), 1), "task")
     return parcels.mapInArrow(_comparer(tuple(covariates), denominator), _SCHEMA)
 
 
@@ -59,7 +59,7 @@ def _add(weights: pd.Series) -> float:
 
 def _as_value(units: DataFrame, name: str) -> Any:
     is_number = isinstance(units.schema[name].dataType, T.NumericType | T.BooleanType)
-    return quoted(name).cast("double" if is_number else "string")
+    return exact_column(name).cast("double" if is_number else "string")
 
 
 def _refuse(selected: DataFrame, weights: DataFrame, covariates: Sequence[str], treated: str) -> None:

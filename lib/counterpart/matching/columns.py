@@ -19,9 +19,10 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from counterpart.matching import refusals
-from counterpart.matching.solve import Metric, Reach, lay_grid, measured_arms, metric_of, reach_of
-from counterpart.matching.spread import FIXED_ONE, LARGEST_LOGIT, Sums
+from counterpart.matching.solve import Metric, Reach, grid_of_ends, measured_arms, metric_of, reach_of
+from counterpart.matching.spread import LARGEST_LOGIT, LogitSums
 from counterpart.matching.units import logit_of, needed_columns
+from counterpart.numerics.pairs import FIXED_ONE
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Row
@@ -34,7 +35,7 @@ _PRODUCTS = "is_treated boolean, i int, j int, amount decimal(38,0)"
 
 
 @dataclass(frozen=True)
-class Look:
+class ArmTotals:
     """What one look at all units says: how many of each arm, the caliper, and of either arm the row that says it."""
 
     n_treated: int
@@ -60,9 +61,9 @@ def select_columns(units: DataFrame, matching: Matching) -> DataFrame:
     refusals.refuse_twice(units.columns, needed)
     columns = {"unit": _id(units, matching.id), **arm_columns(units, matching.treated)}
     if matching.person is not None:
-        columns["person"] = quoted(matching.person)
+        columns["person"] = exact_column(matching.person)
     if matching.tie_order is not None:
-        columns["tie"] = quoted(matching.tie_order)
+        columns["tie"] = exact_column(matching.tie_order)
     if matching.score is not None:
         columns["score"] = _number(units, matching.score)
     columns |= {f"exact_{i}": _exact(units, name) for i, name in enumerate(matching.exact)}
@@ -84,8 +85,8 @@ def count_arms(selected: DataFrame) -> tuple[int, int]:
     return n_treated, sum(counted.values())
 
 
-def complete(selected: DataFrame, matching: Matching) -> DataFrame:
-    """With what tasks need besides."""
+def add_task_columns(selected: DataFrame, matching: Matching) -> DataFrame:
+    """Engine columns -> the same with `logit` and, for `one_role`, `is_barred`: controls of people who are treated."""
     if matching.score is not None:
         selected = selected.withColumn("logit", _logit(matching.score_scale))
     if not matching.one_role:
@@ -101,7 +102,7 @@ def count_texts(selected: DataFrame) -> int:
     return sum(isinstance(field.dataType, T.StringType) for field in named)
 
 
-def quoted(name: str) -> Column:
+def exact_column(name: str) -> Column:
     """The column of exactly that name, dots and all."""
     return F.col(f"`{name.replace('`', '``')}`")
 
@@ -109,33 +110,33 @@ def quoted(name: str) -> Column:
 def _exact(units: DataFrame, name: str) -> Column:
     """Missing is missing, whether the table says null or NaN."""
     is_float = isinstance(units.schema[name].dataType, T.FloatType | T.DoubleType)
-    return F.nullif(quoted(name), F.lit(float("nan"))) if is_float else quoted(name)
+    return F.nullif(exact_column(name), F.lit(float("nan"))) if is_float else exact_column(name)
 
 
 def _id(units: DataFrame, name: str) -> Column:
     kind = units.schema[name].dataType
     if isinstance(kind, T.IntegralType):
-        return quoted(name).cast("bigint")
+        return exact_column(name).cast("bigint")
     if not isinstance(kind, T.StringType):
         raise refusals.no_id(name)
-    return quoted(name)
+    return exact_column(name)
 
 
 def arm_columns(units: DataFrame, name: str) -> dict[str, Column]:
     """`is_treated`, null for what is no arm, and for numbers `arm`, by which such are found."""
     kind = units.schema[name].dataType
     if isinstance(kind, T.BooleanType):
-        return {"is_treated": quoted(name)}
+        return {"is_treated": exact_column(name)}
     if not isinstance(kind, T.NumericType):
         raise refusals.no_arm(name)
-    arm = quoted(name)
+    arm = exact_column(name)
     return {"is_treated": F.when(arm == 1, True).when(arm == 0, False), "arm": arm.cast("double")}
 
 
 def _number(units: DataFrame, name: str) -> Column:
     if not isinstance(units.schema[name].dataType, T.BooleanType | T.NumericType):
         raise refusals.no_number(name)
-    return quoted(name).cast("double")
+    return exact_column(name).cast("double")
 
 
 def _kept(units: DataFrame, name: str) -> dict[str, bool]:
@@ -163,7 +164,7 @@ def _logits_of(probability: pd.Series) -> pd.Series:
     return pd.Series(logit_of(probability.to_numpy()))
 
 
-def look_at(units: DataFrame, matching: Matching) -> Look:
+def total_arms(units: DataFrame, matching: Matching) -> ArmTotals:
     """Look at all units once. Some rows per arm reach the driver.
 
     DataError for values that no match can use, with column and count.
@@ -175,18 +176,18 @@ def look_at(units: DataFrame, matching: Matching) -> Look:
     arms = {row.is_treated: row for row in found}
     sums = [_sums_of(arms.get(is_treated), matching) for is_treated in (True, False)]
     reach = Reach(None, None) if matching.score is None else reach_of(sums[0], sums[1], matching)
-    return Look(sums[0].n_units, sums[1].n_units, reach, found)
+    return ArmTotals(sums[0].n_units, sums[1].n_units, reach, found)
 
 
-def survey(units: DataFrame, seen: Look, matching: Matching) -> Survey:
+def survey(units: DataFrame, totals: ArmTotals, matching: Matching) -> Survey:
     """What was seen, and with covariates the metric, for which all units are looked at again.
 
     d x d products reach the driver. DataError for a covariance that has no inverse.
     """
-    metric, arms = None, {"treated" if row.is_treated else "controls": row for row in seen.arms}
+    metric, arms = None, {"treated" if row.is_treated else "controls": row for row in totals.arms}
     if matching.distance != "score" and len(arms) > 1:
         metric = _measure_metric(units.filter("not is_barred"), arms, matching)
-    return Survey(seen.n_treated, seen.n_controls, seen.reach, metric)
+    return Survey(totals.n_treated, totals.n_controls, totals.reach, metric)
 
 
 def _measures(units: DataFrame, matching: Matching, numbers: list[str]) -> Iterator[Column]:
@@ -239,15 +240,15 @@ def _counts(seen: Sequence[Row]) -> Counter[str]:
     return counts
 
 
-def _sums_of(row: Row | None, matching: Matching) -> Sums:
+def _sums_of(row: Row | None, matching: Matching) -> LogitSums:
     if row is None:
-        return Sums()
+        return LogitSums()
     if matching.score is None:
-        return Sums(row.n_units)
+        return LogitSums(row.n_units)
     high, middle, low = row.high, row.middle, row.low
     squares = (row.high_high << 56) + (row.high_middle << 43) + ((2 * row.high_low + row.middle_middle) << 28)
     squares += (row.middle_low << 15) + row.low_low
-    return Sums(row.n_units, (high << 28) + (middle << 14) + low, squares)
+    return LogitSums(row.n_units, (high << 28) + (middle << 14) + low, squares)
 
 
 def _measure_metric(units: DataFrame, found: Mapping[str, Row], matching: Matching) -> Metric:
@@ -258,7 +259,7 @@ def _measure_metric(units: DataFrame, found: Mapping[str, Row], matching: Matchi
         arm: np.array([[row[f"{end}_{name}"] for name in names] for end in ("lowest", "highest")]) + 0.0
         for arm, row in found.items()
     }
-    grid = lay_grid(ends, matching)
+    grid = grid_of_ends(ends, matching)
     arms = {arm: arm == "treated" for arm in measured_arms(matching)}
     measured = units.filter(F.col("is_treated").isin(*arms.values())).select("is_treated", *names)
     parts = measured.mapInArrow(_products_on(grid), _PRODUCTS)
@@ -295,7 +296,7 @@ def _products_on(grid: whitening.Grid) -> Any:
     return products
 
 
-def _gather(amounts: dict[tuple[int, int], int], n_units: int, d: int) -> whitening.Sums:
+def _gather(amounts: dict[tuple[int, int], int], n_units: int, d: int) -> whitening.ProductSums:
     from counterpart.numerics import whitening
 
     totals, products = np.zeros(d, dtype=object), np.zeros((d, d), dtype=object)
@@ -304,4 +305,4 @@ def _gather(amounts: dict[tuple[int, int], int], n_units: int, d: int) -> whiten
             totals[i] = amount
         else:
             products[i, j] = amount
-    return whitening.Sums(n_units, totals, products)
+    return whitening.ProductSums(n_units, totals, products)

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from counterpart.matching import refusals
-from counterpart.matching.columns import Survey, complete, count_arms, count_texts, look_at, select_columns, survey
+from counterpart.matching.columns import (
+    Survey,
+    add_task_columns,
+    count_arms,
+    count_texts,
+    select_columns,
+    survey,
+    total_arms,
+)
 from counterpart.matching.cost import TASK_BYTES, are_few, room_at_driver
 from counterpart.matching.few import match_few
-from counterpart.matching.placing import place
+from counterpart.matching.laps import Laps
+from counterpart.matching.placing import spread_over_tasks
 from counterpart.matching.planning import Cut, Plan, cut
-from counterpart.matching.result import REASONS, Matched, summarise, told_of_search
-from counterpart.matching.spread import FIXED_ONE
-from counterpart.matching.task import PARCELS, TALLIES, Work, pack_parcels, reducer, solution_schema, solver
-from counterpart.numerics.pairs import Audit
+from counterpart.matching.result import REASONS, Matched, describe_search, summarise_match
+from counterpart.matching.task import PARCELS, TALLY_CODES, Work, pack_parcels, reducer, solution_schema, solver
+from counterpart.numerics.pairs import FIXED_ONE, Audit
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Row
@@ -34,8 +41,8 @@ def plan_frame(units: DataFrame, matching: Matching, task_bytes: int = TASK_BYTE
     """What `match_frame` would do, without doing it: two looks at the units (three with covariates)."""
     selected = select_columns(units, matching)
     is_few = _are_few(units, selected, matching, task_bytes)
-    selected = complete(selected, matching)
-    surveyed = survey(selected, look_at(selected, matching), matching)
+    selected = add_task_columns(selected, matching)
+    surveyed = survey(selected, total_arms(selected, matching), matching)
     prepared = cut(selected, surveyed, matching, task_bytes)
     prepared.release()
     return replace(prepared.plan, is_few=is_few)
@@ -50,27 +57,27 @@ def match_frame(units: DataFrame, matching: Matching, seed: int, task_bytes: int
 
     RuntimeError if units were lost or a pair lies outside the caliper: then the matching itself is wrong.
     """
-    start = perf_counter()
+    laps = Laps()
     selected = select_columns(units, matching)
     if _are_few(units, selected, matching, task_bytes):
         return match_few(units, selected, matching, seed)
-    selected = complete(selected, matching)
-    surveyed = survey(selected, look_at(selected, matching), matching)
-    is_surveyed = perf_counter()
+    selected = add_task_columns(selected, matching)
+    surveyed = survey(selected, total_arms(selected, matching), matching)
+    laps.end("survey")
     prepared = cut(selected, surveyed, matching, task_bytes)
-    is_cut = perf_counter()
+    laps.end("plan")
     work = Work(matching, surveyed.reach, surveyed.metric, prepared.plan.search, seed)
     solution = _solve(prepared, work, selected.schema["unit"].dataType.simpleString()).persist()
     counted = _count(solution, matching, surveyed)
-    seconds = {"survey": is_surveyed - start, "plan": is_cut - is_surveyed, "solve": perf_counter() - is_cut}
+    laps.end("solve")
     own_type = units.schema[matching.id].dataType.simpleString()
     pairs, unmatched, weights = _frames(solution, prepared.strata, matching, own_type)
     counts = {"n_treated": surveyed.n_treated, "n_controls": surveyed.n_controls}
     counts |= {name: counted[name] for name in ("n_sets", "n_pairs", *[f"n_{reason}" for reason in REASONS])}
     total = int(counted.total_distance or 0)
-    summary = summarise(matching, surveyed.reach, counts, counted.largest_distance, total)
+    summary = summarise_match(matching, surveyed.reach, counts, counted.largest_distance, total)
     audit = Audit(*[counted[name] or 0 for name in Audit._fields])
-    summary |= told_of_search(prepared.plan.search, counted.n_unproven or 0, audit) | {"seconds": seconds}
+    summary |= describe_search(prepared.plan.search, counted.n_unproven or 0, audit) | {"seconds": laps.seconds}
 
     def release() -> None:
         solution.unpersist()
@@ -96,19 +103,19 @@ def _are_plain(units: DataFrame, names: Sequence[str]) -> bool:
 def _solve(prepared: Cut, work: Work, unit_type: str) -> DataFrame:
     """Units -> the solution, through the parts of components that are cut."""
     n_tasks = max(prepared.plan.n_tasks, 1)
-    parcels, stages = prepared.whole.mapInArrow(pack_parcels, PARCELS), prepared.stages
-    if prepared.parted is not None and stages is not None:
-        parts, n_slots = prepared.parted.mapInArrow(pack_parcels, PARCELS), prepared.plan.n_cut * stages.width
-        for stage in range(stages.n_stages):
-            step = reducer(work, stages.n_together, is_merge=stage > 0)
-            parts = place(parts, n_slots, "slot").mapInArrow(step, PARCELS)
-            n_slots //= stages.n_together
+    parcels, rounds = prepared.whole.mapInArrow(pack_parcels, PARCELS), prepared.rounds
+    if prepared.parted is not None and rounds is not None:
+        parts, n_slots = prepared.parted.mapInArrow(pack_parcels, PARCELS), prepared.plan.n_cut * rounds.width
+        for merge_round in range(rounds.n_rounds):
+            step = reducer(work, rounds.n_together, is_merge=merge_round > 0)
+            parts = spread_over_tasks(parts, n_slots, "slot").mapInArrow(step, PARCELS)
+            n_slots //= rounds.n_together
         parcels = parts if prepared.plan.n_cut == prepared.plan.n_tasks else parcels.unionAll(parts)
-    return place(parcels, n_tasks, "task").mapInArrow(solver(work), solution_schema(unit_type))
+    return spread_over_tasks(parcels, n_tasks, "task").mapInArrow(solver(work), solution_schema(unit_type))
 
 
 def _count(solution: DataFrame, matching: Matching, surveyed: Survey) -> Row:
-    """One row; held to account."""
+    """Totals of the solution, one row. RuntimeError if units were lost, are there twice, or pairs too far apart."""
     is_pair = F.col("partner").isNotNull()
     found = solution.agg(
         F.count_if(is_pair).alias("n_pairs"),
@@ -117,7 +124,7 @@ def _count(solution: DataFrame, matching: Matching, surveyed: Survey) -> Row:
         F.count_distinct("focal").alias("n_focal"),
         F.count_distinct("partner").alias("n_partners"),
         F.count_distinct(F.when(is_pair, F.struct("partner", "stratum"))).alias("n_partner_units"),
-        *[F.sum(F.when(F.col("reason") == i, F.col("distance_fixed"))).alias(name) for name, i in TALLIES.items()],
+        *[F.sum(F.when(F.col("reason") == i, F.col("distance_fixed"))).alias(name) for name, i in TALLY_CODES.items()],
         F.max(F.when(is_pair, F.col("distance_fixed"))).alias("largest_distance"),
         F.max(F.abs("difference_fixed")).alias("largest_difference"),
         F.sum(F.when(is_pair, F.col("distance_fixed")).cast("decimal(19,0)")).alias("total_distance"),

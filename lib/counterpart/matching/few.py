@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 from functools import partial
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from counterpart.matching import refusals
-from counterpart.matching.columns import quoted, whole_numbers
-from counterpart.matching.cost import choose_search, may_be_approximate
+from counterpart.matching.columns import exact_column, whole_numbers
 from counterpart.matching.frames import (
     Columns,
     columns_of_pairs,
@@ -27,10 +25,12 @@ from counterpart.matching.frames import (
     columns_of_weights,
     summary_of,
 )
+from counterpart.matching.laps import Laps
 from counterpart.matching.result import Matched
-from counterpart.matching.solve import count_compared, measure_metric, measure_reach, solve
-from counterpart.matching.spread import FIXED_ONE, LARGEST_LOGIT
+from counterpart.matching.solve import solve_units
+from counterpart.matching.spread import LARGEST_LOGIT
 from counterpart.matching.units import Units, codes_of_strata, hash_ids, logit_of, rank_ties, units_of
+from counterpart.numerics.pairs import FIXED_ONE
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -40,24 +40,25 @@ if TYPE_CHECKING:
 
 
 def match_few(units: DataFrame, selected: DataFrame, matching: Matching, seed: int) -> Matched[DataFrame]:
-    """`selected` are the engine's columns of the units. Errors as of `match`."""
-    start = perf_counter()
+    """Match, on the driver, units that fit one task, as `match` does; frames of Spark. Errors as of `match`.
+
+    `selected`: the engine's columns of the units.
+    """
+    laps = Laps()
     table = _collect(selected)
-    is_collected = perf_counter()
+    laps.end("collect")
     read = _read(table, matching, seed, whole_numbers(selected))
-    reach = measure_reach(read, matching)
-    is_read = perf_counter()
-    search = choose_search(matching, count_compared(read, matching) if may_be_approximate(matching) else 0)
-    solution = solve(read, matching, reach, measure_metric(read, matching), search)
-    is_solved = perf_counter()
+    laps.end("read")
+    solved = solve_units(read, matching)
+    solution = solved.solution
+    laps.end("solve")
     own = {matching.id: "unit"} | {name: f"exact_{i}" for i, name in enumerate(matching.exact)}
     take = partial(_take, table, own)
     pairs = _as_frame(units, columns_of_pairs(take, read, matching, solution), matching)
     unmatched = _as_frame(units, columns_of_unmatched(take, matching, solution), matching)
     weights = _as_frame(units, columns_of_weights(take, matching, solution), matching)
-    seconds = {"collect": is_collected - start, "read": is_read - is_collected}
-    seconds |= {"solve": is_solved - is_read, "write": perf_counter() - is_solved}
-    summary = summary_of(read, matching, reach, search, solution) | {"seconds": seconds}
+    laps.end("write")
+    summary = summary_of(read, matching, solved) | {"seconds": laps.seconds}
     return Matched(pairs, unmatched, weights, summary, matching)
 
 
@@ -145,7 +146,7 @@ def _as_frame(units: DataFrame, columns: Columns, matching: Matching) -> DataFra
     arrays = {name: pa.array(v, pa.string()) if _are_texts(v) else v for name, v in columns.items()}
     rows = units.sparkSession.createDataFrame(pa.table(arrays))
     typed = {
-        name: quoted(name).cast(units.schema[source[name]].dataType) if name in source else quoted(name)
+        name: exact_column(name).cast(units.schema[source[name]].dataType) if name in source else exact_column(name)
         for name in columns
     }
     return rows.select(*[column.alias(name) for name, column in typed.items()])

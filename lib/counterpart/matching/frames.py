@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from counterpart.matching.result import REASONS, summarise, told_of_search
-from counterpart.matching.spread import FIXED_ONE
+from counterpart.matching.result import REASONS, describe_search, summarise_match
+from counterpart.numerics.pairs import FIXED_ONE
 
 if TYPE_CHECKING:
-    from counterpart.matching.cost import Search
-    from counterpart.matching.solve import Reach, Solution
+    from counterpart.matching.solve import Solution, Solved
     from counterpart.matching.units import Longs, Units
     from counterpart.protocol import Matching
 
@@ -57,11 +56,12 @@ def columns_of_weights(take: Take, matching: Matching, solution: Solution) -> Co
     }
 
 
-def summary_of(units: Units, matching: Matching, reach: Reach, search: Search, solution: Solution) -> dict[str, Any]:
+def summary_of(units: Units, matching: Matching, solved: Solved) -> dict[str, Any]:
     """The summary, but for the seconds."""
     # Numba loads when there is something to match.
     from counterpart.numerics.line import distinct
 
+    solution = solved.solution
     distance = solution.distance
     by_reason = np.bincount(solution.reason, minlength=len(REASONS))
     counts = {
@@ -72,5 +72,5 @@ def summary_of(units: Units, matching: Matching, reach: Reach, search: Search, s
         **{f"n_{reason}": int(n) for reason, n in zip(REASONS, by_reason, strict=True)},
     }
     largest = int(distance.max()) if len(distance) else None
-    found = told_of_search(search, solution.n_unproven, solution.audit)
-    return summarise(matching, reach, counts, largest, int(distance.sum())) | found
+    found = describe_search(solved.search, solution.n_unproven, solution.audit)
+    return summarise_match(matching, solved.reach, counts, largest, int(distance.sum())) | found

@@ -37,26 +37,26 @@ LONG_TASK, LEAST_ODDS = 3.0, 8
 
 
 @dataclass(frozen=True)
-class Stages:
-    """The merging of parts: `n_together` at a time, `n_stages` times; then one is left of each component."""
+class MergeRounds:
+    """The merging of parts: `n_together` at a time, `n_rounds` times; then one is left of each component."""
 
     n_parts: int
     n_together: int
-    n_stages: int
+    n_rounds: int
 
     @property
     def width(self) -> int:
         """Slots of a component, some of them empty: so nobody of the next one is in its merges."""
-        return int(self.n_together**self.n_stages)
+        return int(self.n_together**self.n_rounds)
 
 
-def choose_stages(n_parts: int, most_together: int) -> Stages:
-    """As few stages as will do, of merges that are as small as will do."""
-    n_stages = 1
-    while most_together**n_stages < n_parts:
-        n_stages += 1
-    n_together = next(n for n in range(1, n_parts + 1) if n**n_stages >= n_parts)
-    return Stages(n_parts, n_together, n_stages)
+def choose_rounds(n_parts: int, most_together: int) -> MergeRounds:
+    """As few rounds as will do, of merges that are as small as will do."""
+    n_rounds = 1
+    while most_together**n_rounds < n_parts:
+        n_rounds += 1
+    n_together = next(n for n in range(1, n_parts + 1) if n**n_rounds >= n_parts)
+    return MergeRounds(n_parts, n_together, n_rounds)
 
 
 def measure_parts(
@@ -128,11 +128,11 @@ def spread_shares(units: DataFrame) -> DataFrame:
     return units.withColumn("task", F.explode(tasks))
 
 
-def spread_parts(units: DataFrame, person: str, stages: Stages) -> DataFrame:
+def spread_parts(units: DataFrame, person: str, rounds: MergeRounds) -> DataFrame:
     """Units of components that are cut, with `component` (from 0) -> one row per unit and part, with `slot`."""
     key = F.when(F.col("is_pool_cut"), F.xxhash64(person)).otherwise(F.xxhash64("unit"))
     own = F.array(F.pmod(key, F.col("n_parts")).cast("int"))
     everywhere = F.sequence(F.lit(0), F.col("n_parts") - 1)
     parts = F.when(F.col("is_pool") == F.col("is_pool_cut"), own).otherwise(everywhere)
-    first_slot = F.col("component") * stages.width
+    first_slot = F.col("component") * rounds.width
     return units.withColumn("slot", F.explode(F.transform(parts, lambda part: first_slot + part)))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _TRIES = 40
 
 
-def place(rows: DataFrame, n_partitions: int, number: str) -> DataFrame:
+def spread_over_tasks(rows: DataFrame, n_partitions: int, number: str) -> DataFrame:
     """Each row to the partition of its number, from 0 on. Two numbers in one would be in memory together."""
     if _can_place(rows):
         return rows.repartitionById(n_partitions, number)

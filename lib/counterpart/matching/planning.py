@@ -29,8 +29,8 @@ from counterpart.matching.cost import (
     seconds_of_distance,
 )
 from counterpart.matching.parts import (
-    Stages,
-    choose_stages,
+    MergeRounds,
+    choose_rounds,
     component_window,
     measure_parts,
     nobody_competes,
@@ -107,14 +107,14 @@ class Cut:
 
     `whole`: the units in reach, with `stratum`, `task` (which is their slot) and `has_counterpart`; unit -> unit.
     `parted`: those of components that are cut, with `is_pool_cut` too and the `slot` of their part; unit -> unit and
-    part, merged in `stages`.
+    part, merged in `rounds`.
     """
 
     plan: Plan
     strata: DataFrame
     whole: DataFrame
     parted: DataFrame | None
-    stages: Stages | None
+    rounds: MergeRounds | None
     _kept: tuple[DataFrame, ...]
 
     def release(self) -> None:
@@ -143,7 +143,7 @@ def cut(units: DataFrame, survey: Survey, matching: Matching, task_bytes: int = 
     measured = measure_parts(strata, constant, matching, n_cores, row_bytes, task_bytes)
     packed = _pack(measured, constant, n_cores, task_bytes).persist()
     cut_by = [matching.exact[exact.index(name)] for name in constant]
-    plan, stages, has_final = _tell(packed, survey, search, cut_by, task_bytes)
+    plan, rounds, has_final = _summarise_plan(packed, survey, search, cut_by, task_bytes)
     told = ["stratum", "task", "first_person", "last_person", "is_pool_cut", "n_parts", "is_final"]
     # Whoever looks is in a cell that somebody looks from, so those cells hold all that may be in a pair.
     routes = _join(cells.filter("n_looking > 0").select(*exact, "cell"), packed.select(*exact, *told), exact)
@@ -154,12 +154,12 @@ def cut(units: DataFrame, survey: Survey, matching: Matching, task_bytes: int = 
     whole = routed.filter("n_parts = 1 or is_final")
     whole = (spread_shares(whole) if has_final else whole).drop("is_pool", "is_pool_cut", "n_parts", "is_final")
     parted = None
-    if stages is not None:
+    if rounds is not None:
         # The last tasks are those of the components whose parts are merged.
         cut_up = routed.filter("n_parts > 1 and not is_final")
         numbered = cut_up.withColumn("component", F.col("task") - (plan.n_tasks - plan.n_cut))
-        parted = spread_parts(numbered, person, stages).drop("is_pool", "n_parts", "is_final", "component")
-    return Cut(plan, packed.select(*exact, "stratum"), whole, parted, stages, (cells, packed))
+        parted = spread_parts(numbered, person, rounds).drop("is_pool", "n_parts", "is_final", "component")
+    return Cut(plan, packed.select(*exact, "stratum"), whole, parted, rounds, (cells, packed))
 
 
 def _size(n_bytes: int) -> str:
@@ -281,9 +281,9 @@ def _measure_tasks(packed: DataFrame) -> DataFrame:
     )
 
 
-def _tell(
+def _summarise_plan(
     packed: DataFrame, survey: Survey, search: Search, cut_by: Sequence[str], task_bytes: int
-) -> tuple[Plan, Stages | None, bool]:
+) -> tuple[Plan, MergeRounds | None, bool]:
     """The plan, how its parts are merged, and whether any are final."""
     found = (
         _measure_tasks(packed)
@@ -321,8 +321,8 @@ def _tell(
         longest_task=found.longest_task or 0.0,
         search=search,
     )
-    stages = choose_stages(found.most_parts, found.most_together) if found.n_cut else None
-    return plan, stages, found.n_final > 0
+    rounds = choose_rounds(found.most_parts, found.most_together) if found.n_cut else None
+    return plan, rounds, found.n_final > 0
 
 
 def _join(left: DataFrame, right: DataFrame, by: Sequence[str], how: str = "inner") -> DataFrame:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from counterpart.matching.spread import FIXED_ONE
+from counterpart.numerics.pairs import FIXED_ONE
 
 if TYPE_CHECKING:
     from counterpart.matching.cost import Search
@@ -56,7 +56,7 @@ class Matched(Generic[Frame]):
         self._release()
 
 
-def summarise(
+def summarise_match(
     matching: Matching, reach: Reach, counts: Mapping[str, int], largest: int | None, total: int
 ) -> dict[str, Any]:
     """The summary, from counts by name and fixed-point distances (largest of all pairs, and their sum)."""
@@ -74,7 +74,7 @@ def summarise(
     }
 
 
-def told_of_search(search: Search, n_unproven: int, audit: Audit) -> dict[str, Any]:
+def describe_search(search: Search, n_unproven: int, audit: Audit) -> dict[str, Any]:
     """The search, why, and what is known of its pairs.
 
     `uncertified` pairs are those that nothing proves to be the best; in a stratum that was cut, who is told

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from counterpart.errors import DataError
-from counterpart.matching.cost import Search, is_in_space
-from counterpart.matching.spread import FIXED_ONE, Sums, standard_deviation, sum_logits
+from counterpart.matching.cost import Search, choose_search, is_in_space, may_be_approximate
+from counterpart.matching.spread import LogitSums, standard_deviation, sum_logits
+from counterpart.numerics.pairs import FIXED_ONE
 
 if TYPE_CHECKING:
     from counterpart.matching.units import Floats, Longs, Units
@@ -39,8 +40,8 @@ class Solution:
     """Sets of the units that were given counterparts (`focal`, treated unless the direction is reversed).
 
     `focal` and `partner` are rows of the table, one element per pair, by focal row and in the order won; `distance`
-    in 2^-31. `alone` are the focal rows without a set, `reason` theirs as positions in `result.REASONS`. `n_looks`
-    counts the kernel's steps, `n_unproven` the pairs that an approximate search leaves unproven, `audit` says how well.
+    in 2^-31. `alone` are the focal rows without a set, `reason` theirs as positions in `result.REASONS`.
+    `n_unproven` counts the pairs that an approximate search leaves unproven, `audit` says how well it found them.
     """
 
     focal: Longs
@@ -48,7 +49,6 @@ class Solution:
     distance: Longs
     alone: Longs
     reason: Longs
-    n_looks: int
     n_unproven: int
     audit: Audit
 
@@ -68,7 +68,7 @@ def measure_reach(units: Units, matching: Matching) -> Reach:
     return reach_of(sum_logits(units.logit[units.is_treated]), sum_logits(units.logit[units.is_control]), matching)
 
 
-def reach_of(treated: Sums, controls: Sums, matching: Matching) -> Reach:
+def reach_of(treated: LogitSums, controls: LogitSums, matching: Matching) -> Reach:
     """The caliper from exact sums over both arms.
 
     `pooled`: root of the mean of the two arms' variances (Austin 2011, doi:10.1002/pst.433). `overall`: the standard
@@ -91,7 +91,7 @@ def measure_metric(units: Units, matching: Matching) -> Metric | None:
 
     values = {name: units.covariates[arm] for name, arm in arms.items()}
     ends = {name: np.stack([rows.min(axis=0), rows.max(axis=0)]) for name, rows in values.items()}
-    grid = lay_grid(ends, matching)
+    grid = grid_of_ends(ends, matching)
     return metric_of(
         [whitening.sum_products(values[name], grid) for name in measured_arms(matching)], grid, ends, matching
     )
@@ -102,7 +102,7 @@ def measured_arms(matching: Matching) -> tuple[str, ...]:
     return ("treated", "controls") if matching.covariance == "pooled" else (matching.covariance,)
 
 
-def lay_grid(ends: Ends, matching: Matching) -> whitening.Grid:
+def grid_of_ends(ends: Ends, matching: Matching) -> whitening.Grid:
     """The grid over the arms that are measured: values of another would make it coarse. DataError if it has no steps.
 
     `ends` are the lowest and the highest values of each covariate, (2, d), by arm.
@@ -118,7 +118,7 @@ def lay_grid(ends: Ends, matching: Matching) -> whitening.Grid:
     return whitening.lay_grid(lowest, highest)
 
 
-def metric_of(sums: list[whitening.Sums], grid: whitening.Grid, ends: Ends, matching: Matching) -> Metric:
+def metric_of(sums: list[whitening.ProductSums], grid: whitening.Grid, ends: Ends, matching: Matching) -> Metric:
     """The metric from exact sums over the arms that are measured, and the `ends` of both.
 
     DataError for a covariance that has no inverse, and for values so far away that a distance would be too long.
@@ -165,7 +165,7 @@ def _named(matching: Matching, is_meant: npt.NDArray[np.bool_]) -> str:
     return ", ".join(name for name, is_one in zip(matching.covariates, is_meant, strict=True) if is_one)
 
 
-def place(units: Units, metric: Metric | None) -> Floats:
+def coordinates_of(units: Units, metric: Metric | None) -> Floats:
     """The coordinates of each unit, one row per unit; without a metric, the logit alone, and without both nothing."""
     if metric is not None:
         from counterpart.numerics.whitening import transform
@@ -182,6 +182,22 @@ def count_compared(units: Units, matching: Matching) -> int:
     return int(arms[0] @ arms[1])
 
 
+@dataclass(frozen=True)
+class Solved:
+    """The pairs, and how they were looked for."""
+
+    reach: Reach
+    search: Search
+    solution: Solution
+
+
+def solve_units(units: Units, matching: Matching) -> Solved:
+    """Units that are here, all of them -> their pairs: the reach, the search and the metric are theirs. As `solve`."""
+    reach = measure_reach(units, matching)
+    search = choose_search(matching, count_compared(units, matching) if may_be_approximate(matching) else 0)
+    return Solved(reach, search, solve(units, matching, reach, measure_metric(units, matching), search))
+
+
 def solve(units: Units, matching: Matching, reach: Reach, metric: Metric | None, search: Search) -> Solution:
     """The pairs and the reasons of who has none."""
     focal, pool = units.arms(matching.direction)
@@ -196,7 +212,6 @@ def solve(units: Units, matching: Matching, reach: Reach, metric: Metric | None,
         distance=pairs.distance[is_kept],
         alone=focal[~has_set],
         reason=reason[~has_set],
-        n_looks=pairs.n_steps,
         n_unproven=0 if pairs.is_doubtful is None else int(pairs.is_doubtful[pairs.treated[is_kept]].sum()),
         audit=pairs.audit,
     )
@@ -225,7 +240,7 @@ def _pair(
         return pair_nearest(sides[0], sides[1], reach.width_fixed, _rules(units, matching, focal))
     from counterpart.numerics.greedy import Cloud, pair_in_space
 
-    point = place(units, metric)
+    point = coordinates_of(units, metric)
     columns = (point, units.key, units.logit, stratum, units.person, units.box)
     clouds = [Cloud(*[_part(column, rows) for column in columns]) for rows in (focal, pool)]
     widths = np.array(list(matching.calipers.values()), dtype=np.float64)

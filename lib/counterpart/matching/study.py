@@ -11,7 +11,7 @@ from counterpart.errors import ContractError, DataError
 from counterpart.matching.cost import TASK_BYTES
 from counterpart.matching.match import match
 from counterpart.matching.result import REASONS
-from counterpart.matching.spread import FIXED_ONE
+from counterpart.numerics.pairs import FIXED_ONE
 from counterpart.tables import MATCHES, UNMATCHED, conform
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from counterpart.matching.units import Units, hash_ids, rank_ties, units_of
 if TYPE_CHECKING:
     from counterpart.protocol import Matching
 
-TALLIES = {"n_repeated": -1, "n_unproven": -2, "n_audited": -3, "n_found": -4, "true": -5, "listed": -6}
+TALLY_CODES = {"n_repeated": -1, "n_unproven": -2, "n_audited": -3, "n_found": -4, "true": -5, "listed": -6}
 """Reasons of rows that count something of a task, in `distance_fixed`, and hold nothing else."""
 
 
@@ -181,7 +181,7 @@ def _reduce_part(parcels: list[pa.Table], work: Work, is_merge: bool, is_first: 
 
 
 def _sort_out(parcels: list[pa.Table]) -> tuple[pa.Table | None, list[pa.Table]]:
-    """The units, and the rows of the solution that earlier stages know; `parcels` is emptied."""
+    """The units, and the rows of the solution that earlier rounds know; `parcels` is emptied."""
     settled = [parcel for parcel in parcels if "reason" in parcel.column_names]
     in_play = [parcel for parcel in parcels if "reason" not in parcel.column_names and parcel.num_rows]
     table = pa.concat_tables(in_play) if in_play else None
@@ -198,7 +198,7 @@ def _pair(table: pa.Table, work: Work, is_merge: bool) -> tuple[pa.Table, Units 
     ties = None if matching.tie_order is None else table.column("tie").to_pandas()
     keys, n_again = rank_ties(series, hash_ids(series, work.seed), ties)
     if n_again:
-        return _tell(ids.type, {"n_repeated": n_again}), None, None
+        return _tally_rows(ids.type, {"n_repeated": n_again}), None, None
     del series, ties
     units = units_of(table, keys, matching)
     search = work.search
@@ -206,7 +206,7 @@ def _pair(table: pa.Table, work: Work, is_merge: bool) -> tuple[pa.Table, Units 
         search = Search(None, "few are left")
     solution = solve(units, matching, work.reach, work.metric, search)
     told = {"n_unproven": solution.n_unproven, **solution.audit._asdict()} if search.recall is not None else {}
-    return _tell(ids.type, told), units, solution
+    return _tally_rows(ids.type, told), units, solution
 
 
 def _solve_task(parcels: list[pa.Table], work: Work) -> pa.Table:
@@ -240,10 +240,10 @@ def _solve_task(parcels: list[pa.Table], work: Work) -> pa.Table:
 
 
 def _judge(settled: list[pa.Table], told: pa.Table, n_found: int) -> list[pa.Table]:
-    """What earlier stages settled, and what this one tells.
+    """What earlier rounds settled, and what this one tells.
 
     If parts were searched approximately, neither pairs nor who is exhausted are proven: `n_found`, however many of
-    them this stage doubts itself.
+    them this round doubts itself.
     """
     if not settled:
         return [told]
@@ -252,11 +252,11 @@ def _judge(settled: list[pa.Table], told: pa.Table, n_found: int) -> list[pa.Tab
     if not pc.sum(rows.filter(is_unproven).column("distance_fixed")).as_py():
         return [rows, told]
     others = [rows.filter(pc.invert(is_unproven)), told.filter(pc.invert(_are_unproven(told)))]
-    return [*others, _tell(rows.schema.field("focal").type, {"n_unproven": n_found})]
+    return [*others, _tally_rows(rows.schema.field("focal").type, {"n_unproven": n_found})]
 
 
 def _are_unproven(rows: pa.Table) -> pa.ChunkedArray:
-    return pc.fill_null(pc.equal(rows.column("reason"), TALLIES["n_unproven"]), False)
+    return pc.fill_null(pc.equal(rows.column("reason"), TALLY_CODES["n_unproven"]), False)
 
 
 def _alone(ids: pa.Array, units: Units, solution: Solution) -> pa.Table:
@@ -270,9 +270,12 @@ def _alone(ids: pa.Array, units: Units, solution: Solution) -> pa.Table:
 _NAMES = ["stratum", "focal", "partner", "distance_fixed", "difference_fixed", "set_size", "reason"]
 
 
-def _tell(unit_type: pa.DataType, told: dict[str, int]) -> pa.Table:
+def _tally_rows(unit_type: pa.DataType, told: dict[str, int]) -> pa.Table:
     n = len(told)
-    counted, reasons = pa.array(list(told.values()), pa.int64()), pa.array([TALLIES[name] for name in told], pa.int32())
+    counted, reasons = (
+        pa.array(list(told.values()), pa.int64()),
+        pa.array([TALLY_CODES[name] for name in told], pa.int32()),
+    )
     nothing = [pa.nulls(n, kind) for kind in (pa.int64(), unit_type, unit_type)]
     empty = [pa.nulls(n, pa.int64()), pa.nulls(n, pa.int32())]
     return pa.Table.from_arrays([*nothing, counted, *empty, reasons], names=_NAMES)

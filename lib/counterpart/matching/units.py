@@ -13,7 +13,8 @@ import pandas as pd
 import pyarrow as pa
 
 from counterpart.matching import refusals
-from counterpart.matching.spread import FIXED_ONE, LARGEST_LOGIT
+from counterpart.matching.spread import LARGEST_LOGIT
+from counterpart.numerics.pairs import FIXED_ONE
 
 if TYPE_CHECKING:
     from counterpart.protocol import Matching
@@ -130,14 +131,14 @@ def _check_columns(table: pd.DataFrame, matching: Matching) -> None:
     refusals.refuse_twice(list(table.columns), needed)
 
 
-def refuse_missing(table: pd.DataFrame, name: str) -> None:
+def refuse_missing_in(table: pd.DataFrame, name: str) -> None:
     """DataError if a value is missing."""
     refusals.refuse_missing(name, int(table[name].isna().sum()), len(table))
 
 
 def read_arm(table: pd.DataFrame, name: str) -> npt.NDArray[np.bool_]:
     """Who is treated, from true and false or 1 and 0."""
-    refuse_missing(table, name)
+    refuse_missing_in(table, name)
     values = table[name]
     if not (
         pd.api.types.is_bool_dtype(values) or (pd.api.types.is_numeric_dtype(values) and values.isin((0, 1)).all())
@@ -147,7 +148,7 @@ def read_arm(table: pd.DataFrame, name: str) -> npt.NDArray[np.bool_]:
 
 
 def _codes(table: pd.DataFrame, name: str) -> Longs:
-    refuse_missing(table, name)
+    refuse_missing_in(table, name)
     with _comparing(name):
         return pd.factorize(table[name])[0].astype(np.int64)
 
@@ -180,9 +181,9 @@ def _comparing(*names: str) -> Iterator[None]:
 
 def _keys(table: pd.DataFrame, matching: Matching, seed: int) -> Longs:
     """What decides a tie, in one place: tie_order, then the stable hash of the id, then the id."""
-    refuse_missing(table, matching.id)
+    refuse_missing_in(table, matching.id)
     if matching.tie_order is not None:
-        refuse_missing(table, matching.tie_order)
+        refuse_missing_in(table, matching.tie_order)
     ids, ties = table[matching.id], None if matching.tie_order is None else _in_order(table[matching.tie_order])
     hashes = hash_ids(ids, seed)
     with _comparing(matching.tie_order or matching.id):
@@ -266,7 +267,7 @@ def read_numbers(table: pd.DataFrame, names: tuple[str, ...]) -> Floats:
         values = table[name]
         if not pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
             raise refusals.no_number(name)
-        refuse_missing(table, name)
+        refuse_missing_in(table, name)
         columns[:, i] = values.to_numpy(dtype=np.float64)
         refusals.refuse_infinite(name, int((~np.isfinite(columns[:, i])).sum()), len(table))
     # -0.0 and 0.0 are one value and must have one hash.

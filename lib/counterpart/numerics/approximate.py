@@ -29,7 +29,7 @@ from counterpart.numerics.neighbours import (
     list_nearest,
     may_pair,
 )
-from counterpart.numerics.pairs import NO_AUDIT, NOBODY, Audit, Indices, Longs
+from counterpart.numerics.pairs import LOWEST_KEY, NO_AUDIT, NOBODY, Audit, Indices, Longs
 
 LIST_LENGTH = 32
 # Fewer comparisons in a stretch than this take less time than an index of its controls.
@@ -59,7 +59,7 @@ def list_approximately(space: Space, rough: Rough, wanted: float, key: Longs) ->
         np.zeros((n, LIST_LENGTH), dtype=np.int64),
         np.zeros(n, dtype=np.int32),
         np.full(n, NOTHING_MORE, dtype=np.int64),
-        np.full(n, -(2**63), dtype=np.int64),
+        np.full(n, LOWEST_KEY, dtype=np.int64),
     )
     audit = NO_AUDIT
     for stretch in _stretches(space):
@@ -199,7 +199,7 @@ def _believe(part: Space, lists: Lists, found: Any, rows: Longs, column: int) ->
             n += 1
         lists.length[g] = n
         lists.bound[g] = lists.distance[g, n - 1] if n > 0 else 0
-        lists.bound_key[g] = BELIEVED if n > 0 else -(2**63)
+        lists.bound_key[g] = BELIEVED if n > 0 else LOWEST_KEY
 
 
 def _list_the_empty(space: Space, rough: Rough, lists: Lists, key: Longs) -> None:

@@ -33,7 +33,7 @@ def compiled_inexact(function: Callable[..., Any]) -> Any:
 
 
 @contextmanager
-def compiling_told(tell: Callable[[str], None]) -> Iterator[None]:
+def announcing_compilation(tell: Callable[[str], None]) -> Iterator[None]:
     """In this block, say once that machine code is being made, if any is: silence looks like a hang."""
     with event.install_listener("numba:compile", _Telling(tell)):
         yield

@@ -32,6 +32,7 @@ from counterpart.numerics.neighbours import (
     round_points,
 )
 from counterpart.numerics.pairs import (
+    LOWEST_KEY,
     NO_AUDIT,
     NOBODY,
     Flags,
@@ -53,7 +54,7 @@ _UNPROVEN, _NOBODY_LEFT = -1, -2
 class Cloud(NamedTuple):
     """One arm in several dimensions; one element or row per unit.
 
-    `point` (n, d) are coordinates whose straight distance counts, finite. `key`, `stratum` and `member` as in
+    `point` (n, d) are coordinates whose straight distance counts, finite. `key`, `stratum` and `person` as in
     `pairing.Side`; `score` (BIGINT) is what the caliper bounds (None: nothing), `box` (n, b) what further calipers
     bound.
     """
@@ -62,7 +63,7 @@ class Cloud(NamedTuple):
     key: Longs
     score: Longs | None = None
     stratum: Longs | None = None
-    member: Longs | None = None
+    person: Longs | None = None
     box: Floats | None = None
 
 
@@ -122,7 +123,7 @@ def pair_in_space(
     coordinate of a unit.
     """
     n_treated, n_controls = len(treated.key), len(controls.key)
-    people = name_people(treated.member, controls.member, n_treated, n_controls).written_out()
+    people = name_people(treated.person, controls.person, n_treated, n_controls).written_out()
     is_single = rules.reuse != 1 and rules.ratio > 1
     positions = _positions(treated, controls, caliper)
     alone_treated = np.full(n_treated, not is_single) & (people.of_treated == NOBODY)
@@ -265,7 +266,7 @@ def _one_pass(
         place[g] = _next_waiting(treated, is_waiting, g, place[g])
         if place[g] < treated.start[g + 1]:
             rank = field.rank[treated.units[place[g]]]
-            heappush(queue, (rank if by_turn else np.int64(0), rank, np.int64(-(2**63)), np.int64(g)))
+            heappush(queue, (rank if by_turn else np.int64(0), rank, LOWEST_KEY, np.int64(g)))
     while len(queue) > 0:
         first = heappop(queue)
         g = first[3]
@@ -294,7 +295,7 @@ def _one_pass(
         place[g] = _next_waiting(treated, is_waiting, g, place[g] + 1)
         if place[g] < treated.start[g + 1]:
             rank = field.rank[treated.units[place[g]]]
-            heappush(queue, (rank, rank, first[2], g) if by_turn else (first[0], rank, np.int64(-(2**63)), g))
+            heappush(queue, (rank, rank, first[2], g) if by_turn else (first[0], rank, LOWEST_KEY, g))
     return n_searches
 
 

@@ -190,7 +190,7 @@ def _select(
     return n_found
 
 
-class Sample(NamedTuple):
+class PositionSample(NamedTuple):
     """Evenly spaced units of an arm by position, `rate` of all. From it speed is decided, nothing else."""
 
     unit: Indices
@@ -198,14 +198,14 @@ class Sample(NamedTuple):
     rate: float
 
 
-def sample_units(positions: Longs) -> Sample:
+def sample_units(positions: Longs) -> PositionSample:
     """Some 16,000 units, or all where they are fewer."""
     units = np.arange(0, len(positions), max(1, len(positions) // 16_384), dtype=np.int32)
     order = np.argsort(positions[units], kind="stable")
-    return Sample(units[order], positions[units[order]], len(units) / len(positions) if len(positions) else 1.0)
+    return PositionSample(units[order], positions[units[order]], len(units) / len(positions) if len(positions) else 1.0)
 
 
-def gaps_to(sorted_positions: Longs, sample: Sample) -> Longs:
+def gaps_to(sorted_positions: Longs, sample: PositionSample) -> Longs:
     """How far each sampled unit is from the nearest of the positions given (at least one, ascending)."""
     place = np.searchsorted(sorted_positions, sample.position)
     below = sorted_positions[np.maximum(place - 1, 0)]

@@ -3,7 +3,7 @@
 Everybody lies on a line (strata, and the score where there is a caliper), so the candidates of a treated row are a
 window of control rows. A tile of float32 distances, block of treated rows by stretch of controls, only proposes: what
 it proposes is measured again in float64 and rounded to a whole number, and a list ends where the float32 error could
-hide somebody better (`certain_below`). What lies beyond is asked for exactly when it is needed.
+hide somebody better (`_certain_below`). What lies beyond is asked for exactly when it is needed.
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from counterpart.numerics.compiled import compiled, compiled_in_place, compiled_inexact
-from counterpart.numerics.pairs import NOBODY, Indices, Longs
+from counterpart.numerics.pairs import FIXED_ONE, LOWEST_KEY, NOBODY, Indices, Longs
 
 Floats = npt.NDArray[np.float64]
 
-UNIT = 2.0**31
-"""Distances are whole numbers of 2^-31."""
 
 NOTHING_MORE = np.int64(2**63 - 1)
 ROWS, COLUMNS = 256, 2_048
@@ -76,7 +74,7 @@ def distance_between(a: Floats, b: Floats) -> int:
     total = 0.0
     for k in range(len(a)):
         total += (a[k] - b[k]) * (a[k] - b[k])
-    return np.int64(np.rint(math.sqrt(total) * UNIT))
+    return np.int64(np.rint(math.sqrt(total) * FIXED_ONE))
 
 
 @compiled_in_place
@@ -138,7 +136,7 @@ def _cut_columns(points: Any) -> Any:
 
 
 def _lowest_keys(n: int) -> Longs:
-    return np.full(n, -(2**63), dtype=np.int64)
+    return np.full(n, LOWEST_KEY, dtype=np.int64)
 
 
 def certainty(d: int) -> float:
@@ -206,7 +204,7 @@ def _certain_below(worst: float, square: float, c: float) -> int:
     """All unlisted are at least so far: their float32 square was at least `worst` + |t|^2, up to its error."""
     seen = max(worst + square, 0.0)
     margin = 2 * math.sqrt(square) + math.sqrt(seen)
-    return np.int64(np.floor(math.sqrt(max(seen - c * margin * margin, 0.0)) * UNIT * (1 - 1e-12)))
+    return np.int64(np.floor(math.sqrt(max(seen - c * margin * margin, 0.0)) * FIXED_ONE * (1 - 1e-12)))
 
 
 @compiled_inexact
@@ -252,13 +250,13 @@ def list_exactly(
         n = min(n + 1, width)
         if n == width:
             # Whoever is half a unit further is as far, once rounded, and may have the smaller key.
-            farthest = (lists.distance[i, n - 1] + 0.5) / UNIT
+            farthest = (lists.distance[i, n - 1] + 0.5) / FIXED_ONE
             # Float32 coordinates, differences and sums: never off by more than this.
             limit = _limit_of(farthest, rough.treated[i], len(rough.treated[i]))
     lists.length[i] = n
     is_all = n < width
     lists.bound[i] = NOTHING_MORE if is_all else lists.distance[i, n - 1]
-    lists.bound_key[i] = -(2**63) if is_all else keys[n - 1]
+    lists.bound_key[i] = LOWEST_KEY if is_all else keys[n - 1]
 
 
 @compiled_in_place

@@ -24,7 +24,7 @@ from counterpart.numerics.chains import (
 )
 from counterpart.numerics.line import (
     Positions,
-    Sample,
+    PositionSample,
     choose_radius,
     gaps_to,
     lay_out,
@@ -57,14 +57,14 @@ class Side(NamedTuple):
     """One arm of a matching problem; all arrays have one element per unit, all BIGINT.
 
     `score` is a fixed-point number below 2^62 in size. `key` is distinct within the arm and breaks ties (None: the
-    unit's number). Only units of equal `stratum` pair (None in both arms: all may). `member` is the person (None:
-    every unit is somebody else).
+    unit's number). Only units of equal `stratum` pair (None in both arms: all may). `person` says whose unit it is
+    (None: every unit is somebody else's).
     """
 
     score: Longs
     key: Longs | None = None
     stratum: Longs | None = None
-    member: Longs | None = None
+    person: Longs | None = None
 
 
 @dataclass
@@ -77,7 +77,7 @@ class _Board:
     positions: Positions
     people: People
     keys: tuple[Longs, Longs]
-    sample: Sample
+    sample: PositionSample
     rules: Rules
     spare: Any
     won: Indices
@@ -118,7 +118,7 @@ def _set_up(treated: Side, controls: Side, caliper: int | None, rules: Rules) ->
     n_treated, n_controls = len(treated.score), len(controls.score)
     has_strata = treated.stratum is not None and controls.stratum is not None
     strata: Any = (treated.stratum, controls.stratum) if has_strata else None
-    people = name_people(treated.member, controls.member, n_treated, n_controls)
+    people = name_people(treated.person, controls.person, n_treated, n_controls)
     if rules.reuse == 1:
         spare: Any = np.ones(people.n_people, dtype=np.uint8)
     else:
@@ -152,9 +152,9 @@ def _serve_once(board: _Board, waiting: Indices) -> Indices:
     return partner
 
 
-def _still_free(board: _Board) -> Sample:
+def _still_free(board: _Board) -> PositionSample:
     is_free = board.spare[_persons(board, board.sample.unit)] > 0
-    return Sample(board.sample.unit[is_free], board.sample.position[is_free], board.sample.rate)
+    return PositionSample(board.sample.unit[is_free], board.sample.position[is_free], board.sample.rate)
 
 
 def _next_reach(board: _Board, waiting: Line, last: int) -> int:

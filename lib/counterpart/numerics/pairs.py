@@ -4,7 +4,8 @@ A pair is a treated unit and a control unit of its stratum, of another person, i
 by (distance, treated key, control key), all integers; keys are distinct within an arm, so the ranking is strict and
 "take the best pair that is still possible, again and again" has exactly one outcome. It is also the one stable
 matching between treated units and control persons (Manne & Halappanavar 2014), so neither the order in which a kernel
-looks nor how the work is cut can change it. With `ranked` the treated take turns instead, each its best pair.
+looks nor how the work is cut can change it. With `Rules.turn` the treated choose in that order instead, each its best
+remaining control.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ Indices = npt.NDArray[np.int32]
 Flags = npt.NDArray[np.bool_]
 
 NOBODY = -1
+FIXED_ONE = 2**31
+"""One, in the fixed point of logits and distances."""
+LOWEST_KEY = np.int64(-(2**63))
+"""No key comes before it."""
 
 
 class Rules(NamedTuple):

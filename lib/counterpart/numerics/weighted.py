@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
 
-class Sample(NamedTuple):
+class WeightedSample(NamedTuple):
     """Units that weigh: one element per value and weight, ascending, with the number of its units."""
 
     values: Floats
@@ -21,26 +21,26 @@ class Sample(NamedTuple):
     counts: Counts
 
 
-def sample_of(values: Floats, weights: Floats, counts: Counts | None = None) -> Sample:
+def sample_of(values: Floats, weights: Floats, counts: Counts | None = None) -> WeightedSample:
     """One element per unit (or per `counts` units), in any order -> the sample. Weights are not negative."""
     counted = _all_ones(len(values)) if counts is None else counts
     if not weights.all():
         weighs = weights > 0
         values, weights, counted = values[weighs], weights[weighs], counted[weighs]
     if not len(values):
-        return Sample(values, weights, counted)
+        return WeightedSample(values, weights, counted)
     if weights.min() == weights.max() and counted.max() == 1:
         # An arm before matching may be all there is: nothing is held that needs not be.
         values = np.sort(values)
         first = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
         if len(first) == len(values):
-            return Sample(values, np.broadcast_to(weights[0], len(values)), _all_ones(len(values)))
+            return WeightedSample(values, np.broadcast_to(weights[0], len(values)), _all_ones(len(values)))
         n_each = np.diff(np.append(first, len(values)))
-        return Sample(values[first], np.broadcast_to(weights[0], len(first)), n_each)
+        return WeightedSample(values[first], np.broadcast_to(weights[0], len(first)), n_each)
     order = np.lexsort((weights, values))
     values, weights = values[order], weights[order]
     first = np.flatnonzero(np.append(True, (values[1:] != values[:-1]) | (weights[1:] != weights[:-1])))
-    return Sample(values[first], weights[first], np.add.reduceat(counted[order], first))
+    return WeightedSample(values[first], weights[first], np.add.reduceat(counted[order], first))
 
 
 def _all_ones(n: int) -> Counts:
@@ -48,7 +48,7 @@ def _all_ones(n: int) -> Counts:
     return np.broadcast_to(np.int64(1), n)
 
 
-def mean_of(sample: Sample) -> float:
+def mean_of(sample: WeightedSample) -> float:
     """NaN where nothing weighs."""
     values, weights, counts = sample
     if not len(values):
@@ -59,7 +59,7 @@ def mean_of(sample: Sample) -> float:
     return _sum(weights * values, counts) / _sum(weights, counts)
 
 
-def variance_of(sample: Sample, is_flag: bool) -> float:
+def variance_of(sample: WeightedSample, is_flag: bool) -> float:
     """p(1 - p) of a flag; else, for weights all 1, the one with n - 1, and in general with reliability weights.
 
     sum(w) / (sum(w)^2 - sum(w^2)) * sum(w (x - mean)^2), as MatchIt and cobalt have it: the scale of the weights is of
@@ -80,7 +80,7 @@ def variance_of(sample: Sample, is_flag: bool) -> float:
 _LARGEST = 2.0**480
 
 
-def largest_gap(one: Sample, other: Sample) -> float:
+def largest_gap(one: WeightedSample, other: WeightedSample) -> float:
     """The largest distance between two weighted distribution functions (Kolmogorov-Smirnov); NaN if either is empty.
 
     Between two values of one sample only the other's function moves, and only upwards: the largest distance is at such
@@ -99,7 +99,7 @@ def largest_gap(one: Sample, other: Sample) -> float:
 _SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 
 
-def _shares(sample: Sample, values: Floats, side: Literal["left", "right"]) -> Floats:
+def _shares(sample: WeightedSample, values: Floats, side: Literal["left", "right"]) -> Floats:
     """The distribution function at each value (right), or just before it (left)."""
     reached = np.append(0.0, np.cumsum(sample.weights * sample.counts))
     shares: Floats = reached[np.searchsorted(sample.values, values, side)] / reached[-1]

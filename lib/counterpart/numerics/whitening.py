@@ -45,7 +45,7 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Sums:
+class ProductSums:
     """Units, sums (d,) and sums of products (d, d) of grid numbers: exact, as Python's whole numbers."""
 
     n_units: int
@@ -59,7 +59,7 @@ def lay_grid(lowest: Floats, highest: Floats) -> Grid:
     return Grid(lowest / 2 + highest / 2, np.exp2(np.ceil(np.log2(width)) - 30))
 
 
-def sum_products(values: Floats, grid: Grid) -> Sums:
+def sum_products(values: Floats, grid: Grid) -> ProductSums:
     """Exact sums over the rows of values (n, d)."""
     d = values.shape[1]
     totals, products = np.zeros(d, dtype=object), np.zeros((d, d), dtype=object)
@@ -72,10 +72,10 @@ def sum_products(values: Floats, grid: Grid) -> Sums:
         hh, hl, lh, ll = blocks[:d, :d], blocks[:d, d:], blocks[d:, :d], blocks[d:, d:]
         products += hh * HALF**2 + (hl + lh) * HALF + ll
         totals += numbers.sum(axis=0).astype(np.int64).astype(object)
-    return Sums(len(values), totals, products)
+    return ProductSums(len(values), totals, products)
 
 
-def covariance_of(arms: list[Sums]) -> Floats:
+def covariance_of(arms: list[ProductSums]) -> Floats:
     """Covariance of grid numbers within the arms (at least one), (d, d), pooled with n - 1 each.
 
     Zeros with too few units.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from counterpart.deliveries import Delivery, read_source, unreadable_files_told
+from counterpart.deliveries import Delivery, explain_unreadable_files, read_source
 from counterpart.disclosure.cells import share, shown
 from counterpart.errors import DataError, ProtocolError
 from counterpart.protocol import RowRules, Site, Source, content_hash
@@ -78,7 +78,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
         progress.note(f"ingest: reused, this delivery is in the tables already (key {delivery})")
         return IngestReport(delivery, True, _read_intake(store, delivery), delivered.versions)
     start = _begin(store, site, delivered, delivery, progress)
-    with progress.stage("ingest"), unreadable_files_told(), staging(store.spark, store.warehouse, delivery) as stage:
+    with progress.stage("ingest"), explain_unreadable_files(), staging(store.spark, store.warehouse, delivery) as stage:
         n_rows = start.n_rows | {
             name: frame.count() for name, frame in delivered.tables.items() if name not in start.n_rows
         }
@@ -125,7 +125,7 @@ class _Start:
 
 def _begin(store: Store, site: Site, delivered: Delivery, delivery: str, progress: Progress) -> _Start:
     """Look at what is there and say what will be done."""
-    with unreadable_files_told():
+    with explain_unreadable_files():
         n_rows = delivered.count_cheaply()
     earlier = _read_intake(store, delivery) if store.exists(INTAKE) else None
     intake = None if earlier is None or earlier.empty else earlier

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from counterpart.codes import CodeLibrary
-from counterpart.deliveries import read_source, unreadable_files_told
+from counterpart.deliveries import explain_unreadable_files, read_source
 from counterpart.disclosure.explanation import Explanation, SourceColumn, SourceTable
 from counterpart.errors import ProtocolError
 from counterpart.protocol import BROKEN_LINE, Site, Study
@@ -42,7 +42,7 @@ def explain_source(
     asked = dict.fromkeys(source_tables(layout), False)
     delivered = read_source(store.spark, site.source, asked, layout.separator, layout.files)
     raw = spell_columns(layout, {name: frame.drop(BROKEN_LINE) for name, frame in delivered.tables.items()})
-    with unreadable_files_told(), progress.stage(f"explain: formats of at most {SAMPLED_ROWS:,} rows a table"):
+    with explain_unreadable_files(), progress.stage(f"explain: formats of at most {SAMPLED_ROWS:,} rows a table"):
         rows = survey_formats(raw).collect() if raw else []
         surveyed = {(row["source"], row["source_column"]): row for row in rows}
     with progress.stage("explain: columns"):

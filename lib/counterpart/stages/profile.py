@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from counterpart import __version__
-from counterpart.deliveries import read_source, unreadable_files_told
+from counterpart.deliveries import explain_unreadable_files, read_source
 from counterpart.disclosure import SiteTallies, release_quality
 from counterpart.errors import StudyError
 from counterpart.protocol import Site
@@ -69,7 +69,7 @@ def _tally_lags(store: Store, site: Site) -> tuple[pd.DataFrame | None, str]:
         layout = layout_of(site.source)
         wanted = dict.fromkeys(source_tables(layout), False)
         delivered = read_source(store.spark, site.source, wanted, layout.separator, layout.files)
-        with unreadable_files_told():
+        with explain_unreadable_files():
             lags = tally_lags(layout, delivered.tables)
             counted = None if lags is None else _collect(lags)
     except StudyError:

@@ -17,7 +17,7 @@ from counterpart.cohort.demographics import CENSUS_REGIONS, STATES, UNKNOWN
 from counterpart.covariates import Covariate
 from counterpart.events import EventPlan, build_member_days, plan_events
 from counterpart.matching.study import match_cohort
-from counterpart.numerics.compiled import compiling_told
+from counterpart.numerics.compiled import announcing_compilation
 from counterpart.protocol import Study, content_hash
 from counterpart.scores.document import model_to_document
 from counterpart.sources.needs import require_read
@@ -150,7 +150,7 @@ def run_match(context: Context) -> Metrics:
     """Cohort, scores -> matches, unmatched."""
     units = _eligible(context).join(_result(context, "score", SCORES), "unit_id", "inner")
     # Sorted, a part that is lost with its executor comes back as it was: in another order Spark may give the match up.
-    with kept(units.sortWithinPartitions("unit_id")) as scored, compiling_told(context.progress.note):
+    with kept(units.sortWithinPartitions("unit_id")) as scored, announcing_compilation(context.progress.note):
         result = match_cohort(scored, context.study.matching, context.study.seed, context.site.match_task_bytes)
         _write(context, "match", MATCHES, result.pairs)
         _write(context, "match", UNMATCHED, result.unmatched)

@@ -23,7 +23,7 @@ from counterpart.synthetic.lines import (
     RosterRows,
 )
 from counterpart.synthetic.members import NEVER, Members
-from counterpart.synthetic.pathways import Units
+from counterpart.synthetic.pathways import PathwayUnits
 
 DATA_SOURCE = "counterpart synth"
 CLAIM_DIGITS = 14
@@ -201,7 +201,7 @@ class Scribe:
         }
         return layout.fill(layout.ROSTER, columns, len(rows))
 
-    def scores(self, units: Units, imaging_ratio: float) -> pa.Table:
+    def scores(self, units: PathwayUnits, imaging_ratio: float) -> pa.Table:
         """One row per planted person-date."""
         columns = {
             "person_id": self._person(units.member, "P"),

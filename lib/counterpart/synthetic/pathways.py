@@ -36,7 +36,7 @@ TELEHEALTH = 1  # the mark of a visit that was not in person
 
 
 @dataclass(frozen=True)
-class Units:
+class PathwayUnits:
     """Planted person-dates: enrolments, and each month's first visit of therapy in person. Shape (n,).
 
     `log_odds` of enrolment against therapy, and imaging visits expected in days 1 to 90 without the program.
@@ -56,7 +56,7 @@ class Pathways:
     therapy: Events
     outcomes: dict[str, Events]
     enrolments: Events
-    units: Units
+    units: PathwayUnits
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Walk:
     outcomes: dict[str, Events]
     enrolled_on: Ints
     therapy: list[Events] = field(default_factory=list)
-    units: list[Units] = field(default_factory=list)
+    units: list[PathwayUnits] = field(default_factory=list)
 
     @property
     def window(self) -> tuple[int, int]:
@@ -183,10 +183,10 @@ class Walk:
         following = keys[np.searchsorted(keys, here, side="right")]
         return np.where(following // STRIDE == member, following % STRIDE, NEVER)
 
-    def _units(self, member: Ints, day: Ints, is_treated: bool, drivers: Floats, log_odds: Floats) -> Units:
+    def _units(self, member: Ints, day: Ints, is_treated: bool, drivers: Floats, log_odds: Floats) -> PathwayUnits:
         rate = self._rate("imaging", member, drivers) / planted.RATE_DAYS
         expected = rate * self.calendar.elective.between(day, day + planted.RATE_DAYS)
-        return Units(member, day, np.full(len(member), is_treated), log_odds, expected)
+        return PathwayUnits(member, day, np.full(len(member), is_treated), log_odds, expected)
 
 
 def _candidates(visits: Events, which: Ints, calendar: Calendar) -> Iterator[tuple[Events, Ints]]:
@@ -265,9 +265,11 @@ def _finish(walk: Walk, therapy: Events) -> Pathways:
     """Drop therapy and candidate dates from enrolment on: a member in the program is no comparator."""
     therapy = therapy.where(therapy.day < walk.enrolled_on[therapy.member]).one_a_day()
     enrolled = np.flatnonzero(walk.enrolled_on < NEVER)
-    units = Units(*(np.concatenate([getattr(part, column.name) for part in walk.units]) for column in fields(Units)))
+    units = PathwayUnits(
+        *(np.concatenate([getattr(part, column.name) for part in walk.units]) for column in fields(PathwayUnits))
+    )
     keep = units.is_treated | (units.day < walk.enrolled_on[units.member])
     order = np.lexsort((units.is_treated, units.day, units.member))
     order = order[keep[order]]
-    kept = Units(*(getattr(units, column.name)[order] for column in fields(Units)))
+    kept = PathwayUnits(*(getattr(units, column.name)[order] for column in fields(PathwayUnits)))
     return Pathways(therapy, walk.outcomes, Events.of(enrolled, walk.enrolled_on[enrolled]), kept)
