@@ -27,6 +27,7 @@ from counterpart.codes import (
 )
 from counterpart.masks import fold_numbers, has_number
 from counterpart.protocol import ALL_CLAIMS, Clause, Study
+from counterpart.small_frames import small_frame
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -159,7 +160,7 @@ def _days_of_fills(pharmacy: DataFrame, plan: EventPlan, people: DataFrame | Non
     else:
         matched = match_codes(fills, F.col("ndc"), on, shown_by)
     pairs = [(number, event) for number, signal in enumerate(plan.signals) for event in events_of[signal]]
-    names = matched.sparkSession.createDataFrame(pairs, "signal int, event_id int")
+    names = small_frame(matched.sparkSession, pairs, "signal int, event_id int")
     shown = matched.join(F.broadcast(names), "signal", "inner")
     events = [event for _, event in pairs]
     if plan.uses("omop") or len(set(events)) < len(events):
@@ -260,7 +261,7 @@ def _signals_by_code(rows: DataFrame, plan: EventPlan) -> DataFrame:
     """The code ranges of the plan with the number of their signal, one row per join bucket. Some thousand rows."""
     sets = {number: plan.code_sets[signal.codes] for number, signal in enumerate(plan.signals)}
     everything = CodeRow(0, 0, 0, None, None, -1)
-    ranges = rows.sparkSession.createDataFrame([everything, *code_rows(sets)], CODE_ROWS_DDL)
+    ranges = small_frame(rows.sparkSession, [everything, *code_rows(sets)], CODE_ROWS_DDL)
     return ranges.withColumnRenamed("concept_id", "signal")
 
 

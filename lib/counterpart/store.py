@@ -82,7 +82,7 @@ class Store:
         self.spark = spark
         self.warehouse = absolute(warehouse)
         self._made_with = (upkeep or Upkeep()).as_properties()
-        self._at_hand: dict[tuple[str, str], DataFrame] = {}
+        self._at_hand: dict[tuple[str, str], tuple[pa.Table, DataFrame]] = {}
 
     def path(self, table: Table) -> str:
         """Where a table lives."""
@@ -119,20 +119,39 @@ class Store:
 
     def read_result(self, table: Table, result_key: str) -> DataFrame:
         """The rows of a result table that one stage run made. What this store wrote of a bounded table is at hand."""
-        rows = self._at_hand.get((table.name, result_key))
+        _, rows = self._at_hand.get((table.name, result_key), (None, None))
         return conform(self._load(table).filter(F.col(RESULT_KEY) == result_key) if rows is None else rows, table)
+
+    def collect_result(self, table: Table, result_key: str) -> pa.Table:
+        """The rows of a bounded result table that one stage run made, in the order of its key."""
+        if not table.is_bounded:
+            raise ValueError(f"table {table.name} grows with members: no driver holds it")
+        held, _ = self._at_hand.get((table.name, result_key), (None, None))
+        rows = self.read_result(table, result_key).toArrow() if held is None else held
+        return rows.sort_by([(column, "ascending") for column in table.key])
 
     def write_result(self, table: Table, rows: DataFrame, result_key: str) -> None:
         """Replace the rows of one result key in one commit. A bounded table is held to its key before it is written."""
         rows = conform(rows, table)
-        if table.is_bounded:
-            rows = self._computed(table, rows)
+        if not table.is_bounded:
+            self._replace_result(table, rows, result_key)
+            return
+        computed = rows.toArrow()
+        if table.key and computed.select(list(table.key)).to_pandas().duplicated().any():
+            _refuse_doubled(table)
+        # Of one partition, and it costs nothing to read again.
+        rows = self.spark.createDataFrame(computed, rows.schema).coalesce(1)
+        self._replace_result(table, rows, result_key)
+        self._at_hand[table.name, result_key] = computed, rows
+
+    def _replace_result(self, table: Table, rows: DataFrame, result_key: str) -> None:
         self._replace_part(table, rows.withColumn(RESULT_KEY, F.lit(result_key)), RESULT_KEY, result_key, (RESULT_KEY,))
-        if table.is_bounded:
-            self._at_hand[table.name, result_key] = rows
 
     def hold_to_keys(self, tables: Sequence[Table], result_key: str) -> None:
-        """ContractError if rows of a result key have the same key in one of the tables. One query for all of them."""
+        """ContractError if rows of a result key have the same key in one of the tables. One query for all of them.
+
+        Bounded tables were held to theirs as they were written.
+        """
         doubled = [
             self.read_result(table, result_key)
             .groupBy(*table.key)
@@ -140,7 +159,7 @@ class Store:
             .filter("count > 1")
             .select(F.lit(table.name).alias("name"))
             for table in tables
-            if table.key and not table.is_bounded
+            if table.key and not table.is_bounded and not table.is_grouped
         ]
         if doubled and (first := reduce(DataFrame.union, doubled).head(1)):
             _refuse_doubled(next(table for table in tables if table.name == first[0]["name"]))
@@ -332,13 +351,6 @@ class Store:
             return {}
         rows = self._load(RESULTS).filter(is_asked)
         return {row[RESULT_KEY]: _result_of(row) for row in rows.orderBy("finished_at").collect()}
-
-    def _computed(self, table: Table, rows: DataFrame) -> DataFrame:
-        """The rows of a bounded table as a frame of one partition that costs nothing to read again."""
-        computed = rows.toArrow()
-        if table.key and computed.select(list(table.key)).to_pandas().duplicated().any():
-            _refuse_doubled(table)
-        return self.spark.createDataFrame(computed, rows.schema).coalesce(1)
 
 
 def _refuse_doubled(table: Table) -> None:

@@ -1,4 +1,4 @@
-"""The declared tables: name, grain, key, columns, small-cell columns; and `conform`, which holds a frame to them."""
+"""The declared tables: name, grain, key, columns; and `conform`, which holds a frame to them."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ class Table:
     """A contract. `grain` completes the sentence "one row per"; `columns` maps names to Spark DDL types, in order.
 
     `partitioned_by` are physical partitions; tables of results are partitioned by `result_key`, which `store` adds.
-    `small_cells` names the columns whose values from 1 to 10 may not leave the site. `is_bounded`: its rows are as many
-    as the protocol asks for, a few hundred, however many members there are.
+    `is_bounded`: its rows are as many as the protocol asks for, a few hundred, however many members there are.
+    `is_grouped`: they come from a grouping by the key, or one for one from rows that were held to it: nobody need look
+    for two of one key.
     """
 
     name: str
@@ -37,8 +38,8 @@ class Table:
     columns: dict[str, str]
     partitioned_by: tuple[str, ...] = ()
     is_result: bool = True
-    small_cells: tuple[str, ...] = ()
     is_bounded: bool = False
+    is_grouped: bool = False
 
     @property
     def ddl(self) -> str:
@@ -159,7 +160,6 @@ INTAKE = Table(
     key=("delivery", "source", "fate", "rule"),
     columns={"delivery": "string", "source": "string", "fate": "string", "rule": "string", "n_rows": "bigint"},
     is_result=False,
-    small_cells=("n_rows",),
 )
 
 COHORT = Table(
@@ -193,7 +193,6 @@ ATTRITION = Table(
         "n_remaining": "bigint",
         "n_members_remaining": "bigint",
     },
-    small_cells=("n_excluded", "n_remaining", "n_members_remaining"),
     is_bounded=True,
 )
 
@@ -202,6 +201,7 @@ COVARIATES = Table(
     grain="unit and covariate, only values that are not zero",
     key=("unit_id", "covariate_id"),
     columns={"unit_id": "bigint", "covariate_id": "int", "value": "bigint"},
+    is_grouped=True,
 )
 
 COVARIATE_DICTIONARY = Table(
@@ -224,6 +224,7 @@ SCORES = Table(
     grain="unit",
     key=("unit_id",),
     columns={"unit_id": "bigint", "propensity": "double", "logit_fixed": "bigint", "preference": "double"},
+    is_grouped=True,
 )
 
 MATCHES = Table(
@@ -264,6 +265,7 @@ OUTCOMES = Table(
         "first_event_day": "int",
         "days_at_risk": "int",
     },
+    is_grouped=True,
 )
 
 OUTCOME_WEEKS = Table(
@@ -271,6 +273,7 @@ OUTCOME_WEEKS = Table(
     grain="unit and week with an event of the primary outcome",
     key=("unit_id", "week"),
     columns={"unit_id": "bigint", "week": "int", "n_events": "int"},
+    is_grouped=True,
 )
 
 BALANCE = Table(
@@ -290,7 +293,6 @@ BALANCE = Table(
         "smd": "double",
         "variance_ratio": "double",
     },
-    small_cells=("n_nonzero_treated", "n_nonzero_comparator"),
     is_bounded=True,
 )
 
@@ -328,16 +330,6 @@ EFFECTS = Table(
         "rate_difference_lower": "double",
         "rate_difference_upper": "double",
     },
-    small_cells=(
-        "n_treated",
-        "n_comparator",
-        "n_complete_treated",
-        "n_complete_comparator",
-        "n_with_event_treated",
-        "n_with_event_comparator",
-        "events_treated",
-        "events_comparator",
-    ),
     is_bounded=True,
 )
 
@@ -346,7 +338,6 @@ EVENT_TIME = Table(
     grain="arm and week around the index date, matched units",
     key=("arm", "week"),
     columns={"arm": "string", "week": "int", "n_events": "bigint", "days_at_risk": "bigint"},
-    small_cells=("n_events",),
     is_bounded=True,
 )
 
@@ -355,7 +346,6 @@ SCORE_HISTOGRAM = Table(
     grain="phase, arm and bin of the preference score (20 bins of 0.05)",
     key=("phase", "arm", "bin"),
     columns={"phase": "string", "arm": "string", "bin": "int", "n_units": "bigint"},
-    small_cells=("n_units",),
     is_bounded=True,
 )
 

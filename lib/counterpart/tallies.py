@@ -19,7 +19,6 @@ TALLIES = Table(
     key=("topic", "part", "name", "detail", "at"),
     columns={"topic": "string", "part": "string", "name": "string", "detail": "string", "at": "bigint", "n": "bigint"},
     is_result=False,
-    small_cells=("n",),
 )
 
 

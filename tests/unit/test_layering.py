@@ -32,6 +32,7 @@ RANKS = {
     "spans": 2,
     "ordering": 2,
     "tallies": 2,
+    "small_frames": 2,
     "events": 3,
     # the stages: pure functions of tables
     "sources": 4,
@@ -88,15 +89,12 @@ DOORS: dict[tuple[str, str], str] = {
     ("stages.profile", "profile_site"): "months x columns, code systems and rules; some 90 amounts a power of ten",
     ("stages.profile", "_collect"): "source tables x 733 days",
     ("stages.profile", "_read_intake"): "deliveries x sources x fates x rules",
-    ("stages.context", "kept"): "a count",
-    ("stages.study", "_count_arms"): "a row per arm",
+    ("stages.context", "_count"): "a count",
     ("stages.study", "_member_days"): "a count",
     ("stages.study", "run_covariates"): "a row per covariate",
     ("stages.unseen", "events_seen"): "a row per event",
     ("stages.unseen", "_distinct"): "a row per combination of code systems",
     ("stages.vocabulary", "_read_descendants"): "the concepts that the study's code sets mean",
-    ("stages.publish", "_gather"): "criteria x arms, covariates x phases, outcomes x horizons, weeks, bins",
-    ("stages.publish", "collect"): "criteria x arms, covariates x phases, outcomes x horizons, weeks, bins",
     ("stages.publish", "_intake"): "sources x fates x rules",
     ("deliveries.source_table", "count_cheaply"): "a count per source table",
     ("deliveries.delta_tables", "read_delta_table"): "one row",
@@ -110,7 +108,10 @@ DOORS: dict[tuple[str, str], str] = {
     ("store", "_merge_lines"): "the months or years that a delivery corrects",
     ("store", "_recorded"): "a row per finished stage run",
     ("store", "hold_to_keys"): "one name",
-    ("store", "_computed"): "the rows of a bounded table",
+    ("store", "write_result"): "the rows of a bounded table",
+    ("store", "collect_result"): "the rows of a bounded table",
+    ("effects.contrasts", "estimate_effects"): "outcomes x horizons x 4 clusterings",
+    ("effects.balance", "summarise_balance"): "a row per covariate",
 }
 
 COLLECTING = {"collect", "toPandas", "toArrow", "toLocalIterator", "head", "take", "tail", "show"}

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from counterpart.cohort.criteria import criteria_names
 from counterpart.protocol import Study
+from counterpart.small_frames import small_frame
 from counterpart.tables import ATTRITION, conform
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def summarise_attrition(cohort: DataFrame, study: Study) -> DataFrame:
     names = (RAW, *criteria_names(study))
     last = len(names)
     rows = [(arm, step, name) for arm in ("treated", "comparator") for step, name in enumerate(names)]
-    steps = cohort.sparkSession.createDataFrame(rows, "arm string, step int, criterion string")
+    steps = small_frame(cohort.sparkSession, rows, "arm string, step int, criterion string")
     failed_at = cohort.join(
         F.broadcast(steps.select("arm", F.col("criterion").alias("excluded_by"), "step")),
         ["arm", "excluded_by"],

@@ -14,6 +14,7 @@ from counterpart.errors import CodeSetError
 from counterpart.events import DRUG_SYSTEMS, EventPlan
 from counterpart.masks import fold_numbers, has_number
 from counterpart.protocol import Cohort, EnrollmentRule, Exclusion, History, Study
+from counterpart.small_frames import small_frame
 from counterpart.spans import bridge_spans, longest_supply
 from counterpart.tables import COHORT, conform
 
@@ -133,8 +134,10 @@ def _find_shown(candidates: DataFrame, member_days: DataFrame, plan: EventPlan, 
     counts beside one another are too much code for Java to compile.
     """
     rules = [_asked(rule) for rule in _clinical_rules(cohort)]
-    asked = candidates.sparkSession.createDataFrame(
-        [(number, plan.event_id(event), *rest) for number, (event, *rest) in enumerate(rules)], _ASKED_DDL
+    asked = small_frame(
+        candidates.sparkSession,
+        [(number, plan.event_id(event), *rest) for number, (event, *rest) in enumerate(rules)],
+        _ASKED_DDL,
     )
     near = candidates.select("unit_id", "member_key", "index_date").join(member_days, "member_key", "inner")
     near = near.withColumn("day", F.datediff("event_date", "index_date").cast("bigint"))

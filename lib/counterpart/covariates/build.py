@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from counterpart.covariates.dictionary import CHARLSON_INDEX, Covariate
 from counterpart.events import EventPlan
 from counterpart.numerics.comorbidity import CONDITIONS, HIERARCHY, WEIGHTS
+from counterpart.small_frames import small_frame
 from counterpart.tables import COVARIATES, conform
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ def _from_claims(
     All in one aggregation, so that the lines are read once and their events kept nowhere.
     """
     spark = units.sparkSession
-    kinds = spark.createDataFrame([(c.covariate_id, c.kind) for c in covariates], "covariate_id int, kind string")
-    windows = spark.createDataFrame([row for c in covariates for row in _asked(c, plan)], _ASKED_DDL)
+    kinds = small_frame(spark, [(c.covariate_id, c.kind) for c in covariates], "covariate_id int, kind string")
+    windows = small_frame(spark, [row for c in covariates for row in _asked(c, plan)], _ASKED_DDL)
     near = units.select("unit_id", "member_key", "index_date").join(member_days, "member_key", "inner")
     inside = F.datediff("event_date", "index_date").between(F.col("first_day"), F.col("last_day"))
     value = (

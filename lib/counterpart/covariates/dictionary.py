@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from counterpart.numerics.comorbidity import CONDITIONS
 from counterpart.protocol import EventFlag, Study
+from counterpart.small_frames import small_frame
 from counterpart.tables import COVARIATE_DICTIONARY
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def describe_covariates(study: Study, levels: dict[str, tuple[str, ...]]) -> tup
 def dictionary_frame(spark: SparkSession, covariates: tuple[Covariate, ...]) -> DataFrame:
     """The dictionary as a table."""
     rows = [(c.covariate_id, c.name, c.label, c.kind, *c.window) for c in covariates]
-    return spark.createDataFrame(rows, COVARIATE_DICTIONARY.ddl)
+    return small_frame(spark, rows, COVARIATE_DICTIONARY.ddl)
 
 
 def _demographics(study: Study, levels: dict[str, tuple[str, ...]]) -> Iterator[Covariate]:

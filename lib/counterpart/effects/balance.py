@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from pyspark.sql import functions as F
 
 from counterpart.effects.units import is_matched, label_sets
 from counterpart.numerics.balance import FLAG_KINDS, ArmSums, compare_arms
+from counterpart.small_frames import small_frame
 from counterpart.tables import ARMS, BALANCE, COMPARATOR, TREATED, conform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pyspark.sql import Column, DataFrame
 
 BEFORE = "before"
@@ -31,12 +29,13 @@ def summarise_balance(cohort: DataFrame, covariates: DataFrame, dictionary: Data
     value. What is not stored is zero and counts as such.
 
     Cost: `covariates` is joined to its units by unit_id and aggregated at once to at most 4 rows a covariate; the
-    covariates (hundreds) are finished inside Spark with exact integers.
+    covariates (hundreds) are finished on the driver with exact integers.
     """
     units = label_sets(cohort, matches)
     sums = dictionary.join(_sum_values(units, covariates), "covariate_id", how="left")
-    rows = sums.crossJoin(_count_units(units)).na.fill(0)  # one row of counts: nothing multiplies
-    return conform(rows.mapInPandas(_finish, schema=BALANCE.ddl), BALANCE)
+    counted = sums.crossJoin(_count_units(units)).na.fill(0)  # one row of counts: nothing multiplies
+    rows = [_balance_row(sums, phase) for sums in counted.toArrow().to_pylist() for phase in PHASES]
+    return conform(small_frame(cohort.sparkSession, rows, BALANCE.ddl), BALANCE)
 
 
 def _sum_values(units: DataFrame, covariates: DataFrame) -> DataFrame:
@@ -78,18 +77,12 @@ def _by_phase_and_arm(*names: str) -> list[Column]:
     ]
 
 
-def _finish(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    """Covariates with their sums -> two rows of BALANCE each."""
-    for covariates in batches:
-        rows = [_balance_row(sums, phase) for sums in covariates.to_dict("records") for phase in PHASES]
-        yield pd.DataFrame(rows, columns=list(BALANCE.columns))
-
-
-def _balance_row(sums: dict[str, Any], phase: str) -> dict[str, Any]:
+def _balance_row(sums: dict[str, Any], phase: str) -> list[Any]:
+    """A covariate with its sums -> its row of BALANCE for the phase."""
     arms = {when: (_arm_sums(sums, when, TREATED), _arm_sums(sums, when, COMPARATOR)) for when in PHASES}
     treated, comparator = arms[phase]
     balance = compare_arms(treated, comparator, before=arms[BEFORE], is_flag=sums["kind"] in FLAG_KINDS)
-    return {
+    row = {
         "covariate_id": sums["covariate_id"],
         "name": sums["name"],
         "phase": phase,
@@ -102,6 +95,7 @@ def _balance_row(sums: dict[str, Any], phase: str) -> dict[str, Any]:
         "smd": balance.smd,
         "variance_ratio": balance.variance_ratio,
     }
+    return [row[name] for name in BALANCE.columns]
 
 
 def _arm_sums(sums: dict[str, Any], phase: str, arm: str) -> ArmSums:

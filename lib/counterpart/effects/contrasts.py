@@ -10,11 +10,10 @@ from pyspark.sql import functions as F
 from counterpart.effects.units import is_matched, label_sets
 from counterpart.numerics.moments import COMPONENTS, PRODUCTS, ClusterMoments, Clusters
 from counterpart.numerics.rates import Estimate, RateContrast, Tally, contrast_rates
+from counterpart.small_frames import small_frame
 from counterpart.tables import COMPARATOR, EFFECTS, TREATED, conform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pyspark.sql import DataFrame, SparkSession
 
     from counterpart.protocol import Outcomes
@@ -36,15 +35,16 @@ def estimate_effects(cohort: DataFrame, matches: DataFrame, outcomes: DataFrame,
     matched compares the pairs and clusters by set and by member. A contrast nobody is in has counts of 0 and nulls.
 
     Cost: `outcomes` is joined to its units by unit_id and shuffled once by cluster (a matched unit belongs to four, any
-    other to one); what is left are 4 rows an outcome and horizon. They are finished inside Spark (`applyInPandas`, at
-    most 3 rows a group) rather than collected: the stage stays lazy, without a door to the driver.
+    other to one); what is left are 4 rows an outcome and horizon, which are finished on the driver: some dozen rows
+    are not worth the start of a Python worker.
     """
     plan = _plan(cohort.sparkSession, study_outcomes)
     observed = _observe(label_sets(cohort, matches), outcomes, plan)
     moments = _sum_over_clusters(_sum_by_cluster(observed))
     clusterings = plan.join(moments, ["contrast", "clustering"], how="left").na.fill(0)
-    effects = clusterings.groupBy(*CONTRAST).applyInPandas(_finish(study_outcomes.confidence), schema=EFFECTS.ddl)
-    return conform(effects, EFFECTS)
+    contrasts = clusterings.toArrow().to_pandas().groupby(list(CONTRAST), sort=False)
+    rows = [_finish(contrast, study_outcomes.confidence) for _, contrast in contrasts]
+    return conform(small_frame(cohort.sparkSession, rows, EFFECTS.ddl), EFFECTS)
 
 
 def _plan(spark: SparkSession, study_outcomes: Outcomes) -> DataFrame:
@@ -56,7 +56,7 @@ def _plan(spark: SparkSession, study_outcomes: Outcomes) -> DataFrame:
         for clustering, (phase, by) in enumerate(CLUSTERINGS)
     ]
     columns = "contrast int, clustering int, outcome string, horizon int, phase string, clustered_by string"
-    return spark.createDataFrame(rows, f"{columns}, role string, window_days int")
+    return small_frame(spark, rows, f"{columns}, role string, window_days int")
 
 
 def _observe(units: DataFrame, outcomes: DataFrame, plan: DataFrame) -> DataFrame:
@@ -110,22 +110,18 @@ def _sum_over_clusters(clusters: DataFrame) -> DataFrame:
     return clusters.groupBy("contrast", "clustering").agg(F.count("*").alias("n_clusters"), *totals, *moments)
 
 
-def _finish(confidence: float) -> Callable[[pd.DataFrame], pd.DataFrame]:
+def _finish(clusterings: pd.DataFrame, confidence: float) -> list[Any]:
     """The clusterings of one contrast (at most three rows) -> its row of EFFECTS."""
-
-    def finish(clusterings: pd.DataFrame) -> pd.DataFrame:
-        first = clusterings.iloc[0]
-        sums = {name: int(first[name]) for name in SUMS}  # the same in every clustering: each holds every unit once
-        contrast = contrast_rates(
-            Tally(sums["events_treated"], sums["days_treated"]),
-            Tally(sums["events_comparator"], sums["days_comparator"]),
-            _clusters(clusterings),
-            confidence,
-        )
-        keys = {name: first[name] for name in (*CONTRAST, "role")}
-        return pd.DataFrame([keys | sums | _columns(contrast)])[list(EFFECTS.columns)]
-
-    return finish
+    first = clusterings.to_dict("records")[0]
+    sums = {name: int(first[name]) for name in SUMS}  # the same in every clustering: each holds every unit once
+    contrast = contrast_rates(
+        Tally(sums["events_treated"], sums["days_treated"]),
+        Tally(sums["events_comparator"], sums["days_comparator"]),
+        _clusters(clusterings),
+        confidence,
+    )
+    row = {name: first[name] for name in (*CONTRAST, "role")} | sums | _columns(contrast)
+    return [row[name] for name in EFFECTS.columns]
 
 
 def _clusters(clusterings: pd.DataFrame) -> Clusters:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from counterpart.effects.units import is_matched, label_sets, phases_of
+from counterpart.small_frames import small_frame
 from counterpart.tables import ARMS, EVENT_TIME, FIRST_WEEK, LAST_WEEK, SCORE_HISTOGRAM, conform
 
 if TYPE_CHECKING:
@@ -74,4 +75,4 @@ def summarise_scores(cohort: DataFrame, matches: DataFrame, scores: DataFrame) -
 def _grid(spark: SparkSession, column: str, first: int, last: int) -> DataFrame:
     """Every arm x every integer from first to last: a profile shows its zeros."""
     rows = [(arm, value) for arm in ARMS for value in range(first, last + 1)]
-    return spark.createDataFrame(rows, f"arm string, {column} int")
+    return small_frame(spark, rows, f"arm string, {column} int")

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from counterpart.events import EventPlan
 from counterpart.protocol import ClaimsIndex, Study
+from counterpart.small_frames import small_frame
 from counterpart.tables import FIRST_WEEK, LAST_WEEK, OUTCOME_WEEKS, OUTCOMES, conform
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def find_outcome_days(
         for outcome_id, outcome in enumerate(study.outcomes.outcomes)
         for event in outcome.events
     ]
-    outcome_of = units.sparkSession.createDataFrame(names, "event_id int, outcome_id int")
+    outcome_of = small_frame(units.sparkSession, names, "event_id int, outcome_id int")
     first, last = reach_of(study)
     return (
         units.select("unit_id", "member_key", "index_date")
@@ -62,7 +63,7 @@ def build_outcomes(follow_up: DataFrame, outcome_days: DataFrame, study: Study) 
     ]
     # Numbers to join by: names would be half of what is moved.
     numbered = [(number, *row) for number, row in enumerate(asked)]
-    horizons = F.broadcast(follow_up.sparkSession.createDataFrame(numbered, _HORIZONS_DDL))
+    horizons = F.broadcast(small_frame(follow_up.sparkSession, numbered, _HORIZONS_DDL))
     at_risk = F.greatest(F.least("horizon", "days") - F.col("start_day") + 1, F.lit(0)).alias("days_at_risk")
     grid = follow_up.crossJoin(horizons).select("unit_id", "number", "outcome", "horizon", at_risk)
     counted = (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from counterpart.scores.transforms import TRANSFORMS
+from counterpart.small_frames import small_frame
 from counterpart.tables import SCORES, conform
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _term_frame(covariates: DataFrame, model: ScoreModel) -> DataFrame:
     for term in model.terms:
         rows.setdefault(term.covariate_id, dict.fromkeys(TRANSFORMS, 0.0))[term.transform] = term.coefficient
     schema = "covariate_id int, " + ", ".join(f"{name} double" for name in TRANSFORMS)
-    return covariates.sparkSession.createDataFrame([(number, *row.values()) for number, row in rows.items()], schema)
+    return small_frame(covariates.sparkSession, [(number, *row.values()) for number, row in rows.items()], schema)
 
 
 def _contribution() -> Column:

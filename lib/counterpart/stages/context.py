@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pyspark import StorageLevel
 
 from counterpart.codes import CodeLibrary
 from counterpart.protocol import Site, Study
-from counterpart.store import Commit, Store
+from counterpart.store import Commit, StageResult, Store
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+Answer = TypeVar("Answer")
 PACKAGE = Path(__file__).resolve().parent.parent
 
 # What every stage's rows rest on, beside the stage's own folder.
@@ -63,6 +64,9 @@ class Context:
     keys: Mapping[str, str] = field(default_factory=dict)
     """Content key by stage."""
 
+    finished: dict[str, StageResult] | None = None
+    """Finished stages of these keys, once it was asked."""
+
     systems: frozenset[str] | None = None
     """Code systems of the claims, once a stage had to ask for them: all lines are read for that."""
 
@@ -70,6 +74,10 @@ class Context:
     def versions(self) -> dict[str, int]:
         """Delta versions of the claims tables that the run reads."""
         return {name: commit.version for name, commit in self.commits.items()}
+
+
+def _count(frame: DataFrame) -> int:
+    return frame.count()
 
 
 @cache
@@ -88,15 +96,20 @@ def code_version(rooms: tuple[str, ...]) -> str:
     return digest.hexdigest()[:12]
 
 
-@contextmanager
-def kept(frame: DataFrame) -> Iterator[DataFrame]:
-    """The frame computed once and held (memory, then disk) for the length of the block.
+def kept(frame: DataFrame) -> AbstractContextManager[tuple[DataFrame, int]]:
+    """The frame computed once and held for the length of the block, and its number of rows."""
+    return kept_answering(frame, _count)
 
-    It is filled at once, so that Spark knows its true size when it plans the joins that follow.
+
+@contextmanager
+def kept_answering(frame: DataFrame, question: Callable[[DataFrame], Answer]) -> Iterator[tuple[DataFrame, Answer]]:
+    """The frame computed once and held (memory, then disk) for the length of the block, and the answer to a question.
+
+    The question must look at all rows: it fills the frame at once, so that Spark knows its true size when it plans the
+    joins that follow.
     """
     held = frame.persist(StorageLevel.MEMORY_AND_DISK)
-    held.count()
     try:
-        yield held
+        yield held, question(held)
     finally:
         held.unpersist()

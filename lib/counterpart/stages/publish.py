@@ -54,7 +54,7 @@ class Published:
 
 def publish(context: Context, ledger: Ledger, run_id: str, runs: Sequence[StageRun], site: Site) -> Published:
     """Release the results of a finished study, write the report, log everything to the study's run."""
-    finished = context.store.finished(set(context.keys.values()))
+    finished = context.finished or context.store.finished(set(context.keys.values()))
     missing = [name for name in STAGES if context.keys[name] not in finished]
     if missing:
         raise DataError(f"the study is not finished: {', '.join(missing)} not run yet; use `counterpart run`")
@@ -76,8 +76,7 @@ def _gather(context: Context, finished: Mapping[str, StageResult], run_id: str) 
     """The small tables, whole: criteria x arms, covariates x phases, outcomes x horizons x phases, weeks, bins."""
 
     def collect(stage: str, table: Table) -> pd.DataFrame:
-        rows = context.store.read_result(table, context.keys[stage])
-        return rows.orderBy(*table.key).toPandas()
+        return context.store.collect_result(table, context.keys[stage]).to_pandas()
 
     score = finished[context.keys["score"]].metrics
     return StudyResults(

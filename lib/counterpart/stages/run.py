@@ -60,7 +60,7 @@ def prepare(context: Context) -> None:
 
 def run_stages(context: Context, ledger: Ledger, parent: str, names: Sequence[str]) -> list[StageRun]:
     """Compute or reuse the named stages, in order. DataError if a stage's predecessor has not been run."""
-    finished = context.store.finished(set(context.keys.values()))
+    finished = context.finished = context.store.finished(set(context.keys.values()))
     if any(context.keys[name] not in finished for name in names):
         require_writable(context.spark, context.store.warehouse)
     runs = []

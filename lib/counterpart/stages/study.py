@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
@@ -22,7 +23,7 @@ from counterpart.protocol import Study, content_hash
 from counterpart.scores.document import model_to_document
 from counterpart.sources.needs import require_read
 from counterpart.sources.placement import is_in_periods
-from counterpart.stages.context import Context, code_version, kept
+from counterpart.stages.context import Context, code_version, kept, kept_answering
 from counterpart.stages.unseen import events_seen, find_systems, tell_unseen
 from counterpart.tables import (
     ATTRITION,
@@ -97,36 +98,31 @@ def run_cohort(context: Context) -> Metrics:
     members, enrollment, program = (_claims(context, table) for table in (MEMBERS, ENROLLMENT, PROGRAM))
     first, last = cohorts.index_scan(study)
     medical, pharmacy = _lines(context, first, last)
-    with (
-        kept(build_member_days(medical, pharmacy, plan, None, is_priced=False)) as index_days,
+    index_days = build_member_days(medical, pharmacy, plan, None, is_priced=False)
+    with kept_answering(index_days, partial(events_seen, plan)) as (index_days, seen):
+        candidates = cohorts.build_candidates(study, program, index_days, plan)
         # In the order in which they are joined, four times.
-        kept(
-            cohorts.build_candidates(study, program, index_days, plan)
-            .repartition("member_key")
-            .sortWithinPartitions("member_key", "unit_id")
-        ) as candidates,
-    ):
-        reach = (-cohorts.lookback_of(study), 0)
-        # Read twice, for rules that ask for days and for those that ask for days of supply: the lines must not be.
-        with kept(_member_days(context, candidates, clinical, reach)) as member_days:
-            cohort = cohorts.label_candidates(candidates, members, enrollment, member_days, clinical, study)
-            _write(context, "cohort", COHORT, cohort)
-            warnings = [
-                *_tell_unseen(context, plan, events_seen(plan, index_days)),
-                *_tell_unseen(context, clinical, events_seen(clinical, member_days)),
-            ]
+        candidates = candidates.repartition("member_key").sortWithinPartitions("member_key", "unit_id")
+        with kept(candidates) as (candidates, n_units):
+            reach = (-cohorts.lookback_of(study), 0)
+            member_days = _member_days(context, candidates, n_units, clinical, reach)
+            # Read twice, for rules that ask for days and for those that ask for days of supply: the lines must not be.
+            with kept_answering(member_days, partial(events_seen, clinical)) as (member_days, seen_clinical):
+                cohort = cohorts.label_candidates(candidates, members, enrollment, member_days, clinical, study)
+                _write(context, "cohort", COHORT, cohort)
+    warnings = [*_tell_unseen(context, plan, seen), *_tell_unseen(context, clinical, seen_clinical)]
     cohort = _result(context, "cohort", COHORT)
     _write(context, "cohort", ATTRITION, cohorts.summarise_attrition(cohort, study))
-    return {**_count_arms(_result(context, "cohort", ATTRITION)), "warnings": warnings}
+    return {**_count_arms(context), "warnings": warnings}
 
 
 def run_covariates(context: Context) -> Metrics:
     """Cohort, claims -> covariates, covariate_dictionary."""
     covariates = covariates_of(context.study)
     plan = plan_events(context.study, context.library, covs.covariate_events(covariates))
-    with kept(_eligible(context)) as units:
+    with kept(_eligible(context)) as (units, n_units):
         reach = covs.covariate_reach(covariates)
-        member_days = _member_days(context, units, plan, reach, is_priced=True)
+        member_days = _member_days(context, units, n_units, plan, reach, is_priced=True)
         _write(context, "covariates", COVARIATES, covs.build_covariates(units, member_days, plan, covariates))
     dictionary = covs.dictionary_frame(context.spark, covariates)
     _write(context, "covariates", COVARIATE_DICTIONARY, dictionary.coalesce(1))
@@ -150,7 +146,7 @@ def run_match(context: Context) -> Metrics:
     """Cohort, scores -> matches, unmatched."""
     units = _eligible(context).join(_result(context, "score", SCORES), "unit_id", "inner")
     # Sorted, a part that is lost with its executor comes back as it was: in another order Spark may give the match up.
-    with kept(units.sortWithinPartitions("unit_id")) as scored, announcing_compilation(context.progress.note):
+    with kept(units.sortWithinPartitions("unit_id")) as (scored, _), announcing_compilation(context.progress.note):
         result = match_cohort(scored, context.study.matching, context.study.seed, context.site.match_task_bytes)
         _write(context, "match", MATCHES, result.pairs)
         _write(context, "match", UNMATCHED, result.unmatched)
@@ -163,40 +159,40 @@ def run_outcomes(context: Context) -> Metrics:
     study = context.study
     plan = plan_events(study, context.library, outcomes.outcome_events(study))
     members, enrollment, program = (_claims(context, table) for table in (MEMBERS, ENROLLMENT, PROGRAM))
-    with (
-        kept(_eligible(context)) as units,
-        kept(_member_days(context, units, plan, outcomes.reach_of(study))) as member_days,
-    ):
-        treatments = cohorts.treatment_dates(study, program, member_days, plan)
-        follow_up = outcomes.build_follow_up(units, treatments, members, enrollment, study)
-        _write(context, "outcomes", FOLLOW_UP, follow_up)
-        follow_up = _result(context, "outcomes", FOLLOW_UP)
-        with kept(outcomes.find_outcome_days(units, follow_up, member_days, plan, study)) as days:
-            _write(context, "outcomes", OUTCOMES, outcomes.build_outcomes(follow_up, days, study))
-            _write(context, "outcomes", OUTCOME_WEEKS, outcomes.build_weeks(days, study))
-        warnings = _tell_unseen(context, plan, events_seen(plan, member_days))
+    with kept(_eligible(context)) as (units, n_units):
+        member_days = _member_days(context, units, n_units, plan, outcomes.reach_of(study))
+        with kept_answering(member_days, partial(events_seen, plan)) as (member_days, seen):
+            treatments = cohorts.treatment_dates(study, program, member_days, plan)
+            follow_up = outcomes.build_follow_up(units, treatments, members, enrollment, study)
+            _write(context, "outcomes", FOLLOW_UP, follow_up)
+            follow_up = _result(context, "outcomes", FOLLOW_UP)
+            with kept(outcomes.find_outcome_days(units, follow_up, member_days, plan, study)) as (days, _):
+                _write(context, "outcomes", OUTCOMES, outcomes.build_outcomes(follow_up, days, study))
+                _write(context, "outcomes", OUTCOME_WEEKS, outcomes.build_weeks(days, study))
+    warnings = _tell_unseen(context, plan, seen)
     return {"n_outcomes": len(study.outcomes.outcomes), "warnings": warnings}
 
 
 def run_estimate(context: Context) -> Metrics:
     """Everything before -> effects, balance, event_time, score_histogram."""
-    cohort = _result(context, "cohort", COHORT)
-    matches = _result(context, "match", MATCHES)
     follow_up = _result(context, "outcomes", FOLLOW_UP)
     scored = _result(context, "score", SCORES)
     counted = _result(context, "outcomes", OUTCOMES)
     weeks = _result(context, "outcomes", OUTCOME_WEEKS)
     covariates = _result(context, "covariates", COVARIATES)
     dictionary = _result(context, "covariates", COVARIATE_DICTIONARY)
-    made = (
-        (EFFECTS, effects.estimate_effects(cohort, matches, counted, context.study.outcomes)),
-        (BALANCE, effects.summarise_balance(cohort, covariates, dictionary, matches)),
-        (EVENT_TIME, effects.summarise_event_time(cohort, matches, follow_up, weeks)),
-        (SCORE_HISTOGRAM, effects.summarise_scores(cohort, matches, scored)),
-    )
-    for table, rows in made:
+
+    def write(table: Table, rows: DataFrame) -> None:
         _write(context, "estimate", table, rows)
-    return {"tables": [table.name for table, _ in made]}
+
+    # Every summary starts from both.
+    units = _eligible(context).select("unit_id", "member_key", "arm", "excluded_by")
+    with kept(units) as (units, _), kept(_result(context, "match", MATCHES)) as (matches, _):
+        write(EFFECTS, effects.estimate_effects(units, matches, counted, context.study.outcomes))
+        write(BALANCE, effects.summarise_balance(units, covariates, dictionary, matches))
+        write(EVENT_TIME, effects.summarise_event_time(units, matches, follow_up, weeks))
+        write(SCORE_HISTOGRAM, effects.summarise_scores(units, matches, scored))
+    return {"tables": [table.name for table in (EFFECTS, BALANCE, EVENT_TIME, SCORE_HISTOGRAM)]}
 
 
 STAGES: Mapping[str, Stage] = {
@@ -314,7 +310,13 @@ def _lines(context: Context, first: date, last: date) -> tuple[DataFrame, DataFr
 
 
 def _member_days(
-    context: Context, units: DataFrame, plan: EventPlan, reach: tuple[int, int], *, is_priced: bool = False
+    context: Context,
+    units: DataFrame,
+    n_units: int,
+    plan: EventPlan,
+    reach: tuple[int, int],
+    *,
+    is_priced: bool = False,
 ) -> DataFrame:
     """Member-days of the units' members, from the first to the last day any of their windows reaches."""
     first, last = reach
@@ -322,7 +324,7 @@ def _member_days(
         F.date_add(F.min("index_date"), first).alias("from_date"),
         F.date_add(F.max("index_date"), last).alias("to_date"),
     )
-    if people.count() <= MOST_BROADCAST:
+    if n_units <= MOST_BROADCAST or people.count() <= MOST_BROADCAST:
         people = F.broadcast(people)
     study = context.study
     start = max(study.data.start, study.cohort.index_start + timedelta(days=first))
@@ -351,7 +353,7 @@ def _write(context: Context, stage: str, table: Table, rows: DataFrame) -> None:
     context.store.write_result(table, rows, context.keys[stage])
 
 
-def _count_arms(attrition: DataFrame) -> Metrics:
-    """Eligible units by arm: two rows."""
-    last = attrition.groupBy("arm").agg(F.min_by("n_remaining", -F.col("step")).alias("n")).collect()
-    return {f"n_eligible_{row['arm']}": row["n"] for row in last}
+def _count_arms(context: Context) -> Metrics:
+    """Eligible units by arm: what the last step leaves."""
+    steps = context.store.collect_result(ATTRITION, context.keys["cohort"]).to_pylist()
+    return {f"n_eligible_{step['arm']}": step["n_remaining"] for step in steps}
