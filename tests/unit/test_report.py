@@ -226,7 +226,9 @@ def test_plots_follow_the_page_in_colour_and_font(rendered: Page) -> None:
 
 
 def test_words_in_plots_are_words_and_large_enough(rendered: Page) -> None:
-    for svg in re.findall(r"<svg.*?</svg>", rendered.html, flags=re.DOTALL):
+    drawn = re.findall(r"<svg.*?</svg>", rendered.html, flags=re.DOTALL)
+    assert len(drawn) >= 5
+    for svg in drawn:
         width = float(re.findall(r'viewBox="0 0 ([\d.]+)', svg)[0])
         assert width in (WIDE.width, NARROW.width)
         assert NARROW.width <= 390 - 2 * 18
