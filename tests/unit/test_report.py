@@ -298,9 +298,11 @@ def test_numbers_keep_their_digits() -> None:
     assert [window((-365, -1)), window((0, 0))] == ["days −365 to −1", "day 0"]
 
 
-def test_a_ratio_of_zero_has_no_interval() -> None:
-    row = effect("surgery", "Surgery", "crude", "secondary", events_treated=0, rate_ratio=0.0)
-    assert (measure(row, "rate_ratio"), interval(row, "rate_ratio")) == ("0", "no interval")
+def test_a_difference_without_an_interval_says_so() -> None:
+    """One arm has no events: the difference is known, its limits are not, and there is no ratio."""
+    row = effect("surgery", "Surgery", "crude", "secondary", events_treated=0, rate_difference=-420.0)
+    assert (measure(row, "rate_difference"), interval(row, "rate_difference")) == ("−420", "no interval")
+    assert (measure(row, "rate_ratio"), interval(row, "rate_ratio")) == ("not estimable", "")
 
 
 def test_a_bound_is_told_as_one() -> None:

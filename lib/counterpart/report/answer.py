@@ -65,8 +65,6 @@ def _headline(document: Mapping[str, Any], row: Mapping[str, Any] | None) -> Mar
 
 def _comparison(row: Mapping[str, Any], treated: Markup, comparator: Markup) -> Markup:
     ratio, lower, upper = (row[f"rate_ratio{end}"] for end in ("", "_lower", "_upper"))
-    if ratio == 0:
-        return Markup("0 with {}, where no event was seen, against {}").format(treated, comparator)
     if lower is None or upper is None:
         return Markup("{} times as high with {} as with {}; there is no interval").format(
             significant(ratio), treated, comparator
@@ -200,7 +198,8 @@ def _crude(rows: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
     limits = interval(crude, "rate_ratio")
     return (
         "for comparison",
-        f"Before matching: {measure(crude, 'rate_ratio')} ({limits}). The distance is what matching changed.",
+        f"Before matching: {measure(crude, 'rate_ratio')} ({limits}). "
+        "The distance is what matching changed and, in small counts, rounding.",
     )
 
 

@@ -115,7 +115,7 @@ def _numbers() -> Iterator[tuple[str, str]]:
     yield (
         "Crude counts are rounded.",
         "Counts of events before matching and of units by score are the nearest multiple of 11; crude rates and ratios "
-        "follow from these, in two digits. Matched counts are exact.",
+        "follow from these, in two digits, and their intervals are widened for it. Matched counts are exact.",
     )
     yield (
         "Rates and intervals are rounded.",
