@@ -232,6 +232,18 @@ def test_the_answer_is_neither_nothing_nor_all(ratio: tuple[float, float, float]
     assert told in re.sub("<.*?>", "", build_answer(document)["headline"])
 
 
+def test_a_model_that_tells_the_arms_apart_is_not_as_wanted() -> None:
+    document = released()
+    document["score"] |= {"separated": [], "warnings": []}
+    assert statuses(document)["Propensity model"] == "as wanted"
+    document["score"] |= {"c_statistic": 1.0}
+    assert statuses(document)["Propensity model"] == "look here"
+
+
+def statuses(document: dict[str, Any]) -> dict[str, str]:
+    return {name: status for name, status, _ in build_answer(document)["checks"]}
+
+
 def test_controls_without_an_interval_are_not_counted_among_those_with_one() -> None:
     """One arm has no events: the row is shown, but neither holds nor excludes 1."""
     document = released()

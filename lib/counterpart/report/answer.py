@@ -176,6 +176,11 @@ def _model(document: Mapping[str, Any]) -> tuple[str, str]:
     if score["warnings"] or not score["converged"]:
         told = " ".join(tell_covariates(warning, document) for warning in score["warnings"])
         return LOOK, told or "The model did not converge."
+    if score["c_statistic"] is not None and score["c_statistic"] >= 1:
+        return (
+            LOOK,
+            "The c-statistic is 1.000: covariates tell the arms apart, so that hardly anybody has a counterpart.",
+        )
     return GOOD, f"It converged without a warning; c-statistic {signed(score['c_statistic'], 3)}."
 
 
