@@ -21,7 +21,7 @@ _NONE: Limits = (None, None)
 
 @dataclass(frozen=True)
 class CrudeRate:
-    """An arm's rate per 1,000 person-years: `shown` as of rounded events and time, `least` and `most` behind it.
+    """An arm's rate per 1,000 person-years: `shown`, of rounded events and time, which may stand for `least` to `most`.
 
     `spread` is the squared distance of the exact limits from the `exact` rate on the log scale; None without an
     interval. `wider` is the same for the fewest events that may be behind the shown ones: as it is, it would tell how
@@ -43,8 +43,8 @@ def crude_measures(
     """A crude row of EFFECTS -> rates, ratio and difference with their limits, to two digits.
 
     `days` is the shown person-time and `n` the units of each arm, `window` the days of one. Estimates are those of the
-    shown numbers. Every interval holds the exact one: its limits are as far from the least and the most that the shown
-    numbers allow as the exact ones, or farther, from the exact estimate, and rounded outward.
+    shown numbers. An interval begins at the least estimate that these allow, less at least the distance of the exact
+    limit from the exact estimate, and ends likewise; with limits rounded outward it holds the exact one.
     """
     treated, comparator = rates = [_rate(row, arm, days[arm], n[arm], window) for arm in ARMS]
     released: dict[str, Any] = {}
