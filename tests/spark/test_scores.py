@@ -131,7 +131,7 @@ def test_a_bounded_sample_is_weighted_up_to_everyone(world: World):
     other = collect_sample(world.cohort, world.covariates, world.dictionary, bounded, SEED + 1)
     assert (other.values != sample.values).sum() > 0, "another seed draws another sample"
     told = fit_score_model(sample, bounded).diagnostics
-    assert told.weight_comparator == pytest.approx(sample.n_comparators / 120)
+    assert sample.weights[~sample.is_treated] == pytest.approx(sample.n_comparators / 120)
     assert told.n_sampled_comparators == 120
     # The intercept is that of everyone: fitted shares come out near the eligible share, not the sample's.
     scores = score_units(world.cohort, world.covariates, fit_score_model(sample, bounded)).toPandas()

@@ -32,7 +32,7 @@ mlflow = ledgers.mlflow
 
 SERVER_STARTS_WITHIN = 60.0  # seconds; about 5 of processor time
 
-FIT = Diagnostics(50, 500, 50, 500, 1.0, 1.0, 550.0, 0.1, 0.7, True, 9, 0, {}, ())
+FIT = Diagnostics(50, 500, 50, 500, 0.1, 0.7, True, 9, 0, {}, (), False)
 TERMS = (
     Term(1, "age", "identity", 0.02),
     Term(1, "age", "square", -0.001),

@@ -144,14 +144,42 @@ def test_separation_is_named_and_without_a_ridge_left_out(units):
     assert np.isfinite(ridged.coefficients).all()
 
 
-def test_separation_by_two_columns_together_shows_in_the_fit():
-    """No column separates alone: the outcome is whether a exceeds b."""
+@pytest.mark.parametrize(("ridge", "separated"), [(0.0, (0, 1)), (1.0, ())])
+def test_separation_by_two_columns_together_shows_in_the_fit(ridge, separated):
+    """No column separates alone: the outcome is whether a exceeds b. A ridge keeps the coefficients small."""
     generator = np.random.default_rng(5)
     a, b = generator.normal(size=(2, 300))
-    found = fit({"a": a, "b": b}, a > b, max_iterations=200)
-    assert found.separated == (0, 1)
-    assert found.n_extreme > 0
+    found = fit({"a": a, "b": b}, a > b, ridge=ridge, max_iterations=200)
+    assert found.separated == separated
+    assert found.is_separated
+    assert (found.n_extreme > 0) == (ridge == 0)
     assert found.c_statistic == 1.0
+
+
+@pytest.mark.parametrize("ridge", [0.0, 1.0])
+@pytest.mark.parametrize("fewest", [2, 3], ids=["touching", "apart"])
+def test_a_number_that_ends_in_one_arm_where_it_begins_in_the_other_separates(ridge, fewest):
+    """3 to 8 (or 2 to 8) visits in all 1,000 treated, 1 to 2 in 20,000 comparators."""
+    generator = np.random.default_rng(8)
+    positive = np.arange(21_000) < 1_000
+    visits = np.where(positive, generator.integers(fewest, 9, 21_000), generator.integers(1, 3, 21_000))
+    weights = np.where(positive, 1.0, 5.0)
+    found = fit({"age": generator.normal(50, 10, 21_000), "visits": visits}, positive, weights, ridge=ridge)
+    assert found.separated == (1,)
+    assert found.left_out == ({1: "separated"} if ridge == 0 else {})
+    assert found.is_separated == (ridge > 0 and fewest == 3)
+
+
+def test_negative_numbers_beside_zeros_do_not_separate(units):
+    """Zero all through one outcome, below and above it in the other: the best coefficient is finite."""
+    change = np.where(units["positive"], 0, np.where(np.arange(400) % 2, 3, -3))
+    found = fit({"change": change}, units["positive"])
+    assert (found.separated, found.is_separated, found.left_out) == ((), False, {})
+
+
+def test_separation_is_not_made_of_equal_logits(units):
+    found = fit({"nothing": np.zeros(400)}, units["positive"])
+    assert not found.is_separated
 
 
 def test_too_few_iterations_are_told(units):

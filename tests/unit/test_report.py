@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.released import effect, largest, limits, released, withheld, without_pairs
+from tests.released import CONTROL, effect, largest, limits, released, withheld, without_pairs
 
 import counterpart.report as report_package
 from counterpart.report import draw_plots, render_report, save_plots, summarise
+from counterpart.report.answer import build_answer, judge_controls
 from counterpart.report.cautions import build_cautions
 from counterpart.report.formats import interval, mean, measure, signed, significant, window
 from counterpart.report.page import SECTIONS
@@ -93,7 +94,7 @@ def test_the_answer_is_that_of_the_document(rendered: Page) -> None:
         "Largest standardised difference 0.052 after matching; 0.512 before",
         "Before matching: 0.62 (0.51 to 0.75)",
         "E-value 5.13, and 3.96 for the limit nearest to 1",
-        "1 of 1 can be shown; every interval holds 1",
+        "1 of 1 has an interval; every interval holds 1",
     ):
         assert told in rendered.text
 
@@ -216,6 +217,41 @@ def test_an_interval_that_holds_one_is_no_difference(tmp_path: Path) -> None:
     assert "so no such cause is needed" in page.text
 
 
+@pytest.mark.parametrize(
+    ("ratio", "told"),
+    [
+        ((0.352, 0.281, 0.441), "was 65% lower with Program than with Therapy"),
+        ((2.0, 1.5, 2.6), "was 100% higher with Program than with Therapy"),
+        ((0.997, 0.995, 0.999), "was 0.997 times as high with Program as with Therapy"),
+        ((0.004, 0.001, 0.016), "was 0.00400 times as high with Program as with Therapy"),
+    ],
+)
+def test_the_answer_is_neither_nothing_nor_all(ratio: tuple[float, float, float], told: str) -> None:
+    document = released()
+    document["effects"][1] |= limits("rate_ratio", *ratio)
+    assert told in re.sub("<.*?>", "", build_answer(document)["headline"])
+
+
+def test_a_model_that_tells_the_arms_apart_is_not_as_wanted() -> None:
+    document = released()
+    document["score"] |= {"separated": [], "warnings": []}
+    assert statuses(document)["Propensity model"] == "as wanted"
+    document["score"] |= {"c_statistic": 1.0}
+    assert statuses(document)["Propensity model"] == "look here"
+
+
+def statuses(document: dict[str, Any]) -> dict[str, str]:
+    return {name: status for name, status, _ in build_answer(document)["checks"]}
+
+
+def test_controls_without_an_interval_are_not_counted_among_those_with_one() -> None:
+    """One arm has no events: the row is shown, but neither holds nor excludes 1."""
+    document = released()
+    empty = effect("cough", "Cough", "matched", "negative_control", 90, **(CONTROL | limits("rate_ratio", *[None] * 3)))
+    document["effects"].append(empty)
+    assert judge_controls(document)[1].startswith("1 of 2 has an interval; every interval holds 1")
+
+
 def test_plots_follow_the_page_in_colour_and_font(rendered: Page) -> None:
     drawn = re.findall(r"<svg.*?</svg>", rendered.html, flags=re.DOTALL)
     assert len(drawn) == 2 * len(draw_plots(released()))
@@ -226,7 +262,9 @@ def test_plots_follow_the_page_in_colour_and_font(rendered: Page) -> None:
 
 
 def test_words_in_plots_are_words_and_large_enough(rendered: Page) -> None:
-    for svg in re.findall(r"<svg.*?</svg>", rendered.html, flags=re.DOTALL):
+    drawn = re.findall(r"<svg.*?</svg>", rendered.html, flags=re.DOTALL)
+    assert len(drawn) >= 5
+    for svg in drawn:
         width = float(re.findall(r'viewBox="0 0 ([\d.]+)', svg)[0])
         assert width in (WIDE.width, NARROW.width)
         assert NARROW.width <= 390 - 2 * 18
@@ -296,9 +334,11 @@ def test_numbers_keep_their_digits() -> None:
     assert [window((-365, -1)), window((0, 0))] == ["days −365 to −1", "day 0"]
 
 
-def test_a_ratio_of_zero_has_no_interval() -> None:
-    row = effect("surgery", "Surgery", "crude", "secondary", events_treated=0, rate_ratio=0.0)
-    assert (measure(row, "rate_ratio"), interval(row, "rate_ratio")) == ("0", "no interval")
+def test_a_difference_without_an_interval_says_so() -> None:
+    """One arm has no events: the difference is known, its limits are not, and there is no ratio."""
+    row = effect("surgery", "Surgery", "crude", "secondary", events_treated=0, rate_difference=-420.0)
+    assert (measure(row, "rate_difference"), interval(row, "rate_difference")) == ("−420", "no interval")
+    assert (measure(row, "rate_ratio"), interval(row, "rate_ratio")) == ("not estimable", "")
 
 
 def test_a_bound_is_told_as_one() -> None:
@@ -309,7 +349,7 @@ def test_a_bound_is_told_as_one() -> None:
 def test_a_difference_without_spread_is_no_balance(tmp_path: Path) -> None:
     document = released(largest_smd=largest(0.512, 0.052) | {"after_undefined": ["age"]})
     text = render_report(document, tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "Each arm is all alike and unlike the other" in text
+    assert "Constant inside each arm but different between them" in text
     assert "no covariate differs by more than" not in text
 
 

@@ -95,12 +95,24 @@ def test_the_odds_of_every_index_date_follow_from_counts_of_the_claims(clean: Pa
     drivers, model = count_drivers(clean, units), planted(clean)["enrolment_model"]
     # Sex is unknown in a few rows of eligibility: the claims do not show these members' odds.
     unknown = set(read(clean, "eligibility").query("gender == 'unknown'").person_id)
-    is_shown = ~units.person_id.isin(unknown)
+    is_shown = ~units.person_id.isin(unknown) & units.log_odds.notna()
     log_odds = model["intercept"] + sum(
         coefficient * (drivers[name] - model["centres"][name]) for name, coefficient in model["coefficients"].items()
     )
     assert is_shown.sum() > 200
     np.testing.assert_allclose(log_odds[is_shown], units.log_odds[is_shown], rtol=0, atol=1e-9)
+
+
+def test_enrolments_that_no_odds_decided_have_none(tmp_path: Path) -> None:
+    """Members who never saw a doctor for low back pain enrol at a flat chance, whatever their past."""
+    some = SynthSettings(members=12_000, seed=21, block_members=4_000, bystanders=0.01, workers=1)
+    made = synthesise(some, tmp_path / "claims").out
+    units, medical = read(made, "truth/scores.parquet"), read(made, "medical_claim")
+    visits = medical[medical.hcpcs_code.isin(OFFICE) & diagnosed(medical, LOW_BACK_PAIN)]
+    is_without = ~units.person_id.isin(visits.person_id)
+    assert 0 < is_without.sum() < 0.1 * (units.arm == "treated").sum()
+    assert (units.log_odds.isna() == is_without).all()
+    assert set(units.arm[is_without]) == {"treated"}
 
 
 def test_expected_counts_follow_from_the_planted_ratio(clean: Path) -> None:

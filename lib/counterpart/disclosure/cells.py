@@ -36,6 +36,12 @@ def rounded(count: int) -> int:
     return SMALLEST_SHOWN * ((count + SMALLEST_SHOWN // 2) // SMALLEST_SHOWN)
 
 
+def behind_rounded(told: int) -> tuple[int, int]:
+    """The fewest and the most events that are shown as this multiple of 11; none are none."""
+    half = SMALLEST_SHOWN // 2
+    return (max(SMALLEST_SHOWN, told - half), told + half) if told else (0, 0)
+
+
 def shown_rounded(count: int) -> int | None:
     """The count rounded if it may leave, else None."""
     return rounded(count) if may_show(count) else None
@@ -74,6 +80,12 @@ def shown_days(n: int, window: int, days: int) -> int | None:
     if days and told < step:
         return None
     return told if days else 0
+
+
+def behind_days(n: int, window: int, told: int) -> tuple[float, float]:
+    """The fewest and the most days that `shown_days` shows as so many."""
+    half = SMALLEST_SHOWN * window / 2
+    return (told - half, min(told + half, n * window)) if told else (0, 0)
 
 
 def choose_states(states: Sequence[tuple[int | None, ...]], weights: Sequence[int]) -> list[int]:

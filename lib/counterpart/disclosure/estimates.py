@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from counterpart.disclosure.cells import Sum, gives_away, may_show, rounded, shown_complete, shown_days
 from counterpart.disclosure.counted import Counted
+from counterpart.disclosure.crude import crude_measures
 from counterpart.disclosure.results import Sizes, plain
 from counterpart.numerics.rates import DAYS_PER_YEAR, SCALE
 from counterpart.tables import ARMS
@@ -18,9 +19,8 @@ if TYPE_CHECKING:
 
 CRUDE, MATCHED = "crude", "matched"
 
-# Intervals carry the number of people with repeated events; at three digits they do not give it away. Crude results are
-# coarser: with more digits their difference from the matched ones would count the events of the unmatched.
-_DIGITS = {CRUDE: 2, MATCHED: 3}
+# Intervals carry the number of people with repeated events; at three digits they do not give it away.
+_DIGITS = 3
 _MEASURES = ("rate_treated", "rate_comparator", "rate_ratio", "rate_difference")
 
 
@@ -28,8 +28,9 @@ def release_effects(effects: pd.DataFrame, counted: Counted, sizes: Sizes) -> li
     """EFFECTS -> a row per outcome, horizon and phase in the study's order; withheld rows have no counts and estimates.
 
     Matched counts are exact; a contrast with a small count, or one that would give a small count away beside those
-    shown before it, is withheld whole. Crude counts are multiples of 11. Person-time is rounded, and rates come from
-    the counts and the time that are shown: exact ones would tell how few left before the horizon.
+    shown before it, is withheld whole. Crude counts are multiples of 11, and crude intervals allow for that.
+    Person-time is rounded, and rates come from the counts and the time that are shown: exact ones would tell how few
+    left before the horizon.
     """
     found = {(row["outcome"], row["horizon"], row["phase"]): row for row in effects.to_dict("records")}
     shown_sums: dict[str, list[Sum]] = {arm: [] for arm in ARMS}
@@ -92,18 +93,27 @@ def _row(row: Mapping[str, Any], outcome: Outcome, sizes: Sizes, is_shown: bool)
         released[f"n_complete_{arm}"] = None if size is None else shown_complete(size, int(row[f"n_complete_{arm}"]))
         released[f"person_years_{arm}"] = None if told is None else plain(told / float(DAYS_PER_YEAR), 4)
         released[f"events_{arm}"] = _events(row, arm) if is_shown else None
-    return released | (_measures(row, days) if is_shown else dict.fromkeys(_names_of_measures()))
+    released["clustered_by"] = row["clustered_by"] if is_shown else None
+    if not is_shown:
+        return released | dict.fromkeys(_names_of_measures())
+    if phase == CRUDE:
+        return released | crude_measures(row, days, sizes.eligible, _window(row, outcome))
+    return released | _measures(row, days)
 
 
 def _days(row: Mapping[str, Any], arm: str, outcome: Outcome, sizes: Sizes) -> int | None:
     """Person-time that may be shown."""
-    size, window = sizes.of(arm, str(row["phase"])), int(row["horizon"]) - outcome.start_day + 1
-    return None if size is None else shown_days(size, window, int(row[f"days_{arm}"]))
+    size = sizes.of(arm, str(row["phase"]))
+    return None if size is None else shown_days(size, _window(row, outcome), int(row[f"days_{arm}"]))
+
+
+def _window(row: Mapping[str, Any], outcome: Outcome) -> int:
+    """The days in which events count, of a unit that is followed to the horizon."""
+    return int(row["horizon"]) - outcome.start_day + 1
 
 
 def _names_of_measures() -> list[str]:
-    limits = [f"{name}{end}" for name in _MEASURES for end in ("", "_lower", "_upper")]
-    return [*limits, "clustered_by"]
+    return [f"{name}{end}" for name in _MEASURES for end in ("", "_lower", "_upper")]
 
 
 def _events(row: Mapping[str, Any], arm: str) -> int:
@@ -112,7 +122,7 @@ def _events(row: Mapping[str, Any], arm: str) -> int:
 
 
 def _measures(row: Mapping[str, Any], days: Mapping[str, int | None]) -> dict[str, Any]:
-    """Rates and difference of the events and days that are shown; the matched ratio as it is, to three digits.
+    """Matched rates and difference of the events and days that are shown; the ratio as it is. All to three digits.
 
     Intervals are as wide as those of the exact numbers.
     """
@@ -120,32 +130,25 @@ def _measures(row: Mapping[str, Any], days: Mapping[str, int | None]) -> dict[st
     treated, comparator = (rates[arm][f"rate_{arm}"] for arm in ARMS)
     difference = treated - comparator if treated is not None and comparator is not None else None
     values = {name: row[name] for name in _names_of_measures()} | rates["treated"] | rates["comparator"]
-    values |= _moved(row, "rate_difference", difference)
-    if row["phase"] == CRUDE:
-        values |= _moved(row, "rate_ratio", treated / comparator if treated is not None and comparator else None)
-    digits = _DIGITS[str(row["phase"])]
-    return {name: value if name == "clustered_by" else plain(value, digits) for name, value in values.items()}
+    values |= _moved_difference(row, difference)
+    return {name: plain(value, _DIGITS) for name, value in values.items()}
 
 
 def _rate(row: Mapping[str, Any], arm: str, days: int | None) -> dict[str, float | None]:
-    """The rate of shown events and days; its limits change by the same factor, also where there are no events."""
+    """The rate of the shown days; its limits change by the same factor, also where there are no events."""
     name = f"rate_{arm}"
     if not days:
         return dict.fromkeys((name, f"{name}_lower", f"{name}_upper"))
-    exact, events = int(row[f"events_{arm}"]), _events(row, arm)
-    factor = int(row[f"days_{arm}"]) / days * (events / exact if exact else 1)
-    limits = {end: plain(row[f"{name}{end}"]) for end in ("_lower", "_upper")}
-    moved = {f"{name}{end}": None if limit is None else limit * factor for end, limit in limits.items()}
-    return {name: events / days * float(SCALE)} | moved
+    factor = int(row[f"days_{arm}"]) / days
+    limits = {f"{name}{end}": plain(row[f"{name}{end}"]) for end in ("_lower", "_upper")}
+    moved = {end: None if limit is None else limit * factor for end, limit in limits.items()}
+    return {name: int(row[f"events_{arm}"]) / days * float(SCALE)} | moved
 
 
-def _moved(row: Mapping[str, Any], name: str, value: float | None) -> dict[str, float | None]:
-    """The estimate at another value: limits of a difference keep their distance, of a ratio their ratio to it."""
-    exact, lower, upper = (plain(row[f"{name}{end}"]) for end in ("", "_lower", "_upper"))
-    limits: tuple[float | None, float | None] = (None, None)
-    if value is not None and exact is not None and lower is not None and upper is not None:
-        if name == "rate_difference":
-            limits = (value + lower - exact, value + upper - exact)
-        elif exact:
-            limits = (value * lower / exact, value * upper / exact)
-    return {name: value, f"{name}_lower": limits[0], f"{name}_upper": limits[1]}
+def _moved_difference(row: Mapping[str, Any], value: float | None) -> dict[str, float | None]:
+    """The difference at another value; its limits keep their distance."""
+    exact = plain(row["rate_difference"])
+    shift = None if value is None or exact is None else value - exact
+    limits = {f"rate_difference{end}": plain(row[f"rate_difference{end}"]) for end in ("_lower", "_upper")}
+    moved = {end: None if limit is None or shift is None else limit + shift for end, limit in limits.items()}
+    return {"rate_difference": value} | moved

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -49,3 +50,15 @@ def plain(value: Any, digits: int | None = None) -> float | None:
     if value is None or not math.isfinite(value):
         return None
     return float(value) if digits is None else float(f"{float(value):.{digits}g}")
+
+
+def outward(value: float, digits: int, direction: int) -> float:
+    """The nearest number of so many significant digits that is not below (`direction` 1), or not above (-1), `value`.
+
+    What is as good as such a number, to 12 digits, is that number: 2.0000000000001 is not rounded up to 2.1.
+    """
+    if not value:
+        return 0.0
+    step = Decimal(10) ** (math.floor(math.log10(abs(value))) - digits + 1)
+    steps = Decimal(f"{value:.12g}") / step
+    return float(steps.to_integral_value(ROUND_CEILING if direction > 0 else ROUND_FLOOR) * step)

@@ -38,8 +38,8 @@ class LogisticFit:
 
     `coefficients` apply to the columns as given and are 0 where left out; `standardised` are the same per weighted
     standard deviation. `left_out` maps a column to 'constant', 'rare', 'collinear' or 'separated'; `separated` are the
-    columns that point to a maximum at infinity, fitted (under a ridge) or not. `n_extreme` counts fitted probabilities
-    of 0 or 1.
+    columns that point to a maximum at infinity, fitted (under a ridge) or not. `is_separated`: every positive has a
+    larger fitted logit than every negative, whichever columns do it. `n_extreme` counts fitted probabilities of 0 or 1.
     """
 
     intercept: float
@@ -47,6 +47,7 @@ class LogisticFit:
     standardised: Floats
     left_out: dict[int, str]
     separated: tuple[int, ...]
+    is_separated: bool
     converged: bool
     n_iterations: int
     n_extreme: int
@@ -80,7 +81,8 @@ def fit_logistic(
     slopes, intercept, n_iterations, converged = _maximise(scaled, is_positive, weights, ridge, max_iterations)
     standardised = np.zeros(design.shape[1])
     standardised[kept] = slopes
-    fitted = expit(scaled @ slopes + intercept)
+    logits = scaled @ slopes + intercept
+    fitted = expit(logits)
     extreme = np.flatnonzero(np.abs(standardised) > SEPARATED_COEFFICIENT)
     is_usable = {column for column in alone if left_out.get(column, "separated") == "separated"}
     return LogisticFit(
@@ -89,6 +91,8 @@ def fit_logistic(
         standardised=standardised,
         left_out=dict(sorted(left_out.items())),
         separated=tuple(sorted(is_usable | {int(column) for column in extreme})),
+        # On logits: probabilities near 0 and 1 are equal before these are. A ridge keeps all coefficients small.
+        is_separated=bool(logits[is_positive].min() > logits[~is_positive].max()),
         converged=converged,
         n_iterations=n_iterations,
         n_extreme=int(np.sum((fitted < EXTREME_PROBABILITY) | (fitted > 1 - EXTREME_PROBABILITY))),
@@ -153,19 +157,28 @@ def _unusable_columns(design: sparse.csc_array, spread: Floats, min_units: int) 
 
 
 def _separating_columns(design: sparse.csc_array, is_positive: Flags) -> list[int]:
-    """Columns that are zero all through one outcome, or 0/1 and one all through it: no finite coefficient is best."""
+    """Columns whose values in one outcome end where those of the other begin, or before: no finite coefficient is best.
+
+    A 0/1 column does so where it is zero, or one, all through an outcome.
+    """
     n_units, n_positive = len(is_positive), int(is_positive.sum())
     found = []
     for column in range(design.shape[1]):
-        rows = design.indices[design.indptr[column] : design.indptr[column + 1]]
-        in_positive = int(is_positive[rows].sum())
-        in_negative = len(rows) - in_positive
-        is_full = in_positive == n_positive or in_negative == n_units - n_positive
-        if not _is_constant(design, column) and (
-            in_positive == 0 or in_negative == 0 or (is_full and _is_flag(design, column))
-        ):
+        values = _values(design, column)
+        is_of_positive = is_positive[design.indices[design.indptr[column] : design.indptr[column + 1]]]
+        positive = _range(values[is_of_positive], n_positive)
+        negative = _range(values[~is_of_positive], n_units - n_positive)
+        is_apart = positive[1] <= negative[0] or negative[1] <= positive[0]
+        if is_apart and not _is_constant(design, column):
             found.append(column)
     return found
+
+
+def _range(stored: Floats, n: int) -> tuple[float, float]:
+    """Least and largest of n values, of which those that are not stored are zero."""
+    zeros = np.zeros(1 if len(stored) < n else 0)
+    values = np.concatenate([stored, zeros])
+    return float(values.min()), float(values.max())
 
 
 def _collinear_columns(design: sparse.csc_array, kept: list[int], min_units: int) -> list[int]:

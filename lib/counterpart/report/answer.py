@@ -23,7 +23,7 @@ from counterpart.report.formats import (
 from counterpart.report.words import in_sentence, listed, outcome_days, tell_covariates
 from counterpart.tables import ARMS
 
-GOOD, LOOK, UNKNOWN = "as wanted", "look here", "cannot be told"
+GOOD, LOOK, UNKNOWN = "as wanted", "look here", "cannot be judged"
 
 
 def primary_rows(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -65,8 +65,6 @@ def _headline(document: Mapping[str, Any], row: Mapping[str, Any] | None) -> Mar
 
 def _comparison(row: Mapping[str, Any], treated: Markup, comparator: Markup) -> Markup:
     ratio, lower, upper = (row[f"rate_ratio{end}"] for end in ("", "_lower", "_upper"))
-    if ratio == 0:
-        return Markup("0 with {}, where no event was seen, against {}").format(treated, comparator)
     if lower is None or upper is None:
         return Markup("{} times as high with {} as with {}; there is no interval").format(
             significant(ratio), treated, comparator
@@ -75,8 +73,12 @@ def _comparison(row: Mapping[str, Any], treated: Markup, comparator: Markup) -> 
         return Markup("not clearly different between {} and {}: the interval of the rate ratio holds 1").format(
             treated, comparator
         )
+    less_or_more = share(abs(1 - ratio), 0)
+    # Neither none nor all: 0% would be no difference, and 100% lower no event.
+    if less_or_more == "0%" or (ratio < 1 and less_or_more == "100%"):
+        return Markup("{} times as high with {} as with {}").format(significant(ratio), treated, comparator)
     side = "lower" if ratio < 1 else "higher"
-    return Markup("{} {} with {} than with {}").format(share(abs(1 - ratio), 0), side, treated, comparator)
+    return Markup("{} {} with {} than with {}").format(less_or_more, side, treated, comparator)
 
 
 def _figures(document: Mapping[str, Any], row: Mapping[str, Any] | None) -> Iterator[dict[str, str]]:
@@ -120,7 +122,10 @@ def _balance(document: Mapping[str, Any]) -> tuple[str, str]:
     undefined = document["largest_smd"]["after_undefined"]
     if undefined:
         named = tell_covariates(", ".join(undefined), document)
-        return LOOK, f"Each arm is all alike and unlike the other, so that no number tells how far: {named}."
+        return (
+            LOOK,
+            f"Constant inside each arm but different between them, so no standardised difference exists: {named}.",
+        )
     if after is None:
         return UNKNOWN, "The standardised differences after matching are withheld or do not exist."
     told = largest_difference(document["largest_smd"], "after")
@@ -142,8 +147,8 @@ def judge_controls(document: Mapping[str, Any]) -> tuple[str, str]:
     if not rows:
         return UNKNOWN, "The study names no negative controls."
     if not known:
-        return UNKNOWN, "None can be shown, so they say nothing for or against the comparison."
-    shown = f"{len(known)} of {len(rows)} can be shown"
+        return UNKNOWN, "None has an interval, so they say nothing for or against the comparison."
+    shown = f"{len(known)} of {len(rows)} {'has' if len(known) == 1 else 'have'} an interval"
     off = [row["label"] for row in known if not _holds_one(row)]
     if off:
         return LOOK, f"{shown}; the interval excludes 1 for {listed(off)}, where no effect is expected: a sign of bias."
@@ -171,6 +176,11 @@ def _model(document: Mapping[str, Any]) -> tuple[str, str]:
     if score["warnings"] or not score["converged"]:
         told = " ".join(tell_covariates(warning, document) for warning in score["warnings"])
         return LOOK, told or "The model did not converge."
+    if score["c_statistic"] is not None and score["c_statistic"] >= 1:
+        return (
+            LOOK,
+            "The c-statistic is 1.000: covariates tell the arms apart, so that hardly anybody has a counterpart.",
+        )
     return GOOD, f"It converged without a warning; c-statistic {signed(score['c_statistic'], 3)}."
 
 
@@ -200,7 +210,8 @@ def _crude(rows: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
     limits = interval(crude, "rate_ratio")
     return (
         "for comparison",
-        f"Before matching: {measure(crude, 'rate_ratio')} ({limits}). The distance is what matching changed.",
+        f"Before matching: {measure(crude, 'rate_ratio')} ({limits}). "
+        "The distance is what matching changed and, in small counts, rounding.",
     )
 
 

@@ -110,17 +110,17 @@ def _numbers() -> Iterator[tuple[str, str]]:
         "Withheld is not zero.",
         "No count of members or events from 1 to 10 leaves the site, nor another number from which one could be had. "
         "Such numbers say withheld, with the estimates that rest on them; neighbouring steps, weeks and categories are "
-        "merged. A standardised difference of a rare covariate is told as an upper bound.",
+        "merged. A standardised difference of a rare covariate is shown as an upper bound.",
     )
     yield (
         "Crude counts are rounded.",
         "Counts of events before matching and of units by score are the nearest multiple of 11; crude rates and ratios "
-        "follow from these, in two digits. Matched counts are exact.",
+        "follow from these, in two digits, and their intervals are widened for it. Matched counts are exact.",
     )
     yield (
         "Rates and intervals are rounded.",
-        "Of those whose follow-up ended early, and of the time they lost, multiples of 11 are told; rates follow from "
-        "this time, the matched rate ratio from the exact one. Matched estimates and their limits carry three digits, "
+        "The number whose follow-up ended early, and the time they lost, are rounded to multiples of 11; rates use the "
+        "rounded time, the matched rate ratio the exact time. Matched estimates and their limits carry three digits, "
         "means of covariates come from totals rounded to multiples of 11. Differences between close numbers on this "
         "page may be rounding.",
     )

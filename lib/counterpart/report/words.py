@@ -21,7 +21,7 @@ LEFT_OUT = {
     "rare": "in too few sampled index dates",
     "rare_or_constant": "in too few sampled index dates, or the same for everybody",
     "collinear": "determined by the others (the reference level of a category)",
-    "separated": "found in one arm only",
+    "separated": "tells the arms apart by itself, so that its best coefficient is infinite",
 }
 
 STRATA = {

@@ -39,17 +39,14 @@ class Term:
 class Diagnostics:
     """How the fit went. Counts are of units and not yet checked for small cells.
 
-    `left_out` and `separated` name terms (see LogisticFit for the reasons); `effective_sample` is Kish's (sum w)^2 /
-    sum w^2 within each arm's weights; `n_extreme` counts sampled units with a fitted probability of 0 or 1.
+    `left_out` and `separated` name terms, `is_separated` says that all of them together tell the arms apart (see
+    LogisticFit); `n_extreme` counts sampled units with a fitted probability of 0 or 1.
     """
 
     n_treated: int
     n_comparators: int
     n_sampled_treated: int
     n_sampled_comparators: int
-    weight_treated: float
-    weight_comparator: float
-    effective_sample: float
     treated_share: float
     c_statistic: float
     converged: bool
@@ -57,6 +54,7 @@ class Diagnostics:
     n_extreme: int
     left_out: dict[str, str]
     separated: tuple[str, ...]
+    is_separated: bool
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -66,6 +64,8 @@ class Diagnostics:
             told.append(f"The propensity model did not converge in {self.n_iterations} iterations.")
         if self.separated:
             told.append(f"Separated (their best coefficient is infinite): {', '.join(self.separated)}.")
+        if self.is_separated:
+            told.append("The covariates together tell the arms apart without error.")
         if self.n_extreme:
             told.append("Some fitted probabilities are numerically 0 or 1: the arms do not overlap there.")
         return tuple(told)
@@ -149,15 +149,11 @@ def _transformed(values: sparse.csc_array, plan: list[tuple[int, str]]) -> spars
 
 def _diagnose(sample: Sample, fit: LogisticFit, names: list[str]) -> Diagnostics:
     n_sampled, n_sampled_treated = len(sample.is_treated), int(sample.is_treated.sum())
-    weights = sample.weights
     return Diagnostics(
         n_treated=sample.n_treated,
         n_comparators=sample.n_comparators,
         n_sampled_treated=n_sampled_treated,
         n_sampled_comparators=n_sampled - n_sampled_treated,
-        weight_treated=sample.n_treated / n_sampled_treated,
-        weight_comparator=sample.n_comparators / (n_sampled - n_sampled_treated),
-        effective_sample=float(weights.sum() ** 2 / np.square(weights).sum()),
         treated_share=sample.n_treated / (sample.n_treated + sample.n_comparators),
         c_statistic=fit.c_statistic,
         converged=fit.converged,
@@ -165,4 +161,5 @@ def _diagnose(sample: Sample, fit: LogisticFit, names: list[str]) -> Diagnostics
         n_extreme=fit.n_extreme,
         left_out={names[column]: reason for column, reason in fit.left_out.items()},
         separated=tuple(names[column] for column in fit.separated),
+        is_separated=fit.is_separated,
     )

@@ -207,7 +207,7 @@ class Scribe:
             "person_id": self._person(units.member, "P"),
             "arm": self._coded(units.is_treated.astype(np.int8), pa.array(["comparator", "treated"])),
             "index_date": self._dates(units.day),
-            "log_odds": pa.array(units.log_odds),
+            "log_odds": pa.array(units.log_odds, mask=np.isnan(units.log_odds)),
             "expected_imaging_comparator": pa.array(units.expected),
             "expected_imaging_treated": pa.array(units.expected * imaging_ratio),
             "has_hidden_cause": pa.array(self.members.is_hidden[units.member]),

@@ -39,7 +39,8 @@ TELEHEALTH = 1  # the mark of a visit that was not in person
 class PathwayUnits:
     """Planted person-dates: enrolments, and each month's first visit of therapy in person. Shape (n,).
 
-    `log_odds` of enrolment against therapy, and imaging visits expected in days 1 to 90 without the program.
+    `log_odds` of enrolment against therapy (NaN where the model decided nothing: enrolments at a flat chance), and
+    imaging visits expected in days 1 to 90 without the program.
     """
 
     member: Ints
@@ -144,10 +145,10 @@ class Walk:
         self.units.append(self._units(member, day, True, drivers, log_odds))
 
     def _begin_program(self, member: Ints, day: Ints) -> None:
-        """Enrol outside a point of choice."""
+        """Enrol outside a point of choice: there were no odds that the past decided."""
         drivers = self.recorded.drivers(self.outcomes, member, day)
         self._follow(member, day, drivers, np.ones(len(member), dtype=bool))
-        self._enrol(member, day, drivers, self._log_odds(member, drivers))
+        self._enrol(member, day, drivers, np.full(len(member), np.nan))
 
     def _treat(self, choices: Choices) -> None:
         """A course of therapy from each point of choice, up to the next image.

@@ -28,7 +28,7 @@ from counterpart.report.quality.words import code_name, column_name
 
 _USUAL, _ODD = PALETTE["treated"], PALETTE["comparator"]
 _PANEL, _HEAD, _FOOT = 116, 34, 34
-NOTHING_TEXT = "No month has lines enough."
+NOTHING_TEXT = "No month has enough lines."
 
 
 def draw_volume(document: Mapping[str, Any], sheet: Sheet) -> Figure:

@@ -75,7 +75,7 @@ def _changes_of(column: Mapping[str, Any], judged: Sequence[int]) -> Iterator[No
     for place in steps:
         before, after = levels_at(shares, place)
         text = f"From {span_of(months[place], months[place])} on the column is empty in {share(after, 0)} of the "
-        text += f"{UNITS[part]}, before in {share(before, 0)}."
+        text += f"{UNITS[part]}, before that in {share(before, 0)}."
         yield note(LOOK, about, text, f"{part}.{name}", [months[place]])
     odd = find_odd(shares, steps, differs)
     for first, last in runs_of(sorted(odd)):
