@@ -121,7 +121,7 @@ def test_the_flow_has_the_counts_and_names_merged_steps(rendered: Page) -> None:
         "Candidates 70,707 index dates of 9,191 members",
         "Eligible 20,202",
         "−18,992 Eligible, but nobody's closest comparator",
-        "−978 Merged: Without back pain before the index date; Cancer",
+        "−978 Merged: Fewer than 2 days, 90 or more apart, with back pain; Cancer",
         "1 criterion excluded nobody",
         "In matched pairs 1,210 members, one index date each",
     ):

@@ -22,6 +22,7 @@ from counterpart.protocol import Site, content_hash
 from counterpart.report import render_report, save_plots
 from counterpart.scores.document import example_input, model_from_document
 from counterpart.stages.context import Context
+from counterpart.stages.origins import find_origins
 from counterpart.stages.reports import make_reports_folder
 from counterpart.stages.run import StageRun
 from counterpart.stages.shared_codes import find_shared_codes
@@ -117,6 +118,7 @@ def _describe_run(context: Context, finished: Mapping[str, StageResult], run_id:
         "code_version": {name: stage.code_version for name, stage in STAGES.items()},
         "protocol_hash": content_hash(context.study),
         "table_versions": dict(context.versions),
+        "seen_with": find_origins(context.study, context.library),
         "stages": {
             name: {
                 "key": key,
