@@ -23,7 +23,8 @@ from counterpart.scores.document import model_to_document
 from counterpart.sources.needs import require_read
 from counterpart.sources.placement import is_in_periods
 from counterpart.stages.context import Context, code_version, kept
-from counterpart.stages.unseen import events_seen, find_systems, tell_unseen
+from counterpart.stages.delivered import tell_uncovered_months, tell_unknown_program
+from counterpart.stages.unseen import events_seen, find_systems, tell_unpriced, tell_unseen
 from counterpart.tables import (
     ATTRITION,
     BALANCE,
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 Metrics = dict[str, Any]
 
 # Which lines a stage reads, and what the protocol means by a name.
-_ROOMS = ("stages/study.py", "stages/unseen.py", "protocol/study.py")
+_ROOMS = ("stages/study.py", "stages/unseen.py", "stages/delivered.py", "protocol/study.py")
 
 # Up to so many members (240 MB) go to every executor, so that no claim line is shuffled to find its member. Spark's own
 # limit of 10 MB ends at 400,000; beyond ours Spark decides.
@@ -111,7 +112,10 @@ def run_cohort(context: Context) -> Metrics:
         with kept(_member_days(context, candidates, clinical, reach)) as member_days:
             cohort = cohorts.label_candidates(candidates, members, enrollment, member_days, clinical, study)
             _write(context, "cohort", COHORT, cohort)
+            whole = {table.name: _claims(context, table) for table in (MEDICAL, PHARMACY)}
             warnings = [
+                *tell_unknown_program(program, study),
+                *tell_uncovered_months(whole, study),
                 *_tell_unseen(context, plan, events_seen(plan, index_days)),
                 *_tell_unseen(context, clinical, events_seen(clinical, member_days)),
             ]
@@ -131,8 +135,10 @@ def run_covariates(context: Context) -> Metrics:
     dictionary = covs.dictionary_frame(context.spark, covariates)
     _write(context, "covariates", COVARIATE_DICTIONARY, dictionary.coalesce(1))
     found = {row[0] for row in _result(context, "covariates", COVARIATES).select("covariate_id").distinct().collect()}
+    unpriced = covs.find_unpriced(covariates, found)
     seen = {covariate.event for covariate in covariates if covariate.event and covariate.covariate_id in found}
-    return {"n_covariates": len(covariates), "warnings": _tell_unseen(context, plan, seen)}
+    warnings = [*_tell_unseen(context, plan, seen | unpriced), *tell_unpriced(plan, unpriced)]
+    return {"n_covariates": len(covariates), "warnings": warnings}
 
 
 def run_score(context: Context) -> Metrics:

@@ -24,6 +24,14 @@ def tell_unseen(plan: EventPlan, seen: Iterable[str], find_held: Callable[[], fr
     return list(_sentences(plan, [name for name in plan.names if name in missing], find_held())) if missing else []
 
 
+def tell_unpriced(plan: EventPlan, unpriced: Iterable[str]) -> list[str]:
+    """A sentence for events of which amounts are asked and none is told; their claims may be there."""
+    names = [name for name in plan.names if name in set(unpriced)]
+    if not names:
+        return []
+    return [f"No claim that was looked at has an amount for {', '.join(names)}: none shows it, or none is priced."]
+
+
 def events_seen(plan: EventPlan, member_days: DataFrame) -> set[str]:
     """The events that somebody's member-days show."""
     return {plan.names[row["event_id"]] for row in member_days.select("event_id").distinct().collect()}
