@@ -12,16 +12,18 @@ from typing_extensions import Self
 
 from counterpart.codes import CodeLibrary
 from counterpart.disclosure import release_explanation, release_intake
+from counterpart.errors import DataError
 from counterpart.ledger import Ledger, public_address
 from counterpart.progress import TerminalProgress, say
 from counterpart.protocol import Site, Study, code_set_folders, content_hash, load_site, load_study
-from counterpart.report import summarise
+from counterpart.report import summarise, summarise_attrition
 from counterpart.report.quality.summary import summarise_quality
 from counterpart.session import open_session
 from counterpart.stages import (
     STAGES,
     Context,
     Published,
+    StageRun,
     explain_source,
     ingest,
     make_reports_folder,
@@ -30,6 +32,7 @@ from counterpart.stages import (
     publish,
     require_codes,
     run_stages,
+    tell_empty_arm,
 )
 from counterpart.store import Store
 
@@ -90,8 +93,9 @@ class Application:
         """Run single stages of the study, each after those it needs."""
         context, ledger = self._context(), self._ledger()
         with ledger.study_run(f"{context.study.name}: {', '.join(names)}", self._tags()) as run_id:
-            runs = run_stages(context, ledger, run_id, names)
-        return self._told(context, run_id) | {"stages": {run.stage: run.as_told() for run in runs}}
+            runs = self._run(context, ledger, run_id, names)
+        told = self._told(context, run_id) | {"stages": {run.stage: run.as_told() for run in runs}}
+        return told | (self._tell_empty_arm(context) if "cohort" in names else {})
 
     def run_study(self) -> dict[str, Any]:
         """All stages and the report, as one parent run."""
@@ -100,7 +104,7 @@ class Application:
         make_reports_folder(self.site)
         with ledger.study_run(context.study.name, self._tags()) as run_id:
             ledger.log_params(run_id, {"protocol": context.study.model_dump(mode="json"), "seed": context.study.seed})
-            runs = run_stages(context, ledger, run_id, list(STAGES))
+            runs = self._run(context, ledger, run_id, list(STAGES))
             published = publish(context, ledger, run_id, runs, self.site)
         return self._present(context, run_id, published) | {"stages": {run.stage: run.as_told() for run in runs}}
 
@@ -110,6 +114,20 @@ class Application:
         with ledger.study_run(f"{context.study.name}: report", self._tags()) as run_id:
             published = publish(context, ledger, run_id, [], self.site)
         return self._present(context, run_id, published)
+
+    def _run(self, context: Context, ledger: Ledger, run_id: str, names: Sequence[str]) -> list[StageRun]:
+        try:
+            return run_stages(context, ledger, run_id, names)
+        except DataError as problem:
+            problem.told |= self._tell_empty_arm(context)
+            raise
+
+    def _tell_empty_arm(self, context: Context) -> dict[str, Any]:
+        """Say who was excluded where nobody is left of an arm: no report will."""
+        told = tell_empty_arm(context)
+        if told:
+            say(summarise_attrition(told["attrition"], context.study.model_dump(mode="json")))
+        return told
 
     def _context(self) -> Context:
         if self.study is None:

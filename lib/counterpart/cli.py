@@ -124,7 +124,7 @@ def _carry_out(chosen: argparse.Namespace, ending: _Ending) -> dict[str, Any]:
 
 
 def _failed(problem: StudyError) -> dict[str, Any]:
-    return _say_failed(str(problem), type(problem).__name__, problem.exit_code)
+    return problem.told | _say_failed(str(problem), type(problem).__name__, problem.exit_code)
 
 
 def _unforeseen(problem: Exception) -> dict[str, Any]:

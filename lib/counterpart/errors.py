@@ -5,11 +5,18 @@ A message says where the problem is, what was found and what is allowed. It neve
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class StudyError(Exception):
     """Something the user can put right. Exit code 1 is left to failures nobody foresaw."""
 
     exit_code = 9
+
+    def __init__(self, *message: object) -> None:
+        super().__init__(*message)
+        self.told: dict[str, Any] = {}
+        """What a scheduler is told beside the message: released values only."""
 
 
 class ProtocolError(StudyError):

@@ -39,17 +39,34 @@ def only_cohort(told) -> dict[tuple[str, str], int]:
         ),
     ],
 )
-def test_without_an_arm_the_score_says_so(spark, installation, root, tmp_path, cohort, error):
+def test_without_an_arm_the_score_says_so(spark, installation, root, tmp_path, capsys, cohort, error):
+    """And who was excluded, which no report will: printed, and told to a scheduler by the cohort and the failure."""
     study = write_study(root, tmp_path, cohort=cohort)
     with Application(installation.site, study) as application:
         told = application.run_stages(["cohort", "covariates"])
-        with pytest.raises(DataError, match=error):
+        said = capsys.readouterr().out
+        with pytest.raises(DataError, match=error) as problem:
             application.run_stages(["score"])
+        assert problem.value.told == {"attrition": told["attrition"], "warnings": told["stages"]["cohort"]["warnings"]}
+        assert capsys.readouterr().out == said
         with pytest.raises(DataError, match="needs score"):
             application.run_stages(["match"])
     store = Store(spark, str(installation.warehouse))
     attrition = only_cohort(store.read_result(ATTRITION, told["result_keys"]["cohort"]).collect())
-    assert min(attrition[arm, "one_date_per_month"] for arm in ("treated", "comparator")) == 0
+    ends = {arm: attrition[arm, "one_date_per_month"] for arm in ("treated", "comparator")}
+    assert min(ends.values()) == 0
+    assert {arm: rows[-1]["n_remaining"] for arm, rows in told["attrition"].items()} == ends
+    assert all(f"({arm})" in said for arm in ends)
+    is_unknown = "No row of the roster is of the program 'nobody'" in " ".join(told["warnings"])
+    assert is_unknown == (cohort.get("treated", {}).get("label") == "Nobody")
+
+
+def test_a_cohort_with_both_arms_leaves_its_attrition_to_the_report(installation):
+    """Two choices of steps, one of them for the sake of the pairs, could tell together what neither does."""
+    with Application(installation.site, installation.study) as application:
+        told = application.run_stages(["cohort"])
+    assert "attrition" not in told
+    assert told["stages"]["cohort"]["warnings"] == []
 
 
 def test_claims_without_rows_make_empty_tables(spark, claims: Path, installation, tmp_path):

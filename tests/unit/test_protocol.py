@@ -96,6 +96,8 @@ def test_a_clean_document_loads_as_it_is_written(write: Callable[[str], Path]) -
         ("cohort.index_end", "2020-02-30", "…: is not a day of the calendar (found '2020-02-30')"),
         ("data.end", 20201231, "…: must be a day, written like 2020-01-31 (found 20201231)"),
         ("data.end", "31.12.2020", "…: must be a day, written like 2020-01-31 (found '31.12.2020')"),
+        ("data.end", "9999-12-31", "…: must be a day of the years 1900 to 2199 (found '9999-12-31')"),
+        ("data.start", "0001-01-01", "…: must be a day of the years 1900 to 2199 (found '0001-01-01')"),
         ("data.start", "2021-01-01", "data.end: 2020-12-31 is before start 2021-01-01"),
         ("cohort.index_end", "2019-12-31", "…: 2019-12-31 is before index_start 2020-01-01"),
         ("cohort.index_end", "2021-01-01", "…: 2021-01-01 is not inside the data, 2018-01-01 to 2020-12-31"),
@@ -149,6 +151,12 @@ def test_a_clean_document_loads_as_it_is_written(write: Callable[[str], Path]) -
             "matching.exact.1: must be 'sex', 'age_band', 'region', 'state' or 'index_month' (found 'zip')",
         ),
         ("matching.exact", ["sex", "sex"], "…: listed twice: sex"),
+        ("matching.covariance", "treated", "…: is of covariates, which the distance score does not use"),
+        (
+            "matching",
+            {"search": "exact", "recall": 0.9},
+            "matching.recall: is of the searches ann and auto; the exact search finds all",
+        ),
         ("matching.ratio", 2, "…: must be 1 (found 2)"),
         ("matching.replace", True, "…: must be False (found true)"),
         # Ages
@@ -166,6 +174,14 @@ def test_a_clean_document_loads_as_it_is_written(write: Callable[[str], Path]) -
             "age",
             "cohort.history.0.name: 'age' is a criterion every study has; each needs a name of its own",
         ),
+        *[
+            (
+                "cohort.exclusions.0.name",
+                name,
+                f"…: {name!r} is a step of the flow every study has; each needs a name of its own",
+            )
+            for name in ("candidates", "no_exact_stratum", "outside_caliper", "pool_exhausted", "eligible_not_chosen")
+        ],
         (
             "covariates.events.1",
             {"event": "imaging", "kind": "flag"},
@@ -193,6 +209,31 @@ def test_a_clean_document_loads_as_it_is_written(write: Callable[[str], Path]) -
             {"event": "therapy"},
             "cohort.comparator.index.event: 'therapy' is the event of the treated arm too: "
             "on such a date nobody is untreated",
+        ),
+        # What an arm has on its index dates
+        (
+            "cohort.exclusions.0",
+            {"name": "before", "event": "therapy"},
+            "….window: day 0 is the index date, on which every comparator unit has 'therapy': none of them would be "
+            "left; end the window on day -1",
+        ),
+        (
+            "cohort.history.0",
+            {"name": "before", "event": "therapy", "window": [-30, 0]},
+            "….window: day 0 is the index date, on which every comparator unit has 'therapy', and the other arm by "
+            "chance only; end the window on day -1",
+        ),
+        (
+            "covariates.events.0",
+            {"event": "therapy", "kind": "count", "window": [-30, 0]},
+            "….window: day 0 is the index date, on which every comparator unit has 'therapy', and the other arm by "
+            "chance only; end the window on day -1",
+        ),
+        (
+            "outcomes.outcomes.1",
+            {"name": "again", "label": "Again", "events": ["therapy"], "start_day": 0},
+            "….start_day: day 0 is the index date, on which every comparator unit has 'therapy'; start on day 1 or "
+            "later",
         ),
         # Outcomes
         ("outcomes.outcomes", [], "…: must have at least 1 item (found a list of 0)"),
@@ -258,6 +299,48 @@ def test_a_clean_document_loads_as_it_is_written(write: Callable[[str], Path]) -
 def test_one_problem(complaints: Callable[..., list[str]], path: str, value: Any, complaint: str) -> None:
     """`…` stands for the path of what was changed."""
     assert complaints((path, value)) == [complaint.replace("…", path, 1)]
+
+
+INDEXED_BY_CLAIMS = (
+    ("cohort.treated.index", {"event": "manual"}),
+    ("events.either", [{"codes": "therapy"}, {"codes": "manual"}]),
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "complaint"),
+    [
+        (
+            "cohort.exclusions.0",
+            {"name": "a", "event": "manual"},
+            "….window: day 0 is … every treated unit has 'manual'",
+        ),
+        (
+            "cohort.exclusions.0",
+            {"name": "a", "event": "either"},
+            "….window: day 0 is … every treated and comparator unit",
+        ),
+        ("outcomes.outcomes.1.events", ["mri", "manual"], "….1: 'manual' is shown by the treatment, 'manual', before"),
+        ("outcomes.outcomes.1.events", ["either"], "….0: 'either' is shown by the treatment, 'manual', before which"),
+        # What nothing is wrong with: a washout, both arms alike, several days asked for, days of supply.
+        ("cohort.exclusions.0", {"name": "a", "event": "either", "window": [-365, -1]}, None),
+        ("cohort.history.0", {"name": "a", "event": "either", "window": [-365, 0]}, None),
+        ("cohort.history.0", {"name": "a", "event": "manual", "window": [-365, 0], "min_days": 2}, None),
+        ("cohort.exclusions.0", {"name": "a", "event": "manual", "supplied_days": 30}, None),
+        ("covariates.events.0", {"event": "either", "window": [-365, 0]}, None),
+        ("outcomes.outcomes.1.events", ["therapy"], None),
+    ],
+)
+def test_arms_that_claims_show(
+    complaints: Callable[..., list[str]], write: Callable[[str], Path], path: str, value: Any, complaint: str | None
+) -> None:
+    """An index event shows every event that has all of its clauses."""
+    changes = (*INDEXED_BY_CLAIMS, (path, value))
+    if complaint is None:
+        load_study(write(yaml.safe_dump(changed(BASE, *changes))))
+        return
+    (told,) = complaints(*changes)
+    assert all(part in told for part in complaint.replace("…", path, 1).split(" … "))
 
 
 def test_all_problems_at_once_each_with_its_path(complaints: Callable[..., list[str]]) -> None:

@@ -117,12 +117,19 @@ def test_software_is_named_as_it_names_itself(rendered: Page) -> None:
     assert "counterpart 0.1.0 Delta Lake 4.4.0 Spark 4.2.0" in rendered.text
 
 
+def test_a_stage_reused_from_a_run_with_other_software_says_with_which(rendered: Page, tmp_path: Path) -> None:
+    assert "03:42:47+00:00 by" not in rendered.text
+    document = released()
+    document["run"]["stages"]["cohort"]["other_versions"] = {"spark": "4.0.1", "numpy": "2.1.0"}
+    assert "03:42:47+00:00 by NumPy 2.1.0, Spark 4.0.1" in render(document, tmp_path).text
+
+
 def test_the_flow_has_the_counts_and_names_merged_steps(rendered: Page) -> None:
     for told in (
         "Candidates 70,707 index dates of 9,191 members",
         "Eligible 20,202",
         "−18,992 Eligible, but nobody's closest comparator",
-        "−978 Merged: Without back pain before the index date; Cancer",
+        "−978 Merged: Fewer than 2 days, 90 or more apart, with back pain; Cancer",
         "1 criterion excluded nobody",
         "In matched pairs 1,210 members, one index date each",
     ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
@@ -42,6 +42,19 @@ def describe_covariates(study: Study, levels: dict[str, tuple[str, ...]]) -> tup
     """
     found = [*_demographics(study, levels), *_charlson(study), *(_from_event(flag) for flag in study.covariates.events)]
     return tuple(replace(covariate, covariate_id=number) for number, covariate in enumerate(found, start=1))
+
+
+def find_unpriced(covariates: Iterable[Covariate], found: Collection[int]) -> set[str]:
+    """Events whose cents are zero for everybody, `found` being the ids of the covariates that are not.
+
+    That their claims are there may be: nothing told, or nothing but the amounts. An event of which a flag or a count is
+    zero too has no claims, and is not among them.
+    """
+    asked = [covariate for covariate in covariates if covariate.event]
+    absent = {one.event for one in asked if one.kind != "cents" and one.covariate_id not in found}
+    absent -= {one.event for one in asked if one.covariate_id in found}
+    cents = (one for one in asked if one.kind == "cents" and one.covariate_id not in found)
+    return {str(one.event) for one in cents if one.event not in absent}
 
 
 def dictionary_frame(spark: SparkSession, covariates: tuple[Covariate, ...]) -> DataFrame:

@@ -5,6 +5,7 @@ suppression policy), nor with numbers from which such a count follows by adding 
 """
 
 from counterpart.disclosure.explanation import release_explanation
+from counterpart.disclosure.flow import release_empty_cohort
 from counterpart.disclosure.quality import SiteTallies, release_quality
 from counterpart.disclosure.release import release, release_intake
 from counterpart.disclosure.results import StudyResults
@@ -14,6 +15,7 @@ __all__ = [
     "SiteTallies",
     "StudyResults",
     "release",
+    "release_empty_cohort",
     "release_explanation",
     "release_intake",
     "release_quality",

@@ -44,18 +44,25 @@ def release_attrition(
     return rows, Sizes(eligible, n_pairs if matched_shown else None)
 
 
+def release_empty_cohort(attrition: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """ATTRITION of a cohort with an empty arm -> rows of both chains, up to the eligible.
+
+    Of a cohort that can be matched this may not be told: its report leaves out other steps, for the sake of the pairs,
+    and two choices of steps tell together what neither does. DataError for such a cohort.
+    """
+    chains = {arm: _states(attrition[attrition["arm"] == arm]) for arm in ARMS}
+    if all(states and states[-1][1] for states in chains.values()):
+        raise DataError("attrition: both arms have eligible units; the report tells who was excluded")
+    return {arm: _rows(states, _choose(states, 0)) for arm, states in chains.items() if states}
+
+
 def _n_after_eligible(arm: str) -> int:
     return len(_REASONS) if arm == "treated" else 1
 
 
 def _chain(steps: pd.DataFrame, arm: str, n_pairs: int, matching: Mapping[str, Any]) -> list[_State]:
     """Raw first, then each criterion, then what matching left over."""
-    ordered = steps.sort_values("step").to_dict("records")
-    states: list[_State] = [
-        (str(row["criterion"]), int(row["n_remaining"]), int(row["n_members_remaining"])) for row in ordered
-    ]
-    if not states:
-        states = [("candidates", n_pairs, n_pairs)]
+    states = _states(steps) or [("candidates", n_pairs, n_pairs)]
     removed = {NOT_CHOSEN: states[-1][1] - n_pairs}
     if arm == "treated":
         removed = {reason: int(matching.get(f"n_{reason}", 0)) for reason in _REASONS}
@@ -72,6 +79,11 @@ def _chain(steps: pd.DataFrame, arm: str, n_pairs: int, matching: Mapping[str, A
             f"attrition of the {arm} arm does not reconcile: the eligible less the unmatched must be the matched pairs"
         )
     return states
+
+
+def _states(steps: pd.DataFrame) -> list[_State]:
+    ordered = steps.sort_values("step").to_dict("records")
+    return [(str(row["criterion"]), int(row["n_remaining"]), int(row["n_members_remaining"])) for row in ordered]
 
 
 def _choose(states: list[_State], n_after_eligible: int) -> list[int]:

@@ -83,6 +83,8 @@ class Matching(Section):
             yield ("order",), "data is the order of the column tie_order, which is not named"
         if self.one_role and self.person is None:
             yield ("one_role",), "needs the column person, which says whose unit it is"
+        if self.search == "exact" and self._is_set("recall"):
+            yield ("recall",), "is of the searches ann and auto; the exact search finds all"
         if self.search == "ann" and self.distance == "score" and not self.calipers:
             yield ("search",), "on the score alone the exact search is the fastest; take exact or auto"
         # Some tables do not tell capitals apart.
@@ -91,6 +93,10 @@ class Matching(Section):
         names = [self.id, self.treated, *(name for name in (self.score, self.tie_order) if name)]
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield ("id",), f"the column {name!r} has two meanings (id, treated, score, tie_order)"
+
+    def _is_set(self, name: str) -> bool:
+        """To something else than what holds anyway."""
+        return bool(getattr(self, name) != type(self).model_fields[name].default)
 
     def _without_score(self) -> Iterator[Problem]:
         if self.score is None:
@@ -104,6 +110,8 @@ class Matching(Section):
     def _of_distance(self) -> Iterator[Problem]:
         if self.distance == "score" and self.covariates:
             yield ("covariates",), "are not used by the distance score; take mahalanobis or euclidean"
+        if self.distance == "score" and self._is_set("covariance"):
+            yield ("covariance",), "is of covariates, which the distance score does not use"
         if self.distance != "score" and not self.covariates:
             yield ("covariates",), f"the distance {self.distance} needs some"
         if self.pseudo_inverse and self.distance != "mahalanobis":

@@ -6,12 +6,14 @@ Days are relative to the index date (day 0) and inclusive at both ends. Defaults
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
 
+from counterpart.protocol.index_days import decided_by_index_dates
 from counterpart.protocol.matching import StudyMatching
 from counterpart.protocol.section import Day, Name, Problem, Real, Section, Text, Whole, YesNo, each_once, repeated
 
@@ -30,7 +32,12 @@ BUILT_IN_CRITERIA = (
 )
 """What every candidate is asked besides the study's own history and exclusions, which need names of their own."""
 
+_STEPS = ("candidates", "no_exact_stratum", "outside_caliper", "pool_exhausted", "eligible_not_chosen")
+"""What the flow calls the steps before and after the criteria."""
+
 _LONGEST_LOOKBACK = 36_500
+# Look-backs and horizons are counted from a day, and a computer's calendar has an end; nobody's claims lie outside.
+_FIRST_YEAR, _LAST_YEAR = 1900, 2199
 
 
 def _ordered_window(window: tuple[int, int]) -> tuple[int, int]:
@@ -47,6 +54,14 @@ def _looks_back(window: tuple[int, int]) -> tuple[int, int]:
     return window
 
 
+def _in_range(day: date) -> date:
+    if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+        years = {"first": _FIRST_YEAR, "last": _LAST_YEAR}
+        raise PydanticCustomError("day_out_of_range", "must be a day of the years {first} to {last}", years)
+    return day
+
+
+StudyDay = Annotated[Day, AfterValidator(_in_range)]
 Window = Annotated[tuple[Whole, Whole], AfterValidator(_ordered_window)]
 Lookback = Annotated[Window, AfterValidator(_looks_back)]
 Once = AfterValidator(each_once)
@@ -55,8 +70,8 @@ Once = AfterValidator(each_once)
 class DataWindow(Section):
     """The service dates the delivered claims cover completely."""
 
-    start: Day
-    end: Day
+    start: StudyDay
+    end: StudyDay
 
     def contradictions(self) -> Iterator[Problem]:
         """The data end before they start."""
@@ -198,8 +213,8 @@ class Exclusion(Section):
 class Cohort(Section):
     """Both arms, and who is eligible at the index date."""
 
-    index_start: Day
-    index_end: Day
+    index_start: StudyDay
+    index_end: StudyDay
     treated: TreatedArm
     comparator: ComparatorArm
     age: Age = Age()
@@ -222,10 +237,12 @@ class Cohort(Section):
             )
         rules = [("history", i, rule.name) for i, rule in enumerate(self.history)]
         rules += [("exclusions", i, rule.name) for i, rule in enumerate(self.exclusions)]
-        names = [*BUILT_IN_CRITERIA, *(name for _, _, name in rules)]
-        for position, name in repeated(names):
-            section, i, _ = rules[position - len(BUILT_IN_CRITERIA)]
-            why = "a criterion every study has" if name in BUILT_IN_CRITERIA else "a criterion named before"
+        given = (*BUILT_IN_CRITERIA, *_STEPS)
+        for position, name in repeated([*given, *(name for _, _, name in rules)]):
+            section, i, _ = rules[position - len(given)]
+            why = "a criterion named before"
+            if name in given:
+                why = f"a {'criterion' if name in BUILT_IN_CRITERIA else 'step of the flow'} every study has"
             yield (section, i, "name"), f"{name!r} is {why}; each needs a name of its own"
 
 
@@ -342,7 +359,7 @@ class Study(Section):
     cautions: tuple[Text, ...] = ()
 
     def contradictions(self) -> Iterator[Problem]:
-        """Index dates, look-back and horizons that the data do not cover."""
+        """Index dates, look-back and horizons that the data do not cover; what the index dates alone decide."""
         cohort, data = self.cohort, f"the data, {self.data.start} to {self.data.end}"
         for key, day in (("index_start", cohort.index_start), ("index_end", cohort.index_end)):
             if not self.data.start <= day <= self.data.end:
@@ -350,6 +367,7 @@ class Study(Section):
         if ALL_CLAIMS in self.events:
             yield ("events", ALL_CLAIMS), "is the event of every claim line already and cannot be another"
         yield from self._uncovered(data)
+        yield from decided_by_index_dates(self)
 
     def _uncovered(self, data: str) -> Iterator[Problem]:
         """Days that are needed of the very first index date, and that no claims tell of."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from counterpart.numerics.balance import IMBALANCE
-from counterpart.report.formats import count, largest_difference
+from counterpart.report.formats import MINUS, count, largest_difference
 from counterpart.report.words import in_sentence, listed
 from counterpart.tables import FIRST_WEEK
 
@@ -20,8 +20,9 @@ def _own(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for caution in document["protocol"]["cautions"]:
         yield "", caution
     yield from _unobserved(document["protocol"])
-    yield from _unseen_fills(document["protocol"])
-    yield from _unseen_events(document["run"].get("stages", {}))
+    yield from _treated_before(document["protocol"])
+    yield from _uncovered(document)
+    yield from _told_by_stages(document["run"].get("stages", {}))
     after = document["largest_smd"]["after"]
     if after is not None and after > IMBALANCE:
         told = largest_difference(document["largest_smd"], "after")
@@ -52,22 +53,59 @@ def _unobserved(protocol: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         )
 
 
-def _unseen_fills(protocol: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Exclusions by days of supply, where nobody asks whether fills would be seen."""
-    cohort = protocol["cohort"]
-    drugs = [in_sentence(rule["event"]) for rule in cohort["exclusions"] if rule.get("supplied_days")]
-    if drugs and "pharmacy" not in cohort["enrollment"]["benefits"]:
+def _treated_before(protocol: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Comparators are new to the treatment by design; the treated only if the study asks for it."""
+    index, exclusions = protocol["cohort"]["treated"]["index"], protocol["cohort"]["exclusions"]
+    if "event" in index and not any(_is_washout(rule, index["event"], protocol) for rule in exclusions):
+        event = in_sentence(index["event"])
+        which = "first in the index window, not the first ever" if index["take"] == "first" else "not the first ever"
         yield (
-            "Fills are seen only where drugs are covered.",
-            f"Pharmacy cover is not asked for. Members without it cannot be excluded for {listed(drugs)}.",
+            "The treated may have been treated before.",
+            f"Comparators had no {event} before in all of the data. A treated index date is {which}: the study has no "
+            f"exclusion for {event} that ends on day {MINUS}1, so effects of earlier treatment are among those told.",
         )
 
 
-def _unseen_events(stages: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Events without a day; what the score stage warns of is told with the model."""
+def _is_washout(rule: Mapping[str, Any], event: str, protocol: Mapping[str, Any]) -> bool:
+    """Does the exclusion hold all that shows the event, up to the day before the index date?"""
+    held, needed = (_clauses(name, protocol) for name in (rule["event"], event))
+    return rule["window"][1] == -1 and not rule.get("supplied_days") and all(clause in held for clause in needed)
+
+
+def _clauses(event: str, protocol: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    code_set = {"codes": event, "diagnosis": None, "in_person": False, "therapist": False}
+    return list(protocol["events"].get(event, [code_set]))
+
+
+def _uncovered(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Index dates, outcomes and exclusions whose bills nobody asks to be covered."""
+    cohort = document["protocol"]["cohort"]
+    asked = cohort["enrollment"]["benefits"]
+    origins = document["run"].get("seen_with", {})
+    drugs = [in_sentence(rule["event"]) for rule in cohort["exclusions"] if rule.get("supplied_days")]
+    for benefit, bold in (
+        ("pharmacy", "Fills are seen only where drugs are covered."),
+        ("medical", "Services are seen only where they are covered."),
+    ):
+        events = [in_sentence(event) for event, benefits in origins.items() if benefit in benefits]
+        told = []
+        if drugs and benefit == "pharmacy":
+            told.append(f"Members without it cannot be excluded for {listed(drugs)}.")
+        if events:
+            bills = "fills" if benefit == "pharmacy" else "claims"
+            told.append(
+                f"Index dates and outcomes read from {bills} ({listed(events)}) are not seen of members without it, "
+                "who count as having none."
+            )
+        if told and benefit not in asked:
+            yield bold, " ".join([f"{benefit.capitalize()} cover is not asked for.", *told])
+
+
+def _told_by_stages(stages: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Events without a day, months without a line; what the score stage warns of is told with the model."""
     told = [warning for name, stage in stages.items() if name != "score" for warning in stage.get("warnings", ())]
     if told:
-        yield "Some events were never seen.", " ".join(dict.fromkeys(told))
+        yield "The claims show less than was asked for.", " ".join(dict.fromkeys(told))
 
 
 def _design(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

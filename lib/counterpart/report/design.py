@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from counterpart.report.formats import window
@@ -30,17 +30,17 @@ def _facts(protocol: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         f"{cohort['index_end']}. The estimate is for the treated who were matched (average effect in the treated).",
     )
     yield "Data", f"Insurance claims and enrolment with service dates from {data['start']} to {data['end']}."
-    yield "Treated", f"{treated['label']}. Index date: {_index(treated['index'])}."
+    yield "Treated", f"{treated['label']}. Index date: {_index(treated['index'])}.{_offered(treated['index'])}"
     yield (
         "Comparator",
-        f"{comparator['label']}. Index date: {_index(comparator['index'])}, if not treated by then. A member may offer "
-        "several candidate dates, at most one a calendar month, and serves in at most one pair.",
+        f"{comparator['label']}. Index date: {_index(comparator['index'])}, if not treated by then."
+        f"{_offered(comparator['index'])} A member serves as comparator in at most one pair.",
     )
     yield "Matching", _matching(protocol)
     yield (
         "Follow-up",
-        "From the day after the index date to the horizon, or to the first of: a comparator's own start of the "
-        "treatment, death, end of insurance cover, end of the data.",
+        f"{_first_day(protocol['outcomes']['outcomes'])} to the horizon, or to the first of: a comparator's own start "
+        "of the treatment, death, end of insurance cover, end of the data.",
     )
     yield (
         "Estimate",
@@ -56,6 +56,22 @@ def _ages(age: Mapping[str, Any]) -> str:
 def _index(index: Mapping[str, Any]) -> str:
     text = describe_index(index)
     return text[:1].lower() + text[1:]
+
+
+def _offered(index: Mapping[str, Any]) -> str:
+    if index.get("take") != "each":
+        return ""
+    return " A member may offer several candidate dates, at most one a calendar month."
+
+
+def _first_day(outcomes: Sequence[Mapping[str, Any]]) -> str:
+    """From when events count, which each outcome may say for itself."""
+    days = sorted({outcome["start_day"] for outcome in outcomes})
+    if len(days) > 1:
+        return f"From the outcome's first day ({window((days[0], days[0]))} or later, see below)"
+    return {0: "From the index date", 1: "From the day after the index date"}.get(
+        days[0], f"From day {days[0]} after the index date"
+    )
 
 
 def _matching(protocol: Mapping[str, Any]) -> str:
@@ -78,14 +94,20 @@ def _eligibility(cohort: Mapping[str, Any]) -> Iterator[str]:
     enrollment = cohort["enrollment"]
     benefits = listed(list(enrollment["benefits"]))
     yield f"{_ages(cohort['age']).capitalize()} at the index date, with a record as a member, and alive."
-    yield (
-        f"Insurance cover ({benefits}) on the index date and for the {enrollment['lookback_days']} days before, gaps "
-        f"of up to {enrollment['allowed_gap_days']} days allowed."
-    )
+    yield f"Insurance cover ({benefits}) on the index date{_reaching_back(enrollment)}."
     for rule in cohort["history"]:
         days = "1 day" if rule["min_days"] == 1 else f"{rule['min_days']} days"
         apart = f", at least {rule['min_span_days']} days from first to last" if rule["min_span_days"] else ""
         yield f"{spell(rule['event'])} on at least {days}{apart}, in {window(rule['window'])}."
+
+
+def _reaching_back(enrollment: Mapping[str, Any]) -> str:
+    """A gap is forgiven between two spans, so not before the first: who joined late has no look-back."""
+    lookback, days = enrollment["lookback_days"], enrollment["allowed_gap_days"]
+    if not lookback:
+        return ""
+    gaps = f"later gaps of up to {days} days are allowed" if days else "without a gap since"
+    return f", begun by {window((-lookback, -lookback))}; {gaps}"
 
 
 def _outcome(outcome: Mapping[str, Any]) -> dict[str, str]:

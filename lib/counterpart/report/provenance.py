@@ -84,6 +84,10 @@ def build_provenance(document: Mapping[str, Any]) -> dict[str, Any]:
                 "key": stages[name].get("key", "–"),
                 "code": code.get(name, "–"),
                 "finished_at": stages[name].get("finished_at", "–"),
+                "other_versions": ", ".join(
+                    f"{_SOFTWARE.get(software, software)} {version}"
+                    for software, version in sorted(stages[name].get("other_versions", {}).items())
+                ),
             }
             for name in sorted(stages, key=lambda name: (str(stages[name].get("finished_at")), name))
         ],

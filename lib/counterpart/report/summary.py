@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from counterpart.report.formats import NOT_ESTIMABLE, count, interval, largest_difference, level, measure
-from counterpart.report.words import outcome_days
+from counterpart.report.words import criterion, outcome_days
 
 
 def summarise(document: Mapping[str, Any]) -> str:
@@ -24,6 +24,17 @@ def summarise(document: Mapping[str, Any]) -> str:
     confidence = level(protocol["outcomes"]["confidence"])
     primary = [row for row in document["effects"] if row["role"] == "primary"]
     return "\n".join(lines + [_effect_line(row, confidence) for row in primary])
+
+
+def summarise_attrition(attrition: Mapping[str, Any], protocol: Mapping[str, Any]) -> str:
+    """Released attrition of a study that ends there -> a line for each criterion: excluded, left, and what it is."""
+    lines = ["Nobody is eligible in an arm of the cohort. Index dates excluded, and left:"]
+    for arm, rows in attrition.items():
+        lines.append(f"  {protocol['cohort'][arm]['label']} ({arm})")
+        for row in rows:
+            names = "; or: ".join(criterion(name, protocol, arm) for name in row["criteria"])
+            lines.append(f"  {count(row['n_excluded']):>13} {count(row['n_remaining']):>13}  {names}")
+    return "\n".join(lines)
 
 
 def _effect_line(row: Mapping[str, Any], confidence: str) -> str:

@@ -95,7 +95,10 @@ def tell_covariates(text: str, document: Mapping[str, Any]) -> str:
 
 
 def criterion(name: str, protocol: Mapping[str, Any], arm: str) -> str:
-    """Why a candidate is excluded or in no pair; the windows of the study's own criteria are told with the design."""
+    """Why a candidate is excluded or in no pair; of the study's own criteria the design tells the windows.
+
+    Of two that would else be called the same they are told here too.
+    """
     if name in UNMATCHED:
         return UNMATCHED[name]
     cohort = protocol["cohort"]
@@ -104,13 +107,22 @@ def criterion(name: str, protocol: Mapping[str, Any], arm: str) -> str:
         return told[name]
     if name == "candidates":
         return describe_index(cohort[arm]["index"])
-    for rule in cohort.get("history", ()):
+    own = [*((rule, _without(rule)) for rule in cohort.get("history", ()))]
+    own += [(rule, exclusion(rule)) for rule in cohort.get("exclusions", ())]
+    texts = [text for _, text in own]
+    for rule, text in own:
         if rule["name"] == name:
-            return f"Without {in_sentence(rule['event'])} before the index date"
-    for rule in cohort.get("exclusions", ()):
-        if rule["name"] == name:
-            return exclusion(rule)
+            return text if texts.count(text) == 1 else f"{text}, {window(rule['window'])}"
     return spell(name)
+
+
+def _without(rule: Mapping[str, Any]) -> str:
+    """What who lacks a history lacks."""
+    event, n_days, span = in_sentence(rule["event"]), max(rule["min_days"], 2), rule["min_span_days"]
+    if rule["min_days"] == 1 and not span:
+        return f"Without {event} before the index date"
+    apart = f", {span} or more {'apart' if n_days == 2 else 'from first to last'}," if span else ""
+    return f"Fewer than {n_days} days{apart} with {event}"
 
 
 def exclusion(rule: Mapping[str, Any]) -> str:
@@ -120,7 +132,8 @@ def exclusion(rule: Mapping[str, Any]) -> str:
 
 
 def _built_in(cohort: Mapping[str, Any]) -> dict[str, str]:
-    enrollment = cohort["enrollment"]
+    lookback, days = cohort["enrollment"]["lookback_days"], cohort["enrollment"]["allowed_gap_days"]
+    interrupted = f"or a gap of more than {days} days since" if days else "or interrupted since"
     return {
         "index_date_in_window": f"Index date outside {cohort['index_start']} to {cohort['index_end']}",
         "not_treated_by_index_date": "Treated on or before the index date",
@@ -128,10 +141,7 @@ def _built_in(cohort: Mapping[str, Any]) -> dict[str, str]:
         "alive_on_index_date": "Died before the index date",
         "age": f"Age {ages_outside(cohort['age'])}",
         "enrolled_on_index_date": "No insurance cover on the index date",
-        "enrolled_in_lookback": (
-            f"Insurance cover interrupted for more than {enrollment['allowed_gap_days']} days in the "
-            f"{enrollment['lookback_days']} days before"
-        ),
+        "enrolled_in_lookback": f"Insurance cover begun after {window((-lookback, -lookback))}, {interrupted}",
         "one_date_per_month": "A further date of the same member in the same month",
     }
 

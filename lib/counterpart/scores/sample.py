@@ -13,7 +13,6 @@ from scipy import sparse
 
 from counterpart.errors import ContractError, DataError
 from counterpart.ordering import stable_order
-from counterpart.tables import SMALLEST_SHOWN
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -82,12 +81,14 @@ def _check_both_arms(n_treated: int, n_comparators: int) -> None:
     if n_treated == 0 or n_comparators == 0:
         raise DataError(
             f"score: eligible treated person-dates: {_in_words(n_treated)}; eligible comparator person-dates: "
-            f"{_in_words(n_comparators)}. A score needs both; see the attrition of the cohort"
+            f"{_in_words(n_comparators)}. A score needs both; the attrition of the cohort, which is printed and in "
+            "--json, says who was excluded"
         )
 
 
 def _in_words(n_units: int) -> str:
-    return f"{n_units:,}" if n_units == 0 or n_units >= SMALLEST_SHOWN else "1 to 10"
+    """No number: the attrition tells those that may be told beside one another."""
+    return "more than 0" if n_units else "0"
 
 
 def _select_first(units: DataFrame, n_units: int, max_units: int, seed: int) -> DataFrame:

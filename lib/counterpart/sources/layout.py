@@ -102,6 +102,7 @@ ROSTER_FORM = {
     "program": "string",
     "enrolled_on": "date",
     "left_on": "date",
+    "is_mended": "boolean",
     "has_unreadable_date": "boolean",
 }
 """A row of a program's roster."""

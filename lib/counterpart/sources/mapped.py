@@ -167,7 +167,8 @@ def read_roster(row: MappedRow, table: RosterTable) -> Row:
         "program": row.text(table.program),
         "enrolled_on": row.day(table.enrolled_on),
         "left_on": row.day(table.left_on),
-        "has_unreadable_date": row.has_unreadable_day(table.enrolled_on, table.left_on),
+        "is_mended": row.has_unreadable_day(table.left_on),
+        "has_unreadable_date": row.has_unreadable_day(table.enrolled_on),
     }
 
 

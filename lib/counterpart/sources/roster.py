@@ -8,11 +8,21 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Window as W
 from pyspark.sql import functions as F
 
-from counterpart.sources.accounts import AS_SENT, KEPT, MERGED, QUARANTINED, IngestContext, fate, row_as_json, stack
+from counterpart.sources.accounts import (
+    AS_SENT,
+    KEPT,
+    MENDED,
+    MERGED,
+    QUARANTINED,
+    IngestContext,
+    fate,
+    row_as_json,
+    stack,
+)
 from counterpart.sources.crosswalk import add_known_as
 from counterpart.sources.fields import member_key
 from counterpart.sources.layout import ROSTER_FORM, Source
-from counterpart.sources.rules import first_broken, roster_rules
+from counterpart.sources.rules import first_broken, leave_out_impossible_leaving, roster_rules
 from counterpart.tables import PROGRAM, conform
 
 if TYPE_CHECKING:
@@ -34,14 +44,14 @@ def label_enrolments(sources: Sequence[Source], raw: Mapping[str, DataFrame], co
 
 def _draft(source: Source, raw: DataFrame, context: IngestContext) -> DataFrame:
     """Source row -> source row, typed, with `rejected_by`."""
-    row = source.rows(raw, ROSTER_FORM)
+    row = leave_out_impossible_leaving(source.rows(raw, ROSTER_FORM))
     row["has_unreadable_date"] = F.coalesce(row["has_unreadable_date"], F.lit(False))
     rejected_by = first_broken(roster_rules(row))
     named, person_id = add_known_as(raw, row["person_id"], context.aliases)
     return named.select(
         F.lit(source.name).alias("source"),
         member_key(person_id).alias("member_key"),
-        *(row[name].alias(name) for name in ("program", "enrolled_on", "left_on")),
+        *(row[name].alias(name) for name in ("program", "enrolled_on", "left_on", "is_mended")),
         rejected_by.alias("rejected_by"),
         "alias_key",
         row_as_json(source.columns_read(raw), rejected_by.isNotNull()).alias("row_json"),
@@ -65,7 +75,7 @@ def _label_first(enrolments: DataFrame) -> DataFrame:
     labels = fate(
         ((F.col("is_new") == 1) & (F.col("copy") > 1), MERGED, "duplicate"),
         ((F.col("is_new") == 1) & F.col("is_held"), MERGED, "duplicate"),
-        (F.col("place") == 1, KEPT, AS_SENT),
+        (F.col("place") == 1, KEPT, F.when(F.col("is_mended"), MENDED).otherwise(AS_SENT)),
         (F.lit(True), MERGED, "later_enrolment"),
     )
     return ranked.select(*enrolments.columns, *labels)

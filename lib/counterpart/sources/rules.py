@@ -124,7 +124,18 @@ def roster_rules(row: Mapping[str, Column]) -> dict[str, Column]:
     return {
         "null_key": is_keyless | (enrolled_on.isNull() & ~row["has_unreadable_date"]),
         "unreadable_id": is_unreadable_id(row["person_id"]),
-        "impossible_date": row["has_unreadable_date"]
-        | (enrolled_on < F.lit(EARLIEST_DATE))
-        | (row["left_on"] < enrolled_on),
+        "impossible_date": row["has_unreadable_date"] | (enrolled_on < F.lit(EARLIEST_DATE)),
+    }
+
+
+def leave_out_impossible_leaving(row: Mapping[str, Column]) -> dict[str, Column]:
+    """The row without a day of leaving before that of enrolling, which counts as mended.
+
+    Without the row, who enrolled would be taken for somebody who never did, and for a comparator.
+    """
+    is_impossible = F.coalesce(row["left_on"] < row["enrolled_on"], F.lit(False))
+    return {
+        **row,
+        "left_on": F.when(~is_impossible, row["left_on"]),
+        "is_mended": F.coalesce(row["is_mended"], F.lit(False)) | is_impossible,
     }

@@ -100,7 +100,8 @@ def read_roster(raw: DataFrame) -> Row:
         "program": fields.text(raw, "program"),
         "enrolled_on": fields.date(raw, "enrolled_on"),
         "left_on": fields.date(raw, "left_on"),
-        "has_unreadable_date": fields.has_unreadable_date(raw, "enrolled_on", "left_on"),
+        "is_mended": fields.has_unreadable_date(raw, "left_on"),
+        "has_unreadable_date": fields.has_unreadable_date(raw, "enrolled_on"),
     }
 
 

@@ -4,7 +4,7 @@ from counterpart.stages.claims import IngestReport, ingest
 from counterpart.stages.context import Context
 from counterpart.stages.explain import explain_source
 from counterpart.stages.profile import Profile, profile_site
-from counterpart.stages.publish import Published, publish
+from counterpart.stages.publish import Published, publish, tell_empty_arm
 from counterpart.stages.reports import make_reports_folder
 from counterpart.stages.run import StageRun, prepare, run_stages
 from counterpart.stages.study import STAGES, require_codes
@@ -24,4 +24,5 @@ __all__ = [
     "publish",
     "require_codes",
     "run_stages",
+    "tell_empty_arm",
 ]

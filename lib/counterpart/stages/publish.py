@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from pyspark.sql import functions as F
 
-from counterpart import __version__
-from counterpart.disclosure import StudyResults, release
+from counterpart.disclosure import StudyResults, release, release_empty_cohort
 from counterpart.errors import DataError
 from counterpart.ledger import Ledger
 from counterpart.protocol import Site, content_hash
 from counterpart.report import render_report, save_plots
 from counterpart.scores.document import example_input, model_from_document
 from counterpart.stages.context import Context
+from counterpart.stages.origins import find_origins
 from counterpart.stages.reports import make_reports_folder
 from counterpart.stages.run import StageRun
 from counterpart.stages.shared_codes import find_shared_codes
+from counterpart.stages.software import describe_software
 from counterpart.stages.study import STAGES
 from counterpart.stages.whole import whole_deliveries
 from counterpart.store import StageResult
 from counterpart.tables import (
+    ARMS,
     ATTRITION,
     BALANCE,
     COVARIATE_DICTIONARY,
@@ -72,6 +71,19 @@ def publish(context: Context, ledger: Ledger, run_id: str, runs: Sequence[StageR
     return Published(document, report, results)
 
 
+def tell_empty_arm(context: Context) -> dict[str, Any]:
+    """Where an arm of the finished cohort is empty: released attrition, and what the stage warned of. Else nothing.
+
+    Such a study has no report that could say so. Of any other the report has the attrition, with the pairs in it.
+    """
+    key = context.keys["cohort"]
+    cohort = context.store.finished({key}).get(key)
+    if cohort is None or all(cohort.metrics[f"n_eligible_{arm}"] for arm in ARMS):
+        return {}
+    attrition = context.store.read_result(ATTRITION, key).toPandas()
+    return {"attrition": release_empty_cohort(attrition), "warnings": list(cohort.metrics["warnings"])}
+
+
 def _gather(context: Context, finished: Mapping[str, StageResult], run_id: str) -> StudyResults:
     """The small tables, whole: criteria x arms, covariates x phases, outcomes x horizons x phases, weeks, bins."""
 
@@ -110,29 +122,27 @@ def _intake(context: Context) -> pd.DataFrame:
 
 
 def _describe_run(context: Context, finished: Mapping[str, StageResult], run_id: str) -> dict[str, Any]:
+    versions = describe_software(context.spark)
     return {
         "run_id": run_id,
-        "versions": _describe_software(context),
+        "versions": versions,
         "code_version": {name: stage.code_version for name, stage in STAGES.items()},
         "protocol_hash": content_hash(context.study),
         "table_versions": dict(context.versions),
+        "seen_with": find_origins(context.study, context.library),
         "stages": {
             name: {
                 "key": key,
                 "finished_at": finished[key].finished_at.isoformat(),
                 "warnings": list(finished[key].metrics.get("warnings", ())),
+                # Of a stage that was reused from a run with other versions: those.
+                "other_versions": dict(
+                    set(finished[key].metrics.get("versions", versions).items()) - set(versions.items())
+                ),
             }
             for name, key in context.keys.items()
         },
     }
-
-
-def _describe_software(context: Context) -> dict[str, str]:
-    versions = {"counterpart": __version__, "python": platform.python_version(), "spark": context.spark.version}
-    java: Any = context.spark._jvm
-    with suppress(TypeError):  # Databricks has a Delta of its own, under other names
-        versions["delta"] = str(java.io.delta.package.VERSION())
-    return versions | {name: installed(name) for name in ("mlflow", "scikit-learn", "numpy", "pandas")}
 
 
 def _log(context: Context, ledger: Ledger, run_id: str, document: dict[str, Any]) -> None:

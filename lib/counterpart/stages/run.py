@@ -13,6 +13,7 @@ from counterpart.events import plan_events
 from counterpart.ledger import Ledger
 from counterpart.protocol import content_hash
 from counterpart.stages.context import Context
+from counterpart.stages.software import describe_software
 from counterpart.stages.study import STAGES, Stage, stage_inputs
 from counterpart.stages.vocabulary import fill_descendants
 from counterpart.stages.whole import whole_tables
@@ -88,7 +89,7 @@ def _run_stage(
             context.progress.note(f"{stage.name}: reused, nothing it depends on has changed (key {key})")
         else:
             with context.progress.stage(stage.name):
-                metrics = stage.compute(context)
+                metrics = stage.compute(context) | {"versions": describe_software(context.spark)}
                 context.store.hold_to_keys(stage.makes, key)
                 finished[key] = _record(context, stage, metrics)
             for warning in metrics.get("warnings", ()):

@@ -24,7 +24,8 @@ from counterpart.scores.document import model_to_document
 from counterpart.sources.needs import require_read
 from counterpart.sources.placement import is_in_periods
 from counterpart.stages.context import Context, code_version, kept, kept_answering
-from counterpart.stages.unseen import events_seen, find_systems, tell_unseen
+from counterpart.stages.delivered import tell_uncovered_months, tell_unknown_program
+from counterpart.stages.unseen import events_seen, find_systems, tell_unpriced, tell_unseen
 from counterpart.tables import (
     ATTRITION,
     BALANCE,
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 Metrics = dict[str, Any]
 
 # Which lines a stage reads, and what the protocol means by a name.
-_ROOMS = ("stages/study.py", "stages/unseen.py", "protocol/study.py")
+_ROOMS = ("stages/study.py", "stages/unseen.py", "stages/delivered.py", "protocol/study.py")
 
 # Up to so many members (240 MB) go to every executor, so that no claim line is shuffled to find its member. Spark's own
 # limit of 10 MB ends at 400,000; beyond ours Spark decides.
@@ -110,7 +111,13 @@ def run_cohort(context: Context) -> Metrics:
             with kept_answering(member_days, partial(events_seen, clinical)) as (member_days, seen_clinical):
                 cohort = cohorts.label_candidates(candidates, members, enrollment, member_days, clinical, study)
                 _write(context, "cohort", COHORT, cohort)
-    warnings = [*_tell_unseen(context, plan, seen), *_tell_unseen(context, clinical, seen_clinical)]
+    whole = {table.name: _claims(context, table) for table in (MEDICAL, PHARMACY)}
+    warnings = [
+        *tell_unknown_program(program, study),
+        *tell_uncovered_months(whole, study),
+        *_tell_unseen(context, plan, seen),
+        *_tell_unseen(context, clinical, seen_clinical),
+    ]
     cohort = _result(context, "cohort", COHORT)
     _write(context, "cohort", ATTRITION, cohorts.summarise_attrition(cohort, study))
     return {**_count_arms(context), "warnings": warnings}
@@ -127,8 +134,10 @@ def run_covariates(context: Context) -> Metrics:
     dictionary = covs.dictionary_frame(context.spark, covariates)
     _write(context, "covariates", COVARIATE_DICTIONARY, dictionary.coalesce(1))
     found = {row[0] for row in _result(context, "covariates", COVARIATES).select("covariate_id").distinct().collect()}
+    unpriced = covs.find_unpriced(covariates, found)
     seen = {covariate.event for covariate in covariates if covariate.event and covariate.covariate_id in found}
-    return {"n_covariates": len(covariates), "warnings": _tell_unseen(context, plan, seen)}
+    warnings = [*_tell_unseen(context, plan, seen | unpriced), *tell_unpriced(plan, unpriced)]
+    return {"n_covariates": len(covariates), "warnings": warnings}
 
 
 def run_score(context: Context) -> Metrics:

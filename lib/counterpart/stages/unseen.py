@@ -24,6 +24,14 @@ def tell_unseen(plan: EventPlan, seen: Iterable[str], find_held: Callable[[], fr
     return list(_sentences(plan, [name for name in plan.names if name in missing], find_held())) if missing else []
 
 
+def tell_unpriced(plan: EventPlan, unpriced: Iterable[str]) -> list[str]:
+    """A sentence for events of which amounts are asked and none is told; their claims may be there."""
+    names = [name for name in plan.names if name in set(unpriced)]
+    if not names:
+        return []
+    return [f"No claim that was looked at has an amount for {', '.join(names)}: none shows it, or none is priced."]
+
+
 def events_seen(plan: EventPlan, member_days: DataFrame) -> set[str]:
     """The events that somebody's member-days show."""
     return {plan.names[row["event_id"]] for row in member_days.select("event_id").distinct().collect()}
@@ -32,7 +40,7 @@ def events_seen(plan: EventPlan, member_days: DataFrame) -> set[str]:
 def _sentences(plan: EventPlan, missing: list[str], held: frozenset[str]) -> Iterator[str]:
     by_systems: dict[tuple[str, ...], list[str]] = {}
     for name in missing:
-        by_systems.setdefault(_systems_asked(plan, name), []).append(name)
+        by_systems.setdefault(systems_asked(plan, name), []).append(name)
     there = ", ".join(sorted(held)) or "no codes at all"
     for systems, names in by_systems.items():
         none_is_held = not held.intersection(systems)
@@ -40,8 +48,8 @@ def _sentences(plan: EventPlan, missing: list[str], held: frozenset[str]) -> Ite
         yield f"{told}, of which the claims have none: theirs are {there}." if none_is_held else f"{told}."
 
 
-def _systems_asked(plan: EventPlan, name: str) -> tuple[str, ...]:
-    """Of the codes themselves, not of a diagnosis that must stand beside them."""
+def systems_asked(plan: EventPlan, name: str) -> tuple[str, ...]:
+    """The code systems of an event: of the codes themselves, not of a diagnosis that must stand beside them."""
     sets = {clause.codes for clause in plan.clauses[plan.event_id(name)]}
     numbers = {one.low >> 56 for codes in sets for one in plan.code_sets[codes].ranges}
     return tuple(system for system, number in SYSTEMS.items() if number in numbers)
