@@ -42,7 +42,12 @@ def add_match_table(commands: Any) -> None:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    if not text.strip():
+        raise argparse.ArgumentTypeError("names no column; leave the option out")
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r} has an empty name")
+    return names
 
 
 def _bytes(text: str) -> int:

@@ -10,7 +10,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from counterpart.errors import ProtocolError
@@ -19,11 +18,10 @@ from counterpart.protocol.references import code_set_names, unknown_references
 from counterpart.protocol.section import NAME, Section
 from counterpart.protocol.site import Site
 from counterpart.protocol.study import ClaimsIndex, RosterIndex, Study
+from counterpart.protocol.yaml_text import NotADocument, read_yaml
 
 Document = TypeVar("Document", bound=Section)
 
-_MERGE = "tag:yaml.org,2002:merge"
-_TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _INDEX_KINDS = (RosterIndex.__name__, ClaimsIndex.__name__)
 
 # pydantic's words where ours are plainer. Its others begin "Input should be", which we shorten to "must be".
@@ -42,33 +40,6 @@ _WORDS = {
 }
 _OURS = ("contradiction", "value_error")
 """Their words say already what was found."""
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML where a key written twice is a problem, not the last one's victory, and where a date stays as it is written.
-
-    YAML's own dates stop at the first that is not in the calendar, without saying which section it stands in.
-    """
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 (PyYAML's own way to say it)
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self.twice: list[str] = []
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen: list[Any] = []
-        for key_node, _ in node.value:
-            if key_node.tag == _MERGE:
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                self.twice.append(f"line {key_node.start_mark.line + 1}: {key} is written twice in one section")
-            seen.append(key)
-        return super().construct_mapping(node, deep=deep)
 
 
 def load_study(path: Path) -> Study:
@@ -134,23 +105,14 @@ def _read(path: Path, kind: str) -> tuple[dict[Any, Any], list[str]]:
     except UnicodeDecodeError:
         raise ProtocolError(f"{path} is not text in UTF-8; a {kind} document is a YAML file") from None
     try:
-        loader = _StrictLoader(text)
-        content = loader.get_single_data()
-    except (yaml.YAMLError, ValueError, RecursionError) as problem:
-        raise ProtocolError(f"{path} is not valid YAML: {_yaml_problem(problem)}") from None
+        content, twice = read_yaml(text)
+    except NotADocument as problem:
+        raise ProtocolError(f"{path} is not valid YAML: {problem}") from None
     if content is None:
         raise ProtocolError(f"{path} is empty; a {kind} document is a YAML file with sections")
     if not isinstance(content, dict):
         raise ProtocolError(f"{path} must have sections (`name: ...` and so on); it is {_shown(content)}")
-    return content, loader.twice
-
-
-def _yaml_problem(problem: Exception) -> str:
-    """Line, column and complaint of a YAML error, without the quoted source around it."""
-    if isinstance(problem, yaml.MarkedYAMLError) and problem.problem_mark is not None:
-        mark = problem.problem_mark
-        return f"line {mark.line + 1}, column {mark.column + 1}: {problem.problem}"
-    return "it nests too deeply" if isinstance(problem, RecursionError) else str(problem).splitlines()[0]
+    return content, twice
 
 
 def _describe_all(content: dict[Any, Any], errors: Collection[Any], model: type[Section]) -> list[str]:

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 
 from counterpart.errors import EnvironmentProblem
 from counterpart.protocol.section import Day, Problem, Real, Section, Text, Whole, YesNo
+from counterpart.protocol.yaml_text import WrittenReal
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
@@ -22,9 +23,11 @@ def is_address(folder: str) -> bool:
 
 
 def _as_spark_reads(value: Any) -> Any:
-    """YAML's true and 8 as the text Spark takes."""
+    """YAML's true and 8 as the text Spark takes, 3.10 as it is written."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, WrittenReal):
+        return value.written
     return str(value) if isinstance(value, int | float) else value
 
 
