@@ -194,6 +194,7 @@ def test_wrong_documents_are_told_together_and_before_spark(
         f"{study} has 2 problems:",
         "  matching.calliper: unknown key; did you mean caliper?",
         "  outcomes.outcomes.0.events.1: there is no event or code set 'mry'; did you mean mri?",
+        f"  (code sets were looked for in {root}/conf/codesets)",
     ]
 
 

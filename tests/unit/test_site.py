@@ -57,6 +57,20 @@ SITE: dict[str, Any] = {"name": "here", "warehouse": "w/tables", "reports": "w/r
             "s3://claims/tables",
             "mlflow: is missing: beside a warehouse in an object store there is no place for MLflow's file",
         ),
+        (
+            "warehouse",
+            "file:///w/tables",
+            "…: 'file:///w/tables' is a folder of this machine: write /w/tables, or say mlflow",
+        ),
+        *[
+            (path, value, f"…: {value!r} is taken as it is written, ~ and $ are not expanded; write the path out")
+            for path, value in [("warehouse", "~/w"), ("reports", "$HOME/r"), ("source.path", "/a/${USER}/c")]
+        ],
+        (
+            "warehouse",
+            "C:\\data",
+            "…: 'C:\\\\data' is a path of Windows; write one of this machine, such as /mnt/c/data under WSL",
+        ),
     ],
 )
 def test_one_problem_of_a_site(tmp_path: Path, path: str, value: Any, complaint: str) -> None:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from counterpart.errors import ProtocolError
 from counterpart.protocol.mapping import SourceMapping
-from counterpart.protocol.references import code_set_names, unknown_references
+from counterpart.protocol.references import code_set_folders, names_in, unknown_references, where_looked
 from counterpart.protocol.section import NAME, Section
 from counterpart.protocol.site import Site
 from counterpart.protocol.study import ClaimsIndex, RosterIndex, Study
@@ -29,6 +29,7 @@ _WORDS = {
     "missing": "is missing",
     "string_type": "must be text",
     "string_too_short": "must not be empty",
+    "string_unicode": "must be valid Unicode",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
     "float_type": "must be a number",
@@ -38,6 +39,7 @@ _WORDS = {
     "dict_type": "must be a section of names",
     "invalid_key": "a key must be text",
 }
+_EMPTY = dict.fromkeys(("model_type", "model_attributes_type", "dict_type", "tuple_type"), "; delete it or fill it")
 _OURS = ("contradiction", "value_error")
 """Their words say already what was found."""
 
@@ -47,7 +49,7 @@ def load_study(path: Path) -> Study:
 
     That events and code sets exist is part of it; what is in their files is for `counterpart.codes` to read.
     """
-    return _load(path, Study, "study", code_set_names(path))
+    return _load(path, Study, "study", code_set_folders(path))
 
 
 def load_site(path: Path) -> Site:
@@ -75,23 +77,27 @@ def content_hash(section: BaseModel | dict[str, Any] | list[Any] | str) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def _load(path: Path, model: type[Document], kind: str, code_sets: Collection[str] | None = None) -> Document:
+def _load(path: Path, model: type[Document], kind: str, code_sets: Sequence[Path] = ()) -> Document:
     content, problems = _read(path, kind)
     loaded: Document | None = None
     try:
         loaded = model.model_validate(content)
     except ValidationError as problem:
         problems += _describe_all(content, problem.errors(), model)
-    if code_sets is not None:
-        problems += [f"{_dotted(where)}: {what}" for where, what in unknown_references(content, code_sets)]
+    note = ""
+    if code_sets:
+        unknown = [f"{_dotted(where)}: {what}" for where, what in unknown_references(content, names_in(code_sets))]
+        problems += unknown
+        note = where_looked(path, code_sets) if unknown else ""
     if loaded is None or problems:
-        raise _all_at_once(str(path), problems)
+        raise _all_at_once(str(path), problems, note)
     return loaded
 
 
-def _all_at_once(name: str, problems: Sequence[str]) -> ProtocolError:
+def _all_at_once(name: str, problems: Sequence[str], note: str = "") -> ProtocolError:
     count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-    return ProtocolError(f"{name} has {count}:\n" + "\n".join(f"  {line}" for line in problems))
+    lines = [f"{name} has {count}:", *(f"  {line}" for line in problems), *([f"  ({note})"] if note else [])]
+    return ProtocolError("\n".join(lines))
 
 
 def _read(path: Path, kind: str) -> tuple[dict[Any, Any], list[str]]:
@@ -163,15 +169,30 @@ def _describe(error: Any, model: type[Section]) -> str:
     message = _WORDS.get(kind) or error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     if kind.startswith("model_"):
         message = f"must be a section with the keys {', '.join(_known_keys(model, where))}"
+        if any(part in _INDEX_KINDS for part in where):
+            message = "must be a section, {program: ...} or {event: ..., take: first or each}"
     if kind == "string_pattern_mismatch":
         is_name = error["ctx"]["pattern"] == NAME
         message = "must be small letters, digits and underscores, a letter first" if is_name else "cannot be read"
-    if kind in ("too_short", "too_long"):
+    if isinstance(found, bool) and (kind == "invalid_key" or where[-1:] == ("[key]",)):
+        where = (*(part for part in where[:-1] if not isinstance(part, int)), _shown(found))  # it was counted: 0 or 1
+    if kind in ("too_short", "too_long", "string_too_long"):
         message = f"must have {error['msg'].split(' have ')[-1].split(' after')[0]}"
     if kind == "missing" or kind in _OURS:
         return f"{_dotted(where)}: {message}"
-    hint = "; put it in quotes" if kind == "string_type" and isinstance(found, bool | int | float) else ""
-    return f"{_dotted(where)}: {message} (found {_shown(found)}{hint}){_explanation(model, where)}"
+    return f"{_dotted(where)}: {message} (found {_shown(found)}{_hint(error)}){_explanation(model, where)}"
+
+
+def _hint(error: Any) -> str:
+    """What to do about a value that YAML reads as something else than its writer."""
+    where, kind, found = error["loc"], error["type"], error.get("input")
+    if found is None:
+        is_text = kind == "string_type"
+        is_listed = bool(where) and isinstance(where[-1], int)
+        return ("; put it in quotes" if is_listed else "") if is_text else _EMPTY.get(kind, "")
+    if kind not in ("string_type", "invalid_key") or not isinstance(found, bool | int | float):
+        return ""
+    return "; put it in quotes" + ("; YAML reads yes, no, on and off so" if isinstance(found, bool) else "")
 
 
 def _shown(found: Any) -> str:
@@ -189,7 +210,7 @@ def _dotted(where: tuple[Any, ...]) -> str:
 
 
 def _nearest(path: tuple[Any, ...], model: type[Section]) -> str | None:
-    near = get_close_matches(str(path[-1]), _known_keys(model, path[:-1]), n=1, cutoff=0.5)
+    near = get_close_matches(str(path[-1]), _known_keys(model, path[:-1]), n=1, cutoff=0.6)
     return near[0] if near else None
 
 
@@ -202,11 +223,11 @@ def _explanation(model: type[Section], path: tuple[Any, ...]) -> str:
     return ""
 
 
-def _known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    return [name for section in _sections_at(model, path) for name in section.model_fields]
+def _known_keys(model: type[Section], path: tuple[Any, ...]) -> list[str]:
+    return [name for section in _sections_at(model, path) for name in section.written_keys()]
 
 
-def _sections_at(model: type[BaseModel], path: tuple[Any, ...]) -> list[type[BaseModel]]:
+def _sections_at(model: type[Section], path: tuple[Any, ...]) -> list[type[Section]]:
     """The kinds of section that can stand at the path. Positions and names in a list or map do not change the kind."""
     sections = [model]
     is_name = False  # in a map of sections, whatever it is: a table may be called as a key is
@@ -219,12 +240,12 @@ def _sections_at(model: type[BaseModel], path: tuple[Any, ...]) -> list[type[Bas
     return sections
 
 
-def _is_map(section: type[BaseModel], part: Any) -> bool:
+def _is_map(section: type[Section], part: Any) -> bool:
     field = section.model_fields.get(str(part))
     return field is not None and get_origin(field.annotation) is dict
 
 
-def _sections_below(section: type[BaseModel], part: Any) -> Iterator[type[BaseModel]]:
+def _sections_below(section: type[Section], part: Any) -> Iterator[type[Section]]:
     field = section.model_fields.get(str(part))
     if field is not None:
         yield from _sections_in(field.annotation)
@@ -232,7 +253,7 @@ def _sections_below(section: type[BaseModel], part: Any) -> Iterator[type[BaseMo
         yield section
 
 
-def _sections_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+def _sections_in(annotation: Any) -> list[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
     return [found for part in get_args(annotation) for found in _sections_in(part)]

@@ -10,7 +10,8 @@ from datetime import timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
 
 from counterpart.protocol.matching import StudyMatching
 from counterpart.protocol.section import Day, Name, Problem, Real, Section, Text, Whole, YesNo, each_once, repeated
@@ -33,6 +34,12 @@ BUILT_IN_CRITERIA = (
 _LONGEST_LOOKBACK = 36_500
 
 
+def _two_days(window: Any) -> Any:
+    if not isinstance(window, list | tuple) or len(window) != 2:
+        raise PydanticCustomError("not_two_days", "must be two days, the first and the last, such as [-365, -1]")
+    return window
+
+
 def _ordered_window(window: tuple[int, int]) -> tuple[int, int]:
     if window[0] > window[1]:
         raise ValueError(f"the window starts on day {window[0]}, after its end on day {window[1]}")
@@ -47,7 +54,7 @@ def _looks_back(window: tuple[int, int]) -> tuple[int, int]:
     return window
 
 
-Window = Annotated[tuple[Whole, Whole], AfterValidator(_ordered_window)]
+Window = Annotated[tuple[Whole, Whole], BeforeValidator(_two_days), AfterValidator(_ordered_window)]
 Lookback = Annotated[Window, AfterValidator(_looks_back)]
 Once = AfterValidator(each_once)
 
