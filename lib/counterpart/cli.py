@@ -1,6 +1,6 @@
 """The command line: arguments, session, user errors, exit codes.
 
-Exit codes: 0 done; 1 a failure nobody foresaw; 2 wrong arguments; 10 study or site document; 11 code set;
+Exit codes: 0 done; 1 an unexpected failure; 2 wrong arguments; 10 study or site document; 11 code set;
 12 table contract; 13 data; 14 settings; 15 environment; 16 another run came between; 130 interrupted.
 
 The file of --json says `running` until the command ends, then `done` or `failed`.
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from counterpart.application import Application
 
 STAGE_NAMES = ("cohort", "covariates", "score", "match", "outcomes", "estimate")
+_JSON_HELP = "write state and results for a scheduler (JSON)"
+_DEFAULT = " (default %(default)s)"
 DEBUG = "COUNTERPART_DEBUG"
 _FAILURE_EXIT_CODE = 1
 _INTERRUPTED_EXIT_CODE = 130
@@ -141,7 +143,7 @@ def _unforeseen(problem: Exception) -> dict[str, Any]:
         traceback.print_exc()
     kind = type(problem).__name__
     return _say_failed(
-        f"an unforeseen failure, which is ours to mend: {kind}: {safe_text(str(problem))}\n"
+        f"an unexpected failure, a bug in counterpart: {kind}: {safe_text(str(problem))}\n"
         f"(set {DEBUG}=1 for the traceback; it may quote rows)",
         kind,
         _FAILURE_EXIT_CODE,
@@ -205,6 +207,7 @@ def _parser() -> argparse.ArgumentParser:
     _study_command(commands, "profile", "a data-quality page of the site's claims tables", _profile, needs_study=False)
     for name in STAGE_NAMES:
         _study_command(commands, name, f"the stage {name} of a study", _one_stage)
+    _add_check(commands)
     _study_command(commands, "report", "release the results of a study and write its report", _report)
     add_match_table(commands)
     _add_synth(commands)
@@ -226,11 +229,20 @@ def _study_command(
             help="read by ingest --explain only; accepted so that all jobs take the same arguments",
         )
     command.add_argument("--site", type=Path, required=True, help="the site document (YAML)")
-    command.add_argument("--json", type=Path, metavar="FILE", help="write what a scheduler needs")
+    command.add_argument("--json", type=Path, metavar="FILE", help=_JSON_HELP)
     command.add_argument(
         "--received-on", type=_day, default=None, help="date of the delivery; later service dates are impossible"
     )
     return command
+
+
+def _add_check(commands: Any) -> None:
+    about = "read study, site, mapping and code sets, say what they hold or what is wrong; starts no Spark"
+    check = commands.add_parser("check", help=about, description=about)
+    check.set_defaults(run=_check)
+    check.add_argument("--study", type=Path, required=True, help="the study document (YAML)")
+    check.add_argument("--site", type=Path, help="the site document (YAML)")
+    check.add_argument("--json", type=Path, metavar="FILE", help=_JSON_HELP)
 
 
 def _add_synth(commands: Any) -> None:
@@ -238,31 +250,45 @@ def _add_synth(commands: Any) -> None:
     synth.set_defaults(run=_synth)
     _add_synth_options(synth)
     synth.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
-    synth.add_argument("--start", type=_day, default=date(2016, 1, 1))
-    synth.add_argument("--end", type=_day, default=date(2021, 9, 30))
+    synth.add_argument("--start", type=_day, default=date(2016, 1, 1), help=f"first day of service{_DEFAULT}")
+    synth.add_argument("--end", type=_day, default=date(2021, 9, 30), help=f"last day of service{_DEFAULT}")
     synth.add_argument(
-        "--hidden-confounding", type=float, default=0.0, metavar="X", help="strength of a cause no claim shows"
+        "--hidden-confounding",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help=f"strength of a cause no claim shows{_DEFAULT}",
     )
     synth.add_argument(
-        "--bystanders", type=float, default=1.0, metavar="SHARE", help="of the members without an index date: written"
+        "--bystanders",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help=f"share of the members without an index date that is written{_DEFAULT}",
     )
     synth.add_argument("--workers", type=int, default=None, help="processes (default: one per core)")
-    synth.add_argument("--json", type=Path, metavar="FILE")
+    synth.add_argument("--json", type=Path, metavar="FILE", help=_JSON_HELP)
 
 
 def _add_synth_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--members", type=int, default=100_000)
-    command.add_argument("--seed", type=int, default=1)
-    command.add_argument("--rate-ratio", type=float, default=0.40, help="planted ratio of imaging rates")
-    command.add_argument("--dirt", choices=("none", "typical"), default="typical")
+    command.add_argument("--members", type=int, default=100_000, metavar="N", help=f"how many are made up{_DEFAULT}")
+    command.add_argument("--seed", type=int, default=1, metavar="N", help=f"decides all chance{_DEFAULT}")
+    command.add_argument(
+        "--rate-ratio", type=float, default=0.40, metavar="X", help=f"planted ratio of imaging rates{_DEFAULT}"
+    )
+    command.add_argument(
+        "--dirt", choices=("none", "typical"), default="typical", help=f"what real deliveries have{_DEFAULT}"
+    )
 
 
 def _add_demo(commands: Any) -> None:
     demo = commands.add_parser("demo", help="made-up claims, the whole study, and what was planted")
     demo.set_defaults(run=_demo)
     _add_synth_options(demo)
-    demo.add_argument("--folder", type=Path, default=Path("demo"), help="where claims, tables, reports and MLflow go")
-    demo.add_argument("--json", type=Path, metavar="FILE")
+    demo.add_argument(
+        "--folder", type=Path, default=Path("demo"), help=f"where claims, tables, reports and MLflow go{_DEFAULT}"
+    )
+    demo.add_argument("--json", type=Path, metavar="FILE", help=_JSON_HELP)
 
 
 def _day(text: str) -> date:
@@ -297,8 +323,8 @@ def _synth(chosen: argparse.Namespace) -> dict[str, Any]:
     return {"out": str(chosen.out)}
 
 
-def _open(site: Path, study: Path | None) -> Application:
-    """The documents first: what is wrong in either is told at once, before Spark is even imported."""
+def _require_documents(site: Path | None, study: Path | None) -> None:
+    """ProtocolError with what is wrong in either, before Spark is even imported."""
     from counterpart.protocol import load_mapping, load_site, load_study
 
     def load_source(path: Path) -> None:
@@ -315,9 +341,24 @@ def _open(site: Path, study: Path | None) -> Application:
             problems.append(str(problem))
     if problems:
         raise ProtocolError("\n".join(problems))
+
+
+def _open(site: Path, study: Path | None) -> Application:
+    """The documents first: what is wrong in them is told together."""
+    _require_documents(site, study)
     from counterpart.application import Application
 
     return Application(site, study)
+
+
+def _check(chosen: argparse.Namespace) -> dict[str, Any]:
+    _require_documents(chosen.site, chosen.study)
+    from counterpart.check import check_documents
+
+    told = check_documents(chosen.study, chosen.site)
+    for line in told.pop("lines"):
+        say(line)
+    return told
 
 
 def _ingest(chosen: argparse.Namespace) -> dict[str, Any]:

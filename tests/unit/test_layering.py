@@ -57,6 +57,7 @@ RANKS = {
     # the program around them
     "session": 8,
     "application": 9,
+    "check": 9,
     "match_table": 9,
     "demo": 10,
     "cli": 11,
