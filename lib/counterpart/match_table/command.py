@@ -31,7 +31,7 @@ def add_match_table(commands: Any) -> None:
     command.add_argument("units", help="Parquet (a file or a folder) or CSV, with --spark Parquet or Delta")
     result = command.add_mutually_exclusive_group(required=True)
     result.add_argument("--out", metavar="DIR", help="a new folder")
-    result.add_argument("--plan", action="store_true", help="with --spark: print the plan only, pair nobody")
+    result.add_argument("--plan", action="store_true", help="print the plan only, pair nobody (implies --spark)")
     command.add_argument(
         "--spark", action="store_true", help="match with Spark: tables larger than memory, any address Spark reads"
     )
