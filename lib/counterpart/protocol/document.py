@@ -1,4 +1,4 @@
-"""Reading documents: every problem at once, each with its path, unknown keys with the nearest known one."""
+"""Reading documents: all wrong keys and values together, then contradictions; a path and the nearest known key."""
 
 from __future__ import annotations
 
