@@ -19,12 +19,12 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from counterpart import __version__
 from counterpart.errors import EnvironmentProblem, ProtocolError, StudyError
+from counterpart.made_up_options import SAY_DEFAULT, a_day, add_story_options, add_synth_options
 from counterpart.match_table.command import add_match_table
 from counterpart.progress import TerminalProgress, say
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 STAGE_NAMES = ("cohort", "covariates", "score", "match", "outcomes", "estimate")
 _JSON_HELP = "write state and results for a scheduler (JSON)"
-_DEFAULT = " (default %(default)s)"
 DEBUG = "COUNTERPART_DEBUG"
 _FAILURE_EXIT_CODE = 1
 _INTERRUPTED_EXIT_CODE = 130
@@ -231,7 +230,7 @@ def _study_command(
     command.add_argument("--site", type=Path, required=True, help="the site document (YAML)")
     command.add_argument("--json", type=Path, metavar="FILE", help=_JSON_HELP)
     command.add_argument(
-        "--received-on", type=_day, default=None, help="date of the delivery; later service dates are impossible"
+        "--received-on", type=a_day, default=None, help="date of the delivery; later service dates are impossible"
     )
     return command
 
@@ -248,54 +247,18 @@ def _add_check(commands: Any) -> None:
 def _add_synth(commands: Any) -> None:
     synth = commands.add_parser("synth", help="write made-up claims with a planted effect")
     synth.set_defaults(run=_synth)
-    _add_synth_options(synth)
-    synth.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
-    synth.add_argument("--start", type=_day, default=date(2016, 1, 1), help=f"first day of service{_DEFAULT}")
-    synth.add_argument("--end", type=_day, default=date(2021, 9, 30), help=f"last day of service{_DEFAULT}")
-    synth.add_argument(
-        "--hidden-confounding",
-        type=float,
-        default=0.0,
-        metavar="X",
-        help=f"strength of a cause no claim shows{_DEFAULT}",
-    )
-    synth.add_argument(
-        "--bystanders",
-        type=float,
-        default=1.0,
-        metavar="SHARE",
-        help=f"share of the members without an index date that is written{_DEFAULT}",
-    )
-    synth.add_argument("--workers", type=int, default=None, help="processes (default: one per core)")
+    add_synth_options(synth)
     synth.add_argument("--json", type=Path, metavar="FILE", help=_JSON_HELP)
-
-
-def _add_synth_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--members", type=int, default=100_000, metavar="N", help=f"how many are made up{_DEFAULT}")
-    command.add_argument("--seed", type=int, default=1, metavar="N", help=f"decides all chance{_DEFAULT}")
-    command.add_argument(
-        "--rate-ratio", type=float, default=0.40, metavar="X", help=f"planted ratio of imaging rates{_DEFAULT}"
-    )
-    command.add_argument(
-        "--dirt", choices=("none", "typical"), default="typical", help=f"what real deliveries have{_DEFAULT}"
-    )
 
 
 def _add_demo(commands: Any) -> None:
     demo = commands.add_parser("demo", help="made-up claims, the whole study, and what was planted")
     demo.set_defaults(run=_demo)
-    _add_synth_options(demo)
+    add_story_options(demo)
     demo.add_argument(
-        "--folder", type=Path, default=Path("demo"), help=f"where claims, tables, reports and MLflow go{_DEFAULT}"
+        "--folder", type=Path, default=Path("demo"), help=f"where claims, tables, reports and MLflow go{SAY_DEFAULT}"
     )
     demo.add_argument("--json", type=Path, metavar="FILE", help=_JSON_HELP)
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a date like 2021-09-30") from None
 
 
 # The commands. Spark, MLflow and the stages are imported when a command needs them: `--help` and a wrong argument

@@ -21,6 +21,7 @@ RANKS = {
     # what needs nobody
     "errors": 0,
     "shipped": 0,
+    "made_up_options": 0,
     # contracts, documents, numbers, this machine's Spark
     "tables": 1,
     "protocol": 1,
