@@ -56,7 +56,7 @@ def _make_folder(spark: SparkSession, warehouse: str, folder: str) -> None:
         is_made = False
     if not is_made:
         raise EnvironmentProblem(
-            f"{warehouse} cannot be written; the site's `warehouse` must be a folder that the user running this may "
+            f"{warehouse} cannot be written; the site's `warehouse` names a folder that the user running this may "
             "write to"
         )
 
