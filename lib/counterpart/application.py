@@ -75,7 +75,7 @@ class Application:
         return {"delivery": told, "intake": released["rows"]}
 
     def explain_source(self) -> dict[str, Any]:
-        """Say how the layout reads the site's files, and what the study, if there is one, asks for in vain."""
+        """Say how the layout reads the site's files, and what a study, if given, asks for and the claims lack."""
         explanation = explain_source(self.store, self.site, self.progress, self.study, self.library)
         released = release_explanation(explanation)
         for line in released.pop("lines"):

@@ -1,6 +1,6 @@
 """The command line: arguments, session, user errors, exit codes.
 
-Exit codes: 0 done; 1 a failure nobody foresaw; 2 wrong arguments; 10 study or site document; 11 code set;
+Exit codes: 0 done; 1 an unexpected failure; 2 wrong arguments; 10 study or site document; 11 code set;
 12 table contract; 13 data; 14 settings; 15 environment; 16 another run came between; 130 interrupted.
 
 The file of --json says `running` until the command ends, then `done` or `failed`.
@@ -19,12 +19,12 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from counterpart import __version__
 from counterpart.errors import EnvironmentProblem, ProtocolError, StudyError
+from counterpart.made_up_options import SAY_DEFAULT, a_day, add_story_options, add_synth_options
 from counterpart.match_table.command import add_match_table
 from counterpart.progress import TerminalProgress, say
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from counterpart.application import Application
 
 STAGE_NAMES = ("cohort", "covariates", "score", "match", "outcomes", "estimate")
+_JSON_HELP = "write state and results for a scheduler (JSON)"
 DEBUG = "COUNTERPART_DEBUG"
 _FAILURE_EXIT_CODE = 1
 _INTERRUPTED_EXIT_CODE = 130
@@ -141,7 +142,7 @@ def _unforeseen(problem: Exception) -> dict[str, Any]:
         traceback.print_exc()
     kind = type(problem).__name__
     return _say_failed(
-        f"an unforeseen failure, which is ours to mend: {kind}: {safe_text(str(problem))}\n"
+        f"an unexpected failure, a bug in counterpart: {kind}: {safe_text(str(problem))}\n"
         f"(set {DEBUG}=1 for the traceback; it may quote rows)",
         kind,
         _FAILURE_EXIT_CODE,
@@ -205,6 +206,7 @@ def _parser() -> argparse.ArgumentParser:
     _study_command(commands, "profile", "a data-quality page of the site's claims tables", _profile, needs_study=False)
     for name in STAGE_NAMES:
         _study_command(commands, name, f"the stage {name} of a study", _one_stage)
+    _add_check(commands)
     _study_command(commands, "report", "release the results of a study and write its report", _report)
     add_match_table(commands)
     _add_synth(commands)
@@ -226,50 +228,37 @@ def _study_command(
             help="read by ingest --explain only; accepted so that all jobs take the same arguments",
         )
     command.add_argument("--site", type=Path, required=True, help="the site document (YAML)")
-    command.add_argument("--json", type=Path, metavar="FILE", help="write what a scheduler needs")
+    command.add_argument("--json", type=Path, metavar="FILE", help=_JSON_HELP)
     command.add_argument(
-        "--received-on", type=_day, default=None, help="date of the delivery; later service dates are impossible"
+        "--received-on", type=a_day, default=None, help="date of the delivery; later service dates are impossible"
     )
     return command
+
+
+def _add_check(commands: Any) -> None:
+    about = "read study, site, mapping and code sets, say what they hold or what is wrong; starts no Spark"
+    check = commands.add_parser("check", help=about, description=about)
+    check.set_defaults(run=_check)
+    check.add_argument("--study", type=Path, required=True, help="the study document (YAML)")
+    check.add_argument("--site", type=Path, help="the site document (YAML)")
+    check.add_argument("--json", type=Path, metavar="FILE", help=_JSON_HELP)
 
 
 def _add_synth(commands: Any) -> None:
     synth = commands.add_parser("synth", help="write made-up claims with a planted effect")
     synth.set_defaults(run=_synth)
-    _add_synth_options(synth)
-    synth.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
-    synth.add_argument("--start", type=_day, default=date(2016, 1, 1))
-    synth.add_argument("--end", type=_day, default=date(2021, 9, 30))
-    synth.add_argument(
-        "--hidden-confounding", type=float, default=0.0, metavar="X", help="strength of a cause no claim shows"
-    )
-    synth.add_argument(
-        "--bystanders", type=float, default=1.0, metavar="SHARE", help="of the members without an index date: written"
-    )
-    synth.add_argument("--workers", type=int, default=None, help="processes (default: one per core)")
-    synth.add_argument("--json", type=Path, metavar="FILE")
-
-
-def _add_synth_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--members", type=int, default=100_000)
-    command.add_argument("--seed", type=int, default=1)
-    command.add_argument("--rate-ratio", type=float, default=0.40, help="planted ratio of imaging rates")
-    command.add_argument("--dirt", choices=("none", "typical"), default="typical")
+    add_synth_options(synth)
+    synth.add_argument("--json", type=Path, metavar="FILE", help=_JSON_HELP)
 
 
 def _add_demo(commands: Any) -> None:
     demo = commands.add_parser("demo", help="made-up claims, the whole study, and what was planted")
     demo.set_defaults(run=_demo)
-    _add_synth_options(demo)
-    demo.add_argument("--folder", type=Path, default=Path("demo"), help="where claims, tables, reports and MLflow go")
-    demo.add_argument("--json", type=Path, metavar="FILE")
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a date like 2021-09-30") from None
+    add_story_options(demo)
+    demo.add_argument(
+        "--folder", type=Path, default=Path("demo"), help=f"where claims, tables, reports and MLflow go{SAY_DEFAULT}"
+    )
+    demo.add_argument("--json", type=Path, metavar="FILE", help=_JSON_HELP)
 
 
 # The commands. Spark, MLflow and the stages are imported when a command needs them: `--help` and a wrong argument
@@ -297,8 +286,8 @@ def _synth(chosen: argparse.Namespace) -> dict[str, Any]:
     return {"out": str(chosen.out)}
 
 
-def _open(site: Path, study: Path | None) -> Application:
-    """The documents first: what is wrong in either is told at once, before Spark is even imported."""
+def _require_documents(site: Path | None, study: Path | None) -> None:
+    """ProtocolError with what is wrong in either, before Spark is even imported."""
     from counterpart.protocol import load_mapping, load_site, load_study
 
     def load_source(path: Path) -> None:
@@ -315,9 +304,24 @@ def _open(site: Path, study: Path | None) -> Application:
             problems.append(str(problem))
     if problems:
         raise ProtocolError("\n".join(problems))
+
+
+def _open(site: Path, study: Path | None) -> Application:
+    """The documents first: what is wrong in them is told together."""
+    _require_documents(site, study)
     from counterpart.application import Application
 
     return Application(site, study)
+
+
+def _check(chosen: argparse.Namespace) -> dict[str, Any]:
+    _require_documents(chosen.site, chosen.study)
+    from counterpart.check import check_documents
+
+    told = check_documents(chosen.study, chosen.site)
+    for line in told.pop("lines"):
+        say(line)
+    return told
 
 
 def _ingest(chosen: argparse.Namespace) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class StudyError(Exception):
-    """Something the user can put right. Exit code 1 is left to failures nobody foresaw."""
+    """Something the user can put right. Exit code 1 is left to unexpected failures."""
 
     exit_code = 9
 

@@ -56,7 +56,8 @@ def _make_folder(spark: SparkSession, warehouse: str, folder: str) -> None:
         is_made = False
     if not is_made:
         raise EnvironmentProblem(
-            f"{warehouse} cannot be written; the site's `warehouse` names a folder that whoever runs this may write to"
+            f"{warehouse} cannot be written; the site's `warehouse` names a folder that the user running this may "
+            "write to"
         )
 
 

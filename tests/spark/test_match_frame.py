@@ -183,7 +183,7 @@ REFUSED = [
     ({"treated": "if(age > 0, int(treated), null)"}, r"treated is missing in \d+ of 1,500 units"),
     ({"treated": "'yes'"}, "treated must be true and false"),
     ({"treated": "cast(null as boolean)"}, "treated is missing in 1,500 of 1,500"),
-    ({"id": "cast(age as int)"}, "units have an id that was there before"),
+    ({"id": "cast(age as int)"}, "units have a value of id that another unit already has"),
     ({"id": "score"}, "id must be text or whole numbers"),
     ({"person": "cast(null as bigint)"}, "person is missing"),
     ({"person": "if(age > 0, double(person), double('nan'))"}, r"person is missing in \d+ of 1,500 units"),
@@ -285,7 +285,7 @@ def test_balance_of_a_spark_table(tied_units: DataFrame, tied_table: pd.DataFram
 
 def test_an_id_in_two_strata_is_refused(tied_units: DataFrame):
     twice = tied_units.withColumn("id", F.when(F.col("treated"), F.col("person") * 1000).otherwise(F.col("id")))
-    with pytest.raises(DataError, match="units have an id that was there before"):
+    with pytest.raises(DataError, match="units have a value of id that another unit already has"):
         match(twice, Matching(**SCORED, exact=("band", "state")), SEED)
 
 

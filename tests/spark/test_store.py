@@ -268,7 +268,7 @@ def test_a_folder_that_may_not_be_listed_is_a_message() -> None:
         _target_id="o1",
         _gateway_client=None,
     )
-    message = "claims, or a folder in it, may not be read by whoever runs this"
+    message = "claims, or a folder in it, may not be read by the user running this"
     with pytest.raises(DataError, match=message), explain_forbidden_folders("claims"):
         raise Py4JJavaError("refused", refusal)
 
@@ -326,7 +326,7 @@ def test_csv_parts_are_read_by_name_and_parquet_parts_with_all_columns(
         ({"claims.parquet": "no Parquet"}, r"claims cannot be read: FAILED_READ_FILE\.CANNOT_READ_FILE_FOOTER"),
         (
             {"claims.csv": "x\n1\n", "CLAIMS.csv": "x\n1\n"},
-            "claims lies there twice, under names that differ in capitals",
+            "claims is there twice, under names that differ only in case",
         ),
         ({"claims.csv.gz": "no gzip"}, "claims cannot be read: FAILED_READ_FILE"),
         ({"claims/a.csv": "x\n1\n", "claims/b.parquet": ""}, r"neither all \.parquet nor all \.csv, \.csv\.gz, \.txt"),

@@ -105,7 +105,7 @@ def test_files_are_joined_where_an_ingest_wrote_and_removed_when_they_are_old(
         "upkeep: pharmacy: 3 files joined to 2, in 1 periods",
         "upkeep: pharmacy: version 3 cannot be read any more, its files are older than 14 days; read by back_pain, "
         "whose results stay",
-        "upkeep: pharmacy: files older than 14 days that nobody needs removed",
+        "upkeep: pharmacy: removed files older than 14 days that no kept version uses",
     ]
     # The three of February are gone. The two of January were joined just now: versions of yesterday need them.
     assert (by_period(later), on_disk(later)) == ({"202001": 1, "202002": 1}, 4)

@@ -18,6 +18,7 @@ import yaml
 
 from counterpart import __version__, cli, errors
 from counterpart.errors import StudyError
+from counterpart.protocol import content_hash, load_study
 
 COMMANDS = (
     "run",
@@ -29,6 +30,7 @@ COMMANDS = (
     "match",
     "outcomes",
     "estimate",
+    "check",
     "report",
     "match-table",
     "synth",
@@ -133,7 +135,7 @@ def test_an_unforeseen_failure_says_nothing_of_anybody(
     out, err = capsys.readouterr()
     assert (code, told["exit_code"], told["status"]) == (1, 1, "failed")
     assert told["error"]["kind"] == type(problem).__name__
-    assert err.startswith(f"counterpart: an unforeseen failure, which is ours to mend: {type(problem).__name__}: ")
+    assert err.startswith(f"counterpart: an unexpected failure, a bug in counterpart: {type(problem).__name__}: ")
     for text in (out, err, json.dumps(told["error"])):
         assert "Traceback" not in text
         assert not re.search(r"0031415|SMITH|2020|[^=]7|example|claims", text), text
@@ -194,6 +196,7 @@ def test_wrong_documents_are_told_together_and_before_spark(
         f"{study} has 2 problems:",
         "  matching.calliper: unknown key; did you mean caliper?",
         "  outcomes.outcomes.0.events.1: there is no event or code set 'mry'; did you mean mri?",
+        f"  (code sets were looked for in {root}/conf/codesets)",
     ]
 
 
@@ -212,6 +215,44 @@ def test_days_of_supply_of_no_drug_are_told_before_an_ingest(
         "counterpart: cohort.exclusions red_flag_cancer: supplied_days are days of supply of a drug, and cancer has no "
         "codes of drugs (ndc or omop)"
     ]
+
+
+def test_a_check_says_what_was_read_and_where_without_a_session(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "codesets").mkdir()
+    (tmp_path / "studies").mkdir()
+    own = tmp_path / "codesets" / "oral_steroids.csv"
+    own.write_text("system,code,valid_from,valid_to,source\nndc,00054001725,,,own\n")
+    study, file = tmp_path / "studies" / "msk_imaging.yaml", tmp_path / "told.json"
+    study.write_text((root / "conf/studies/msk_imaging.yaml").read_text())
+    site = tmp_path / "site.yaml"
+    source = {"layout": "mapping", "path": "claims", "mapping": str(root / "conf/mappings/example_payer.yaml")}
+    site.write_text(yaml.safe_dump({"name": "x", "warehouse": "w", "reports": "r", "source": source}))
+    monkeypatch.setattr("pyspark.sql.SparkSession.builder", None)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["check", "--study", str(study), "--site", str(site), "--json", str(file)]) == 0
+    out, told = capsys.readouterr().out, json.loads(file.read_text())
+    expected = content_hash(load_study(study))
+    assert told["study"]["protocol_hash"] == expected
+    assert f"protocol hash {expected}\n" in out
+    assert "    mri: lumbar_mri; revenue_mri with low_back_pain\n" in out
+    assert "    pt_visit: physical_therapy with low_back_pain in person; physical_therapy_shared with" in out
+    assert "    medical_claim: every claim line\n" in out
+    assert f"    in {tmp_path}/codesets: oral_steroids\n" in out
+    assert {
+        name for name, found in told["study"]["code_sets"].items() if found["folder"] != f"{root}/conf/codesets"
+    } == {"oral_steroids"}
+    assert told["site"]["warehouse"] == f"{tmp_path}/w"
+    assert "facility" in told["site"]["source"]["tables"]
+    assert cli.main(["check", "--study", str(study)]) == 0
+    assert "site" not in capsys.readouterr().out.splitlines()[-1].partition(" ")[0]
+    own.write_text("system,code,valid_from,valid_to,source\nndc,0*,,,own\n")
+    assert cli.main(["check", "--study", str(study)]) == 11
+    assert f"{own}: the range 00000000000 to 09999999999 spans" in capsys.readouterr().err
+    site.write_text(yaml.safe_dump({"name": "x"}))
+    assert cli.main(["check", "--study", str(tmp_path / "no.yaml"), "--site", str(site)]) == 10
+    assert "no.yaml does not exist" in capsys.readouterr().err
 
 
 def test_ingest_takes_a_study_and_does_not_read_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,8 +20,8 @@ from counterpart.codes import (
     load_code_set,
     normalise,
 )
+from counterpart.codes.buckets import MAX_BUCKETS
 from counterpart.codes.encoding import prefix_range
-from counterpart.codes.lookup import MAX_BUCKETS
 from counterpart.errors import CodeSetError
 
 HEADER = "system,code,valid_from,valid_to,source\n"
@@ -237,6 +237,69 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(CodeSetError, match="cannot be read as UTF-8 text"):
         load_code_set(path)
+
+
+NEVER_FOUND = [
+    ("icd10cm,250.00", "'25000' is not a code of icd10cm: one has 3 to 7 letters and digits, a letter first"),
+    ("icd10cm,M5", "'M5' is not a code of icd10cm"),
+    ("icd10cm,5*", "no code of icd10cm begins with '5'"),
+    ("icd10cm,C00*-9*", "no code of icd10cm begins with '9'"),
+    ("icd9cm,M54.5", "'M545' is not a code of icd9cm"),
+    ("icd9cm,42", "'42' is not a code of icd9cm: one has 3 to 5 digits, or V or E and digits, such as 042"),
+    ("icd9cm,E80", "'E80' is not a code of icd9cm"),
+    ("hcpcs,100", "'100' is not a code of hcpcs: one has 5 letters and digits"),
+    ("hcpcs,7214X", "'7214X' is not a code of hcpcs"),
+    ("hcpcs,AB*", "no code of hcpcs begins with 'AB'"),
+    ("revenue,30*", "no code of revenue begins with '30': one has 4 digits, such as 0320 (03* are all that"),
+    ("place,123", "'123' is not a code of place"),
+    ("icd10pcs,BR39Y0", "'BR39Y0' is not a code of icd10pcs"),
+    ("icd9pcs,8108A", "'8108A' is not a code of icd9pcs"),
+    ("ndc,0*", "the range 00000000000 to 09999999999 spans 1,220,704 buckets of codes"),
+]
+
+
+@pytest.mark.parametrize(("row", "complaint"), NEVER_FOUND)
+def test_what_no_claim_can_hold_is_refused_with_its_file(tmp_path: Path, row: str, complaint: str) -> None:
+    path = write(tmp_path, "wrong", f"{row},,,own")
+    with pytest.raises(CodeSetError) as told:
+        load_code_set(path)
+    assert str(told.value).startswith(str(path))
+    assert complaint in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        *(
+            "icd10cm,C7A*",
+            "icd10cm,m54.5",
+            "icd10cm,S32.009A",
+            "icd10cm,Z*",
+            "icd9cm,V58*",
+            "icd9cm,E880.1",
+            "icd9cm,04*",
+        ),
+        *(
+            "hcpcs,0075T",
+            "hcpcs,J1*",
+            "hcpcs,9*",
+            "revenue,320",
+            "revenue,03*",
+            "revenue,2101",
+            "revenue,1*",
+            "place,2",
+        ),
+        *("modifier,gp", "specialty,65", "specialty,2251*", "icd10pcs,BR3*", "icd9pcs,81.0*", "drg,39", "omop,192671+"),
+    ],
+)
+def test_what_claims_can_hold_is_taken(tmp_path: Path, row: str) -> None:
+    assert load_code_set(write(tmp_path, "right", f"{row},,,own")).ranges
+
+
+@pytest.mark.parametrize("day", ["2020-W01-1", "20200101", "2020-1-1", "2020-02-30", "２０２０-01-01"])
+def test_a_date_is_written_in_one_way(tmp_path: Path, day: str) -> None:
+    with pytest.raises(CodeSetError, match="a date is empty or written YYYY-MM-DD"):
+        load_code_set(write(tmp_path, "wrong", f"icd10cm,M54.5,{day},,own"))
 
 
 def test_the_file_name_is_the_name_of_the_concept(tmp_path: Path) -> None:

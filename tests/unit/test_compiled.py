@@ -40,7 +40,7 @@ def test_who_waits_for_machine_code_is_told_once() -> None:
     with announcing_compilation(told.append):
         assert (halved(6), doubled(6)) == (3.0, 12)
     assert len(told) == 1
-    assert "making machine code" in told[0]
+    assert "compiling the matching code" in told[0]
     with announcing_compilation(told.append):
         assert halved(8) == 4.0
     doubled(1.5)  # outside the block nobody listens

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,18 @@ from counterpart.protocol import load_site, load_study
         ("seed: !!int x\n", "is not valid YAML: invalid literal"),
         ("{[1, 2]: 3}", "is not valid YAML: line 1, column 2: found unhashable key"),
         ("[" * 5000, "is not valid YAML: it nests too deeply"),
+        (
+            "name: &a [*a]\n",
+            "is not valid YAML: an alias (*name) stands inside the section that its anchor (&name) names",
+        ),
+        (
+            "name: &a {title: x, events: {deep: [*a]}}\n",
+            "is not valid YAML: an alias (*name) stands inside the section",
+        ),
+        (
+            "a: &a [1, 1]\n" + "".join(f"{y}: &{y} [*{x}, *{x}]\n" for x, y in pairwise("abcdefghijklmnopqrst")),
+            "is not valid YAML: with every alias (*name) written out it has more than 100,000 parts",
+        ),
         (b"name: \xff\xfe\x00", "is not text in UTF-8; a study document is a YAML file"),
         (yaml.safe_dump(BASE).encode("utf-16"), "is not text in UTF-8"),
         (b"\x00\x01\x02binary", "is not valid YAML: unacceptable character"),
@@ -71,3 +84,34 @@ def test_anchors_and_merged_sections_are_yaml_too(write: Callable[[str], Path]) 
     )
     other = load_study(write(text)).outcomes.outcomes[1]
     assert (other.name, other.label, other.role, other.events) == ("other", "Imaging", "secondary", ("imaging",))
+
+
+@pytest.mark.parametrize("number", ["030", "3:00", "0x1E", "0o36", "1_0", "-060", "00", "+1:30"])
+def test_a_number_that_reads_as_another_is_no_number(write: Callable[[str], Path], number: str) -> None:
+    """YAML 1.1 has 24, 180, 30, 10 and -48 for some of these."""
+    text = yaml.safe_dump(changed(BASE, ("outcomes.outcomes.0.horizons", ["HERE"]))).replace("HERE", number)
+    with pytest.raises(ProtocolError, match=r"horizons\.0: must be a whole number") as problem:
+        load_study(write(text))
+    assert f"(found {number!r})" in str(problem.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "caliper"), [("1e-1", 0.1), ("5E-2", 0.05), (".5", 0.5), ("1.", 1.0), ("+1", 1.0), ("0.20", 0.2)]
+)
+def test_numbers_with_fractions_and_exponents(write: Callable[[str], Path], written: str, caliper: float) -> None:
+    text = yaml.safe_dump(BASE) + f"matching: {{caliper: {written}}}\n"
+    assert load_study(write(text)).matching.caliper == caliper
+
+
+def test_a_mistake_behind_an_anchor_is_told_wherever_it_is_used(write: Callable[[str], Path]) -> None:
+    text = yaml.safe_dump(changed(BASE, ("cohort.exclusions", ...), ("cohort.history", ...))) + ("cautions: []\n")
+    text = text.replace(
+        "cohort:\n", "cohort:\n  exclusions:\n    - &one {name: a, event: cancer, windw: [-9, -1]}\n    - *one\n"
+    )
+    with pytest.raises(ProtocolError) as problem:
+        load_study(write(text))
+    assert [line.strip() for line in str(problem.value).splitlines()[1:]] == [
+        "cohort.exclusions.0.windw: unknown key; did you mean window?",
+        "cohort.exclusions.1.windw: unknown key; did you mean window?",
+        "cohort.exclusions.1.name: 'a' is a criterion named before; each needs a name of its own",
+    ]

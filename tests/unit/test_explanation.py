@@ -179,11 +179,22 @@ def test_what_is_missing_for_whom(library: CodeLibrary, without: tuple[str, ...]
     assert [f"{lack.used_by}: {', '.join(lack.columns)}; {lack.effect}" for lack in found] == lacks
 
 
+CODES = {
+    "hcpcs": "72148",
+    "icd10cm": "M54.5",
+    "icd10pcs": "1234567",
+    "icd9pcs": "81.08",
+    "drg": "123",
+    "specialty": "65",
+    "modifier": "GP",
+}
+
+
 def library_of(folder: Path, **codes: str) -> CodeLibrary:
     """Code sets by their systems, each with one code; those of the small study are of procedures."""
     of_study = dict.fromkeys(("therapy", "back_pain", "cancer", "imaging", "mri"), "hcpcs")
     for name, systems in (of_study | codes).items():
-        rows = (f"{system},{'1234567' if system == 'icd10pcs' else '123'},,,t" for system in systems.split())
+        rows = (f"{system},{CODES[system]},,,t" for system in systems.split())
         (folder / f"{name}.csv").write_text("\n".join(("system,code,valid_from,valid_to,source", *rows, "")))
     return CodeLibrary.load([folder])
 

@@ -67,6 +67,20 @@ def test_sections_of_any_form_are_a_document_or_a_user_error(document: dict[str,
     read_or_told(yaml.safe_dump(document).encode())
 
 
+@given(st.dictionaries(st.sampled_from((*KEYS, "cohrt", "outcoms", "spak")), documents, max_size=6), st.data())
+@often
+def test_anchors_share_no_mistake(document: dict[str, Any], data: st.DataObject) -> None:
+    """The same part in several places is written as an anchor and its aliases; a part may hold itself."""
+    lists_and_sections = [part for part in document.values() if isinstance(part, dict | list)]
+    for holder in lists_and_sections:
+        part = data.draw(st.sampled_from(lists_and_sections))
+        if isinstance(holder, list):
+            holder.append(part)
+        else:
+            holder[data.draw(st.sampled_from(("conf", "layuot", "outcomes", "events")))] = part
+    read_or_told(yaml.safe_dump(document).encode())
+
+
 @given(st.sampled_from(sorted(SYSTEMS)), st.text(max_size=14))
 @settings(max_examples=300, derandomize=True, deadline=None)
 def test_a_text_is_a_code_that_reads_back_or_is_refused(system: str, text: str) -> None:

@@ -21,6 +21,7 @@ RANKS = {
     # what needs nobody
     "errors": 0,
     "shipped": 0,
+    "made_up_options": 0,
     # contracts, documents, numbers, this machine's Spark
     "tables": 1,
     "protocol": 1,
@@ -58,6 +59,7 @@ RANKS = {
     # the program around them
     "session": 8,
     "application": 9,
+    "check": 9,
     "match_table": 9,
     "demo": 10,
     "cli": 11,

@@ -297,7 +297,7 @@ EUCLIDEAN = {"distance": "euclidean", "covariates": ("x",)}
         ({"ps": [0.5, None, 0.5, 0.5]}, {}, "ps is missing in 1 of 4 units"),
         ({"ps": [0.5, 1.0, 0.0, 0.5]}, {}, "ps is not strictly between 0 and 1 in 2 of 4 units"),
         ({"ps": [0.5, math.inf, 0.0, 0.5]}, {"score_scale": "logit"}, "ps is not finite in 1 of 4 units"),
-        ({"id": ["a", "b", "b", "b"]}, {}, "2 of 4 units have an id that was there before"),
+        ({"id": ["a", "b", "b", "b"]}, {}, "2 of 4 units have a value of id that another unit already has"),
         ({"id": [0.5, 1.5, 2.5, 3.5]}, {}, "id must be text or whole numbers"),
         ({"treated": [0, 1, 2, 1]}, {}, "treated must be true and false"),
         ({"x": ["a", "b", "c", "d"]}, {"calipers": {"x": 1.0}}, "x must hold numbers"),
@@ -384,7 +384,7 @@ def test_ids_of_any_type_are_the_same_ids():
         ([1, 2**70], "id must be text or whole numbers"),
         ([1, "a"], "id must be text or whole numbers"),
         ([True, False], "id must be text or whole numbers"),
-        (["a", "\ud800"], "id holds text that is no Unicode"),
+        (["a", "\ud800"], "id holds text that is not valid Unicode"),
     ],
 )
 def test_objects_that_are_no_ids(ids: list[Any], message: str):

@@ -156,6 +156,8 @@ def test_every_setting_is_an_option() -> None:
     [
         pytest.param({"--caliper": "-1", "--ratio": "two"}, 10, "has 2 problems", id="settings"),
         pytest.param({"--caliper": "[0.2"}, 10, "--caliper '[0.2' is not valid YAML", id="yaml"),
+        pytest.param({"--caliper": ""}, 10, "--caliper '' is empty; leave the option out, or write null", id="empty"),
+        pytest.param({"--calipers": '{"age": 5, "age": 9}'}, 10, "age is written twice in one section", id="twice"),
         pytest.param({"--ratio": "9" * 5000}, 10, "is not valid YAML", id="digits"),
         pytest.param({"--score": "score"}, 12, "no column score", id="column"),
         pytest.param({"--balance": "height"}, 12, "no column height", id="covariate"),
@@ -168,7 +170,7 @@ def test_what_is_wrong_is_told_and_nothing_written(
     units: pd.DataFrame, tmp_path: Path, capsys, changes: dict[str, str], code: int, message: str
 ) -> None:
     units.to_parquet(tmp_path / "units.parquet")
-    asked = [part for pair in changes.items() for part in pair if part]
+    asked = [part for pair in changes.items() for part in pair if part or pair[0] != "--catalog"]
     arguments = ["match-table", str(tmp_path / "units.parquet"), "--out", str(tmp_path / "out"), *ASKED, *asked]
     assert cli.main(arguments) == code
     assert message in capsys.readouterr().err
@@ -247,6 +249,8 @@ def test_files_of_a_delta_table_are_no_table(units: pd.DataFrame, tmp_path: Path
         (["units.parquet"], "one of the arguments --out --plan is required"),
         (["units.parquet", "--plan", "--out", "x"], "not allowed with argument"),
         (["units.parquet", "--plan", "--seed", "9223372036854775808"], "is not a whole number from -2^63 to 2^63 - 1"),
+        (["units.parquet", "--plan", "--exact", ""], "argument --exact: names no column; leave the option out"),
+        (["units.parquet", "--plan", "--balance", "age,,sex"], "'age,,sex' has an empty name"),
         (["units.parquet", "--plan", "--seed", "1.5"], "'1.5' is not a whole number"),
         (["units.parquet", "--plan", "--task-bytes", "1k"], "'1k' is not a number of bytes, from 1048576 on"),
     ],

@@ -69,5 +69,5 @@ def test_a_study_brings_its_own_columns():
     section = StudyMatching()
     assert isinstance(section, Matching)
     assert (section.id, section.person, section.score, section.exact[0]) == ("unit_id", "member_key", "logit", "sex")
-    with pytest.raises(ValidationError, match="unit_id"):
+    with pytest.raises(ValidationError, match="this cannot be set"):
         StudyMatching(id="other")

@@ -29,6 +29,7 @@ def complaints(write: Callable[[str], Path]) -> Callable[..., list[str]]:
         with pytest.raises(ProtocolError) as problem:
             load_study(write(yaml.safe_dump(changed(BASE, *changes))))
         head, *lines = str(problem.value).splitlines()
+        lines = [line for line in lines if not line.startswith("  (code sets were looked for in ")]
         assert f" has {len(lines)} problem" in head
         return [line.strip() for line in lines]
 
@@ -75,15 +76,37 @@ def test_a_clean_document_loads_as_it_is_written(write: Callable[[str], Path]) -
         # Wrong types: nothing is guessed
         ("title", ..., "…: is missing"),
         ("question", "  ", "…: must not be empty (found '  ')"),
-        ("cohort.treated.label", False, "…: must be text (found false; put it in quotes)"),
+        (
+            "cohort.treated.label",
+            False,
+            "…: must be text (found false; put it in quotes; YAML reads yes, no, on and off so)",
+        ),
         ("seed", 1.5, "…: must be a whole number (found 1.5)"),
         ("seed", "7", "…: must be a whole number (found '7')"),
         ("seed", True, "…: must be a whole number (found true)"),
         ("cohort.age", 18, "…: must be a section with the keys min, max, bands (found 18)"),
-        ("cohort.exclusions", None, "…: must be a list (found nothing)"),
+        ("cohort.exclusions", None, "…: must be a list (found nothing; delete it or fill it)"),
+        (
+            "scoring",
+            None,
+            "…: must be a section with the keys max_treated, max_comparators, ridge, min_units, max_iterations "
+            "(found nothing; delete it or fill it)",
+        ),
+        ("cautions", [None], "….0: must be text (found nothing; put it in quotes)"),
+        (
+            "events",
+            {False: [{"codes": "mri"}]},
+            "….false: must be text (found false; put it in quotes; YAML reads yes, no, on and off so)",
+        ),
         ("cohort.age.bands", [], "…: must have at least 1 item (found a list of 0)"),
-        ("cohort.history.0.window", [-9], "….1: is missing"),
-        ("cohort.history.0.window", [-9, -5, -1], "…: must have at most 2 items (found a list of 3)"),
+        *[
+            (
+                "cohort.history.0.window",
+                window,
+                f"…: must be two days, the first and the last, such as [-365, -1] (found {found})",
+            )
+            for window, found in [([-9], "a list of 1"), ([-9, -5, -1], "a list of 3"), (-9, "-9")]
+        ],
         ("name", "My study", "…: must be small letters, digits and underscores, a letter first (found 'My study')"),
         ("covariates.charlson", "yes", "…: must be true or false (found 'yes')"),
         ("events.visit", [], "…: must have at least 1 item (found a list of 0)"),
@@ -157,8 +180,27 @@ def test_a_clean_document_loads_as_it_is_written(write: Callable[[str], Path]) -
             {"search": "exact", "recall": 0.9},
             "matching.recall: is of the searches ann and auto; the exact search finds all",
         ),
-        ("matching.ratio", 2, "…: must be 1 (found 2)"),
-        ("matching.replace", True, "…: must be False (found true)"),
+        *[
+            (
+                f"matching.{name}",
+                value,
+                f"…: a study matches 1:1 on the score without replacement; this cannot be set (found {found})",
+            )
+            for name, value, found in [
+                ("ratio", 2, "2"),
+                ("replace", True, "true"),
+                ("tie_order", "cost", "'cost'"),
+                ("distance", "mahalanobis", "'mahalanobis'"),
+                ("covariates", ["age"], "a list of 1"),
+                ("calipers", {"age": 5}, "a section"),
+            ]
+        ],
+        ("matching.caliper_scale", "raw", "…: must be 'pooled' or 'overall' (found 'raw')"),
+        (
+            "matching",
+            ["sex"],
+            "…: must be a section with the keys exact, caliper, caliper_scale, search, recall (found a list of 1)",
+        ),
         # Ages
         ("cohort.age", {"min": 70, "max": 60}, "….min: 70 is above max 60"),
         ("cohort.age.bands", [18, 65, 45], "…: [18, 65, 45] must ascend; each is the first age of its band"),
@@ -402,7 +444,32 @@ def test_an_index_is_of_one_kind(complaints: Callable[..., list[str]], index: An
 
 def test_an_index_that_is_no_section(complaints: Callable[..., list[str]]) -> None:
     told = complaints(("cohort.treated.index", "digital_msk"))
-    assert told == ["cohort.treated.index: must be a section with the keys program (found 'digital_msk')"]
+    assert told == [
+        "cohort.treated.index: must be a section, {program: ...} or {event: ..., take: first or each} "
+        "(found 'digital_msk')"
+    ]
+
+
+def test_what_holds_anyway_may_be_written(write: Callable[[str], Path]) -> None:
+    text = yaml.safe_dump(BASE | {"matching": {"ratio": 1, "covariates": [], "calipers": {}, "tie_order": None}})
+    assert load_study(write(text)) == small_study()
+
+
+def test_where_code_sets_were_looked_for_is_told_once(write: Callable[[str], Path], root: Path) -> None:
+    events = {"a": [{"codes": "zzz"}], "b": [{"codes": "yyy"}]}
+    path = write(yaml.safe_dump(BASE | {"events": events}))
+    own = path.parent.parent / "codesets"
+    looked = f"  (code sets were looked for in {root}/conf/codesets and {own}"
+    with pytest.raises(ProtocolError) as problem:
+        load_study(path)
+    assert str(problem.value).splitlines()[0].endswith(" has 2 problems:")
+    assert str(problem.value).splitlines()[-1] == f"{looked})"
+    beside = path.parent / "codesets"
+    beside.mkdir()
+    with pytest.raises(ProtocolError) as problem:
+        load_study(path)
+    note = f"{looked}; {beside} lies beside the study and is not read: move it to {own})"
+    assert str(problem.value).splitlines()[-1] == note
 
 
 def test_a_study_is_frozen() -> None:

@@ -57,6 +57,20 @@ SITE: dict[str, Any] = {"name": "here", "warehouse": "w/tables", "reports": "w/r
             "s3://claims/tables",
             "mlflow: is missing: beside a warehouse in an object store there is no place for MLflow's file",
         ),
+        (
+            "warehouse",
+            "file:///w/tables",
+            "…: 'file:///w/tables' is a folder of this machine: write /w/tables, or say mlflow",
+        ),
+        *[
+            (path, value, f"…: {value!r} is taken as it is written, ~ and $ are not expanded; write the path out")
+            for path, value in [("warehouse", "~/w"), ("reports", "$HOME/r"), ("source.path", "/a/${USER}/c")]
+        ],
+        (
+            "warehouse",
+            "C:\\data",
+            "…: 'C:\\\\data' is a path of Windows; write one of this machine, such as /mnt/c/data under WSL",
+        ),
     ],
 )
 def test_one_problem_of_a_site(tmp_path: Path, path: str, value: Any, complaint: str) -> None:
@@ -87,3 +101,11 @@ def test_mlflow_lies_beside_the_warehouse_unless_the_site_says_where(
     assert (tmp_path / "w").is_dir()
     file.write_text(yaml.safe_dump(SITE | {"warehouse": "dbfs:/claims/tables", "mlflow": "databricks"}))
     assert load_site(file).tracking_uri() == "databricks"
+
+
+def test_what_looks_like_another_number_stays_as_it_is_written(tmp_path: Path) -> None:
+    """A umask of 027 as YAML's octal number would be 23, which lets others read."""
+    file = tmp_path / "site.yaml"
+    conf = "{spark.umask: 027, spark.time: 3:00, spark.version: 3.10, spark.share: 5e-2, spark.many: 1_000, spark.n: 8}"
+    file.write_text(yaml.safe_dump(SITE) + f"spark: {{conf: {conf}}}\n")
+    assert list(load_site(file).spark.conf.values()) == ["027", "3:00", "3.10", "5e-2", "1_000", "8"]

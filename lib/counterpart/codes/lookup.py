@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import date
-from functools import cache, reduce
+from functools import reduce
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from counterpart.codes.encoding import BUCKET_SHIFT, NUMERIC, SYSTEM_SHIFT, SYSTEMS, decode
+from counterpart.codes.buckets import buckets_of
+from counterpart.codes.encoding import BUCKET_SHIFT
 from counterpart.codes.sets import CodeRange, CodeSet
 from counterpart.errors import CodeSetError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-# 36 + 36^2 + 36^3 beginnings of up to three letters and digits exist; no range of a sensible number code needs more.
-MAX_BUCKETS = 47_988
 _LOW_BITS = (1 << BUCKET_SHIFT) - 1
-_ALPHANUMERIC = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_NUMERIC_SYSTEMS = frozenset(SYSTEMS[name] for name in NUMERIC)
 
 
 class CodeRow(NamedTuple):
@@ -64,40 +60,16 @@ def code_rows(sets: Mapping[int, CodeSet]) -> list[CodeRow]:
 def _rows_of(concept_id: int, code_set: CodeSet) -> list[CodeRow]:
     rows = []
     for r in code_set.ranges:
-        buckets = _buckets(r)
-        if len(buckets) > MAX_BUCKETS:
-            ends = " to ".join(decode(end)[1] for end in (r.low, r.high))
-            raise CodeSetError(
-                f"code set {code_set.name}: the range {ends} spans {len(buckets):,} buckets of codes; "
-                f"at most {MAX_BUCKETS:,} are allowed, use longer prefixes"
-            )
+        try:
+            buckets = buckets_of(r.low, r.high)
+        except ValueError as problem:
+            raise CodeSetError(f"code set {code_set.name}: {problem}") from None
         for bucket in buckets:
             floor = bucket << BUCKET_SHIFT
             rows.append(
                 CodeRow(bucket, max(r.low, floor), min(r.high, floor | _LOW_BITS), r.valid_from, r.valid_to, concept_id)
             )
     return rows
-
-
-def _buckets(r: CodeRange) -> Sequence[int]:
-    """Buckets of a range that codes can fall into, ascending."""
-    system = r.low >> SYSTEM_SHIFT
-    first, last = r.low >> BUCKET_SHIFT, r.high >> BUCKET_SHIFT
-    if system in _NUMERIC_SYSTEMS:
-        return range(first, last + 1)
-    offset = system << (SYSTEM_SHIFT - BUCKET_SHIFT)
-    beginnings = _beginnings()
-    inside = beginnings[bisect_left(beginnings, first - offset) : bisect_right(beginnings, last - offset)]
-    return [offset + beginning for beginning in inside]
-
-
-@cache
-def _beginnings() -> list[int]:
-    """All beginnings of codes, as numbers: one to three letters and digits, left-aligned in three bytes."""
-    ones = [bytes([a]) for a in _ALPHANUMERIC]
-    twos = [a + b for a in ones for b in ones]
-    threes = [ab + c for ab in twos for c in ones]
-    return sorted(int.from_bytes(text.ljust(3, b"\0"), "big") for text in (*ones, *twos, *threes))
 
 
 def is_in(code_set: CodeSet, code: Column, on: Column) -> Column:

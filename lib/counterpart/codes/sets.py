@@ -12,11 +12,14 @@ from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
 
-from counterpart.codes.encoding import SYSTEMS, encode, prefix_range
+from counterpart.codes.buckets import buckets_of
+from counterpart.codes.encoding import SYSTEMS, decode, encode, normalise, prefix_range
+from counterpart.codes.written import refuse_unwritten
 from counterpart.errors import CodeSetError
 
 HEADER = ("system", "code", "valid_from", "valid_to", "source")
 _RANGE = re.compile(r"([^*]+)\*\s*-\s*([^*]+)\*")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # What a row `omop,1118084+` ends with: the concept and all that its vocabulary has below it.
 _AND_DESCENDANTS = "+"
@@ -128,7 +131,13 @@ def load_code_set(path: Path) -> CodeSet:
         raise CodeSetError("\n".join(problems))
     ranges = [found for _, found in parsed if isinstance(found, CodeRange)]
     ancestors = [found for (_, found), (_, fields) in zip(parsed, rows[1:], strict=True) if _asks_for_more(fields)]
-    return CodeSet.of(path.stem, ranges, [found for found in ancestors if isinstance(found, CodeRange)])
+    code_set = CodeSet.of(path.stem, ranges, [found for found in ancestors if isinstance(found, CodeRange)])
+    for merged in code_set.ranges:
+        try:
+            buckets_of(merged.low, merged.high)
+        except ValueError as problem:
+            raise CodeSetError(f"{path}: {problem}") from None
+    return code_set
 
 
 def _load_or_explain(path: Path) -> CodeSet | str:
@@ -182,19 +191,28 @@ def _parse_code(system: str, text: str) -> tuple[int, int]:
         return code, code
     ends = _RANGE.fullmatch(text)
     if ends:
-        low, high = prefix_range(system, ends[1])[0], prefix_range(system, ends[2])[1]
+        low, high = _prefix(system, ends[1])[0], _prefix(system, ends[2])[1]
         if high < low:
             raise ValueError(f"range {text!r} runs backwards; the lower prefix comes first")
         return low, high
     if text.endswith("*"):
-        return prefix_range(system, text[:-1])
+        return _prefix(system, text[:-1])
     code = encode(system, text)
+    refuse_unwritten(system, decode(code)[1], is_prefix=False)
     return code, code
 
 
+def _prefix(system: str, text: str) -> tuple[int, int]:
+    ends = prefix_range(system, text)
+    refuse_unwritten(system, normalise(text), is_prefix=True)
+    return ends
+
+
 def _parse_date(text: str) -> date | None:
+    if not text:
+        return None
     try:
-        return date.fromisoformat(text) if text else None
+        return date.fromisoformat(text if _DATE.fullmatch(text) else "")  # which takes 20200101 and 2020-W01-1 as well
     except ValueError:
         raise ValueError(f"date {text!r}; a date is empty or written YYYY-MM-DD") from None
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
     from pyspark.sql import types as T
 
-_RIGHTS = "whoever runs this needs USE CATALOG, USE SCHEMA and SELECT there"
+_RIGHTS = "the user running this needs USE CATALOG, USE SCHEMA and SELECT there"
 _MOST_TOLD = 12
 
 

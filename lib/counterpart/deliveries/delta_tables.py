@@ -92,7 +92,7 @@ def _refusal(table: str, wanted: int | None, condition: str) -> DataError:
     if wanted is None:
         return DataError(
             f"source table {table} is a Delta table that cannot be read ({condition}): its log is damaged or misses "
-            "commits, or whoever runs this may not read it"
+            "commits, or the user running this may not read it"
         )
     return DataError(
         f"source table {table} has no version {wanted} that can be read ({condition}): the site's source.versions "
@@ -105,6 +105,6 @@ def require_delta(versions: Mapping[str, int], tables: Mapping[str, SourceTable]
     without = sorted(name for name in versions if name not in tables or tables[name].version is None)
     if without:
         raise ProtocolError(
-            f"source.versions names {', '.join(without)}, which is no Delta table of this delivery: only these have "
+            f"source.versions names {', '.join(without)}, which is not a Delta table of this delivery: only these have "
             "versions"
         )

@@ -49,7 +49,7 @@ def explain_forbidden_folders(folder: str) -> Iterator[None]:
     except Py4JJavaError as problem:
         if condition_of(problem) not in _FORBIDDEN:
             raise
-        raise DataError(f"{folder}, or a folder in it, may not be read by whoever runs this") from None
+        raise DataError(f"{folder}, or a folder in it, may not be read by the user running this") from None
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def explain_unreadable_files() -> Iterator[None]:
             raise DataError(
                 f"file {_file_of(problem)} is gone ({condition}): somebody took it away after the source table was "
                 "listed, or a VACUUM after the version of the Delta table that is read (ingest a version it still "
-                "has); or whoever runs this may not read it"
+                "has); or the user running this may not read it"
             ) from None
         raise DataError(
             f"file {_file_of(problem)} cannot be read to its end ({condition}): it is damaged or cut off, or has a "

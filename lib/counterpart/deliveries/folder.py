@@ -110,12 +110,12 @@ def _place_of(spark: SparkSession, entries: Sequence[Any], table: str) -> _Place
     for pattern in (*whole, rf"{re.escape(table)}_\d+({endings})"):
         named = [entry for entry in entries if re.fullmatch(pattern, entry.getPath().getName(), re.IGNORECASE)]
         if len({entry.getPath().getName().lower() for entry in named}) < len(named):
-            raise DataError(f"source table {table} lies there twice, under names that differ in capitals only")
+            raise DataError(f"source table {table} is there twice, under names that differ only in case")
         if place := _found_in(spark, table, named):
             places[named[0].getPath().getName()] = place
     if len(places) > 1:
         raise DataError(
-            f"source table {table} lies there in {len(places)} places ({', '.join(sorted(places))}); only one can be "
+            f"source table {table} is there in {len(places)} places ({', '.join(sorted(places))}); only one can be "
             "read: put the files into one folder, or number them (<table>_2020.csv)"
         )
     return next(iter(places.values()), None)
@@ -189,5 +189,7 @@ def _frame_of(
     except (AnalysisException, Py4JJavaError) as problem:
         condition = condition_of(problem)
         # To Java a file that may not be read is not there.
-        guess = "; a file is gone, or whoever runs this may not read it" if condition.endswith("FILE_NOT_EXIST") else ""
+        guess = (
+            "; a file is gone, or the user running this may not read it" if condition.endswith("FILE_NOT_EXIST") else ""
+        )
         raise DataError(f"source table {table} cannot be read: {condition}{guess}") from None

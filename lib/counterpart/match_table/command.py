@@ -24,25 +24,36 @@ MATCHING_OPTIONS = {
 def add_match_table(commands: Any) -> None:
     """Add the command to those of a parser."""
     about = "match the units of a table of your own"
-    command = commands.add_parser("match-table", help=about, description=f"{about}; docs/matching.md explains each")
+    command = commands.add_parser(
+        "match-table", help=about, description=f"{about}; docs/matching.md explains every option"
+    )
     command.set_defaults(run=_match_table)
     command.add_argument("units", help="Parquet (a file or a folder) or CSV, with --spark Parquet or Delta")
     result = command.add_mutually_exclusive_group(required=True)
     result.add_argument("--out", metavar="DIR", help="a new folder")
-    result.add_argument("--plan", action="store_true", help="by Spark: say what the match would take; pair nobody")
-    command.add_argument("--spark", action="store_true", help="by Spark: larger than memory, at any address it knows")
-    command.add_argument("--catalog", action="store_true", help="by Spark: units is a table's name in its catalog")
-    command.add_argument("--task-bytes", type=_bytes, metavar="N", help="by Spark: what a task may take (1 GiB)")
+    result.add_argument("--plan", action="store_true", help="print the plan only, pair nobody (implies --spark)")
+    command.add_argument(
+        "--spark", action="store_true", help="match with Spark: tables larger than memory, any address Spark reads"
+    )
+    command.add_argument("--catalog", action="store_true", help="with --spark: `units` is a catalog table")
+    command.add_argument(
+        "--task-bytes", type=_bytes, metavar="N", help="with --spark: memory of a task (default 1 GiB)"
+    )
     command.add_argument("--seed", type=_seed, default=0, metavar="N", help="decides ties (default 0)")
     command.add_argument("--balance", type=_names, default=(), metavar="A,B", help="covariates to compare")
     for name, what in MATCHING_OPTIONS.items():
         read = _names if what == "A,B" else str
         command.add_argument(f"--{name.replace('_', '-')}", type=read, default=argparse.SUPPRESS, metavar=what)
-    command.add_argument("--json", type=Path, metavar="FILE")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write state and results for a scheduler (JSON)")
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    if not text.strip():
+        raise argparse.ArgumentTypeError("names no column; leave the option out")
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r} has an empty name")
+    return names
 
 
 def _bytes(text: str) -> int:

@@ -8,31 +8,21 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from counterpart.errors import ContractError, ProtocolError, SettingsError
 from counterpart.protocol import Matching, read_section
+from counterpart.protocol.yaml_text import REAL, WHOLE, NotADocument, StrictLoader, read_yaml
 
 if TYPE_CHECKING:
     from counterpart.matching import Matched
 
-_WHOLE, _REAL = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+
+class _Loader(StrictLoader):
+    """A document's YAML, in which numbers may begin with zeros: nobody means octal ones on a command line."""
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML with numbers as people write them: in its version 1.1, 010 is 8 and 1e-3 is text."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 (PyYAML's own way to say it)
-        first: [(tag, pattern) for tag, pattern in resolvers if tag not in (_WHOLE, _REAL)]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-_Loader.add_implicit_resolver(_WHOLE, re.compile(r"[-+]?[0-9]+$"), list("-+0123456789"))
+_Loader.add_implicit_resolver(WHOLE, re.compile(r"[-+]?[0-9]+$"), list("-+0123456789"))
 _DECIMAL = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$")
-_Loader.add_implicit_resolver(_REAL, _DECIMAL, list("-+.0123456789"))
-_Loader.add_constructor(_WHOLE, lambda _, node: int(node.value))
-_Loader.add_constructor(_REAL, lambda _, node: float(node.value))
+_Loader.add_implicit_resolver(REAL, _DECIMAL, list("-+.0123456789"))
 
 TABLES = ("pairs", "unmatched", "weights")
 """Those of a match that are written, as Parquet."""
@@ -74,10 +64,15 @@ def read_matching(given: Mapping[str, Any], values: Collection[str]) -> Matching
     """Settings by name; the text of those named in `values` is YAML. ProtocolError for what `Matching` refuses."""
     content = dict(given)
     for name in values:
+        option = f"--{name.replace('_', '-')} {content[name]!r}"
+        if not content[name].strip():
+            raise ProtocolError(f"{option} is empty; leave the option out, or write null for none")
         try:
-            content[name] = yaml.load(content[name], _Loader)
-        except (yaml.YAMLError, ValueError):
-            raise ProtocolError(f"--{name.replace('_', '-')} {content[name]!r} is not valid YAML") from None
+            content[name], twice = read_yaml(content[name], _Loader)
+        except NotADocument:
+            raise ProtocolError(f"{option} is not valid YAML") from None
+        if twice:
+            raise ProtocolError(f"{option}: {twice[0].partition(': ')[2]}")
     return read_section(content, Matching, "the command")
 
 

@@ -87,7 +87,7 @@ class Plan:
     def __str__(self) -> str:
         cut = f", cut by {', '.join(self.cut_by)}" if self.cut_by else ""
         over = f", more than the {self.allowed_bytes:,} bytes allowed: the smaller arm is in every part of a stratum"
-        few = "\nso few units are matched at once where the driver is, and in no tasks"
+        few = "\nfew enough to be matched on the driver, without tasks"
         parts = f", {self.n_parts:,} parts of too large ones before them" if self.n_parts else ""
         return (
             f"{self.n_treated:,} treated, {self.n_controls:,} controls; {self.n_strata:,} strata, the largest of "

@@ -98,13 +98,17 @@ def refuse_outside(name: str, n_outside: int, n_units: int) -> None:
 def refuse_large(name: str, n_large: int) -> None:
     """DataError if a logit is too large for fixed point."""
     if n_large:
-        raise DataError(f"matching: {name} is {LARGEST_LOGIT:,} or more in size in {n_large:,} units: no logit is")
+        raise DataError(
+            f"matching: {name} is {LARGEST_LOGIT:,} or more in size in {n_large:,} units; no logit is that large"
+        )
 
 
 def refuse_repeated(name: str, n_again: int, n_units: int) -> None:
     """DataError if an id names several units."""
     if n_again:
-        raise DataError(f"matching: {n_again:,} of {n_units:,} units have an {name} that was there before")
+        raise DataError(
+            f"matching: {n_again:,} of {n_units:,} units have a value of {name} that another unit already has"
+        )
 
 
 def no_arm(name: str) -> DataError:
@@ -119,7 +123,7 @@ def no_id(name: str) -> DataError:
 
 def no_unicode(name: str) -> DataError:
     """Ids hold half of a character, which no file and no other system takes."""
-    return DataError(f"matching: {name} holds text that is no Unicode (lone surrogates)")
+    return DataError(f"matching: {name} holds text that is not valid Unicode (lone surrogates)")
 
 
 def not_comparable(names: Sequence[str]) -> DataError:

@@ -157,7 +157,7 @@ def _refuse_far(matrix: Floats, width: Floats, matching: Matching) -> None:
     names = _named(matching, np.hypot.reduce(share, axis=0) >= _FARTHEST / len(width))
     raise DataError(
         f"matching: values of {names} are 2^31 standard deviations of {arms} or more apart, too far for distances that "
-        "are kept to 2^-31; correct what is no value (a 999999999), bound the others, or leave the covariate out"
+        "are kept to 2^-31; correct what is not a value (a 999999999), bound the others, or leave the covariate out"
     )
 
 

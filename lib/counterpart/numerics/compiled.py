@@ -49,7 +49,7 @@ class _Telling(event.Listener):
     def on_start(self, _event: event.Event) -> None:
         if not self._is_told:
             self._is_told = True
-            self._tell("making machine code: some 15 seconds, once where it can be kept")
+            self._tell("compiling the matching code: about 15 seconds, once if the result can be cached")
 
     def on_end(self, _event: event.Event) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Reading documents: every problem at once, each with its path, unknown keys with the nearest known one."""
+"""Reading documents: all wrong keys and values together, then contradictions; a path and the nearest known key."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from counterpart.errors import ProtocolError
 from counterpart.protocol.mapping import SourceMapping
-from counterpart.protocol.references import code_set_names, unknown_references
+from counterpart.protocol.references import code_set_folders, names_in, unknown_references, where_looked
 from counterpart.protocol.section import NAME, Section
 from counterpart.protocol.site import Site
 from counterpart.protocol.study import ClaimsIndex, RosterIndex, Study
+from counterpart.protocol.yaml_text import NotADocument, read_yaml
 
 Document = TypeVar("Document", bound=Section)
 
-_MERGE = "tag:yaml.org,2002:merge"
-_TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _INDEX_KINDS = (RosterIndex.__name__, ClaimsIndex.__name__)
 
 # pydantic's words where ours are plainer. Its others begin "Input should be", which we shorten to "must be".
@@ -31,6 +29,7 @@ _WORDS = {
     "missing": "is missing",
     "string_type": "must be text",
     "string_too_short": "must not be empty",
+    "string_unicode": "must be valid Unicode",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
     "float_type": "must be a number",
@@ -40,35 +39,9 @@ _WORDS = {
     "dict_type": "must be a section of names",
     "invalid_key": "a key must be text",
 }
+_EMPTY = dict.fromkeys(("model_type", "model_attributes_type", "dict_type", "tuple_type"), "; delete it or fill it")
 _OURS = ("contradiction", "value_error")
 """Their words say already what was found."""
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML where a key written twice is a problem, not the last one's victory, and where a date stays as it is written.
-
-    YAML's own dates stop at the first that is not in the calendar, without saying which section it stands in.
-    """
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 (PyYAML's own way to say it)
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self.twice: list[str] = []
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen: list[Any] = []
-        for key_node, _ in node.value:
-            if key_node.tag == _MERGE:
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                self.twice.append(f"line {key_node.start_mark.line + 1}: {key} is written twice in one section")
-            seen.append(key)
-        return super().construct_mapping(node, deep=deep)
 
 
 def load_study(path: Path) -> Study:
@@ -76,7 +49,7 @@ def load_study(path: Path) -> Study:
 
     That events and code sets exist is part of it; what is in their files is for `counterpart.codes` to read.
     """
-    return _load(path, Study, "study", code_set_names(path))
+    return _load(path, Study, "study", code_set_folders(path))
 
 
 def load_site(path: Path) -> Site:
@@ -104,23 +77,27 @@ def content_hash(section: BaseModel | dict[str, Any] | list[Any] | str) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def _load(path: Path, model: type[Document], kind: str, code_sets: Collection[str] | None = None) -> Document:
+def _load(path: Path, model: type[Document], kind: str, code_sets: Sequence[Path] = ()) -> Document:
     content, problems = _read(path, kind)
     loaded: Document | None = None
     try:
         loaded = model.model_validate(content)
     except ValidationError as problem:
         problems += _describe_all(content, problem.errors(), model)
-    if code_sets is not None:
-        problems += [f"{_dotted(where)}: {what}" for where, what in unknown_references(content, code_sets)]
+    note = ""
+    if code_sets:
+        unknown = [f"{_dotted(where)}: {what}" for where, what in unknown_references(content, names_in(code_sets))]
+        problems += unknown
+        note = where_looked(path, code_sets) if unknown else ""
     if loaded is None or problems:
-        raise _all_at_once(str(path), problems)
+        raise _all_at_once(str(path), problems, note)
     return loaded
 
 
-def _all_at_once(name: str, problems: Sequence[str]) -> ProtocolError:
+def _all_at_once(name: str, problems: Sequence[str], note: str = "") -> ProtocolError:
     count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-    return ProtocolError(f"{name} has {count}:\n" + "\n".join(f"  {line}" for line in problems))
+    lines = [f"{name} has {count}:", *(f"  {line}" for line in problems), *([f"  ({note})"] if note else [])]
+    return ProtocolError("\n".join(lines))
 
 
 def _read(path: Path, kind: str) -> tuple[dict[Any, Any], list[str]]:
@@ -134,23 +111,14 @@ def _read(path: Path, kind: str) -> tuple[dict[Any, Any], list[str]]:
     except UnicodeDecodeError:
         raise ProtocolError(f"{path} is not text in UTF-8; a {kind} document is a YAML file") from None
     try:
-        loader = _StrictLoader(text)
-        content = loader.get_single_data()
-    except (yaml.YAMLError, ValueError, RecursionError) as problem:
-        raise ProtocolError(f"{path} is not valid YAML: {_yaml_problem(problem)}") from None
+        content, twice = read_yaml(text)
+    except NotADocument as problem:
+        raise ProtocolError(f"{path} is not valid YAML: {problem}") from None
     if content is None:
         raise ProtocolError(f"{path} is empty; a {kind} document is a YAML file with sections")
     if not isinstance(content, dict):
         raise ProtocolError(f"{path} must have sections (`name: ...` and so on); it is {_shown(content)}")
-    return content, loader.twice
-
-
-def _yaml_problem(problem: Exception) -> str:
-    """Line, column and complaint of a YAML error, without the quoted source around it."""
-    if isinstance(problem, yaml.MarkedYAMLError) and problem.problem_mark is not None:
-        mark = problem.problem_mark
-        return f"line {mark.line + 1}, column {mark.column + 1}: {problem.problem}"
-    return "it nests too deeply" if isinstance(problem, RecursionError) else str(problem).splitlines()[0]
+    return content, twice
 
 
 def _describe_all(content: dict[Any, Any], errors: Collection[Any], model: type[Section]) -> list[str]:
@@ -201,15 +169,30 @@ def _describe(error: Any, model: type[Section]) -> str:
     message = _WORDS.get(kind) or error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     if kind.startswith("model_"):
         message = f"must be a section with the keys {', '.join(_known_keys(model, where))}"
+        if any(part in _INDEX_KINDS for part in where):
+            message = "must be a section, {program: ...} or {event: ..., take: first or each}"
     if kind == "string_pattern_mismatch":
         is_name = error["ctx"]["pattern"] == NAME
         message = "must be small letters, digits and underscores, a letter first" if is_name else "cannot be read"
-    if kind in ("too_short", "too_long"):
+    if isinstance(found, bool) and (kind == "invalid_key" or where[-1:] == ("[key]",)):
+        where = (*(part for part in where[:-1] if not isinstance(part, int)), _shown(found))  # it was counted: 0 or 1
+    if kind in ("too_short", "too_long", "string_too_long"):
         message = f"must have {error['msg'].split(' have ')[-1].split(' after')[0]}"
     if kind == "missing" or kind in _OURS:
         return f"{_dotted(where)}: {message}"
-    hint = "; put it in quotes" if kind == "string_type" and isinstance(found, bool | int | float) else ""
-    return f"{_dotted(where)}: {message} (found {_shown(found)}{hint}){_explanation(model, where)}"
+    return f"{_dotted(where)}: {message} (found {_shown(found)}{_hint(error)}){_explanation(model, where)}"
+
+
+def _hint(error: Any) -> str:
+    """What to do about a value that YAML reads as something else than its writer."""
+    where, kind, found = error["loc"], error["type"], error.get("input")
+    if found is None:
+        is_text = kind == "string_type"
+        is_listed = bool(where) and isinstance(where[-1], int)
+        return ("; put it in quotes" if is_listed else "") if is_text else _EMPTY.get(kind, "")
+    if kind not in ("string_type", "invalid_key") or not isinstance(found, bool | int | float):
+        return ""
+    return "; put it in quotes" + ("; YAML reads yes, no, on and off so" if isinstance(found, bool) else "")
 
 
 def _shown(found: Any) -> str:
@@ -227,7 +210,7 @@ def _dotted(where: tuple[Any, ...]) -> str:
 
 
 def _nearest(path: tuple[Any, ...], model: type[Section]) -> str | None:
-    near = get_close_matches(str(path[-1]), _known_keys(model, path[:-1]), n=1, cutoff=0.5)
+    near = get_close_matches(str(path[-1]), _known_keys(model, path[:-1]), n=1, cutoff=0.6)
     return near[0] if near else None
 
 
@@ -240,11 +223,11 @@ def _explanation(model: type[Section], path: tuple[Any, ...]) -> str:
     return ""
 
 
-def _known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    return [name for section in _sections_at(model, path) for name in section.model_fields]
+def _known_keys(model: type[Section], path: tuple[Any, ...]) -> list[str]:
+    return [name for section in _sections_at(model, path) for name in section.written_keys()]
 
 
-def _sections_at(model: type[BaseModel], path: tuple[Any, ...]) -> list[type[BaseModel]]:
+def _sections_at(model: type[Section], path: tuple[Any, ...]) -> list[type[Section]]:
     """The kinds of section that can stand at the path. Positions and names in a list or map do not change the kind."""
     sections = [model]
     is_name = False  # in a map of sections, whatever it is: a table may be called as a key is
@@ -257,12 +240,12 @@ def _sections_at(model: type[BaseModel], path: tuple[Any, ...]) -> list[type[Bas
     return sections
 
 
-def _is_map(section: type[BaseModel], part: Any) -> bool:
+def _is_map(section: type[Section], part: Any) -> bool:
     field = section.model_fields.get(str(part))
     return field is not None and get_origin(field.annotation) is dict
 
 
-def _sections_below(section: type[BaseModel], part: Any) -> Iterator[type[BaseModel]]:
+def _sections_below(section: type[Section], part: Any) -> Iterator[type[Section]]:
     field = section.model_fields.get(str(part))
     if field is not None:
         yield from _sections_in(field.annotation)
@@ -270,7 +253,7 @@ def _sections_below(section: type[BaseModel], part: Any) -> Iterator[type[BaseMo
         yield section
 
 
-def _sections_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+def _sections_in(annotation: Any) -> list[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
     return [found for part in get_args(annotation) for found in _sections_in(part)]

@@ -42,7 +42,7 @@ def _names_of(name: str) -> list[str]:
     found = _RANGE.fullmatch(name.strip())
     if found is None:
         if ".." in name:
-            raise ValueError(f"{name!r} is no range; one is written like DX1..DX12")
+            raise ValueError(f"{name!r} is not a range; one is written like DX1..DX12")
         return [name]
     stem, first, last = found["stem"], int(found["first"]), int(found["last"])
     if not first < last <= first + _MOST_COLUMNS:

@@ -82,7 +82,7 @@ class EligibilityTable(MappedTable):
         """An end without a start."""
         for kind in ("", "pharmacy_"):
             if getattr(self, f"{kind}end_date") and not getattr(self, f"{kind}start_date"):
-                yield (f"{kind}start_date",), f"is missing: there is a {kind}end_date"
+                yield (f"{kind}start_date",), f"is missing: {kind}end_date is given"
 
 
 class ClaimsTable(MappedTable):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from counterpart.protocol.section import Problem, Real, Section, Text, Whole, YesNo, each_once
 
@@ -118,10 +119,14 @@ class Matching(Section):
             yield ("pseudo_inverse",), "is for the distance mahalanobis only"
 
 
+OF_A_STUDY = ("exact", "caliper", "caliper_scale", "search", "recall")
+"""The settings of a match that a study has in its hands."""
+
+
 class StudyMatching(Matching):
     """The protocol's `matching` section: on the propensity score, its columns those of the study's own tables.
 
-    The estimates that follow take pairs, in which nobody serves twice.
+    The estimates that follow take pairs, in which nobody serves twice. So only `OF_A_STUDY` can be set.
     """
 
     id: Literal["unit_id"] = "unit_id"
@@ -143,3 +148,20 @@ class StudyMatching(Matching):
     direction: Literal["treated_to_control"] = "treated_to_control"
     order: Literal["closest"] = "closest"
     one_role: Literal[False] = False
+
+    @classmethod
+    def written_keys(cls) -> list[str]:
+        """What a study can set."""
+        return list(OF_A_STUDY)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_fixed(cls, given: Any, about: ValidationInfo) -> Any:
+        """One plain complaint for all that a study cannot set, unless it says what holds anyway."""
+        name = str(about.field_name)
+        written = tuple(given) if isinstance(given, list) else given
+        if name not in OF_A_STUDY and written != cls.model_fields[name].default:
+            raise PydanticCustomError(
+                "cannot_be_set", "a study matches 1:1 on the score without replacement; this cannot be set"
+            )
+        return given

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,19 @@ def code_set_folders(study: Path) -> list[Path]:
     return [shipped, own] if own.is_dir() and own.resolve() != shipped.resolve() else [shipped]
 
 
-def code_set_names(study: Path) -> set[str]:
-    """The names of the code sets a study can use. The files themselves are not read."""
-    return {file.stem for folder in code_set_folders(study) for file in folder.glob("*.csv")}
+def names_in(folders: Sequence[Path]) -> set[str]:
+    """The names of the code sets of some folders. The files themselves are not read."""
+    return {file.stem for folder in folders for file in folder.glob("*.csv")}
+
+
+def where_looked(study: Path, folders: Sequence[Path]) -> str:
+    """Where code sets were looked for, and a folder of them that lies where nobody looks."""
+    told = f"code sets were looked for in {' and '.join(str(folder) for folder in folders)}"
+    beside = study.absolute().parent / "codesets"
+    if beside.is_dir() and beside not in folders:
+        own = study.absolute().parent.parent / "codesets"
+        told += f"; {beside} lies beside the study and is not read: move it to {own}"
+    return told
 
 
 def unknown_references(content: dict[Any, Any], code_sets: Collection[str]) -> Iterator[tuple[Where, str]]:

@@ -59,6 +59,11 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
+    @classmethod
+    def written_keys(cls) -> list[str]:
+        """What can be written in it."""
+        return list(cls.model_fields)
+
     def contradictions(self) -> Iterator[Problem]:
         """What cannot be true together, once each value is right by itself. Sections with such rules say them here."""
         yield from ()

@@ -8,12 +8,15 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from counterpart.errors import EnvironmentProblem
 from counterpart.protocol.section import Day, Problem, Real, Section, Text, Whole, YesNo
+from counterpart.protocol.yaml_text import WrittenReal
 
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)  # C: is a disk of Windows
+_DISK = re.compile(r"[a-z]:", re.IGNORECASE)
+_VARIABLE = re.compile(r"\$\{?[a-z_]|^~", re.IGNORECASE)
 
 
 def is_address(folder: str) -> bool:
@@ -21,15 +24,29 @@ def is_address(folder: str) -> bool:
     return bool(_ADDRESS.match(folder))
 
 
+def _written_out(folder: str) -> str:
+    """The folder, if it is one as it stands (ValueError). In addresses `$` may be a name's: abfss://$web@account."""
+    if _DISK.match(folder):
+        raise ValueError(f"{folder!r} is a path of Windows; write one of this machine, such as /mnt/c/data under WSL")
+    if not is_address(folder) and _VARIABLE.search(folder):
+        raise ValueError(f"{folder!r} is taken as it is written, ~ and $ are not expanded; write the path out")
+    return folder
+
+
 def _as_spark_reads(value: Any) -> Any:
-    """YAML's true and 8 as the text Spark takes."""
+    """YAML's true and 8 as the text Spark takes, 3.10 as it is written."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, WrittenReal):
+        return value.written
     return str(value) if isinstance(value, int | float) else value
 
 
 SparkValue = Annotated[str, BeforeValidator(_as_spark_reads)]
 
+
+Folder = Annotated[Text, AfterValidator(_written_out)]
+"""A folder or file of this machine (relative: to where the command runs), or an address that Spark reads."""
 
 Version = Annotated[int, Field(strict=True, ge=0)]
 
@@ -43,12 +60,12 @@ class Source(Section):
     """
 
     layout: Literal["tuva", "desynpuf", "omop", "rif", "mapping"]
-    path: Text | None = None
+    path: Folder | None = None
     catalog: str | None = Field(
         default=None, pattern=r"^[^.\s]+(\.[^.\s]+)?$", description="a schema such as main.claims or claims"
     )
     versions: dict[str, Version] = Field(default={})
-    mapping: Text | None = None
+    mapping: Folder | None = None
 
     def contradictions(self) -> Iterator[Problem]:
         """Two places or none; a mapping without its document, or the document beside another layout."""
@@ -121,8 +138,8 @@ class Site(Section):
     """
 
     name: Text
-    warehouse: Text
-    reports: Text
+    warehouse: Folder
+    reports: Folder
     mlflow: Text | None = None
     mlflow_experiment: Text | None = None
     source: Source | None = None
@@ -134,8 +151,11 @@ class Site(Section):
     spark: SparkSettings = SparkSettings()
 
     def contradictions(self) -> Iterator[Problem]:
-        """MLflow's file cannot lie beside a warehouse that is no folder of this machine."""
-        if self.mlflow is None and is_address(self.warehouse):
+        """MLflow's file cannot lie beside a warehouse that is not a folder of this machine."""
+        if self.mlflow is None and self.warehouse.lower().startswith("file:"):
+            folder = "/" + self.warehouse[len("file:") :].lstrip("/")
+            yield ("warehouse",), f"{self.warehouse!r} is a folder of this machine: write {folder}, or say mlflow"
+        elif self.mlflow is None and is_address(self.warehouse):
             yield ("mlflow",), "is missing: beside a warehouse in an object store there is no place for MLflow's file"
 
     def tracking_uri(self) -> str:

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from counterpart.protocol.index_days import decided_by_index_dates
@@ -40,6 +40,12 @@ _LONGEST_LOOKBACK = 36_500
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
 
 
+def _two_days(window: Any) -> Any:
+    if not isinstance(window, list | tuple) or len(window) != 2:
+        raise PydanticCustomError("not_two_days", "must be two days, the first and the last, such as [-365, -1]")
+    return window
+
+
 def _ordered_window(window: tuple[int, int]) -> tuple[int, int]:
     if window[0] > window[1]:
         raise ValueError(f"the window starts on day {window[0]}, after its end on day {window[1]}")
@@ -62,7 +68,7 @@ def _in_range(day: date) -> date:
 
 
 StudyDay = Annotated[Day, AfterValidator(_in_range)]
-Window = Annotated[tuple[Whole, Whole], AfterValidator(_ordered_window)]
+Window = Annotated[tuple[Whole, Whole], BeforeValidator(_two_days), AfterValidator(_ordered_window)]
 Lookback = Annotated[Window, AfterValidator(_looks_back)]
 Once = AfterValidator(each_once)
 

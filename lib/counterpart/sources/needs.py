@@ -26,7 +26,7 @@ _NAMES = {number: name for name, number in SYSTEMS.items()}
 
 @dataclass(frozen=True)
 class Lack:
-    """What claims cannot tell: the criterion, covariate or outcome, the `columns` it asks for in vain, and so what."""
+    """What claims cannot tell: a criterion, covariate or outcome, the `columns` they lack for it, and so what."""
 
     used_by: str
     columns: tuple[str, ...]
@@ -94,7 +94,7 @@ def _event_lacks(study: Study, library: CodeLibrary, given: Collection[str]) -> 
 
 
 def _missing(clause: Clause, library: CodeLibrary, given: Collection[str]) -> tuple[set[str], bool]:
-    """The columns a clause asks for in vain, and whether a line can show it all the same."""
+    """The columns a clause asks for and the claims lack, and whether a line can show it all the same."""
     shown_by = _columns_of(library[clause.codes])
     lost = shown_by - set(given)
     may_show = bool(shown_by & set(given))

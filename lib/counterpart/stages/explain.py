@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def explain_source(
     store: Store, site: Site, progress: Progress, study: Study | None, library: CodeLibrary
 ) -> Explanation:
-    """Which source column feeds which of ours, how it is written, and what a study asks for in vain.
+    """Which source column feeds which of ours, how it is written, and what a study asks for and the claims lack.
 
     Tables and columns that are missing are told, not complained of: all other errors are those of an ingest.
     """

@@ -19,6 +19,6 @@ def make_reports_folder(site: Site, *below: str) -> Path:
         is_writable = False
     if not is_writable:
         raise EnvironmentProblem(
-            f"{folder} cannot be written; the site's `reports` names a folder that whoever runs this may write to"
+            f"{folder} cannot be written; the site's `reports` names a folder that the user running this may write to"
         )
     return folder

@@ -52,7 +52,9 @@ def keep_up(
             for line in tell_lost(store, table, upkeep.retain_days):
                 progress.note(line)
             store.remove_files(table, upkeep.retain_days)
-            progress.note(f"upkeep: {table.name}: files older than {upkeep.retain_days} days that nobody needs removed")
+            progress.note(
+                f"upkeep: {table.name}: removed files older than {upkeep.retain_days} days that no kept version uses"
+            )
 
 
 def _join_files(store: Store, table: Table, since: int | None, progress: Progress) -> None:
