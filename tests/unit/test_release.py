@@ -56,19 +56,32 @@ def test_bins_of_the_score_are_rounded_and_small_ones_withheld():
     assert [row["n_units"] for row in released] == [0, None, None, 11, 11, 22, 99]
 
 
-def test_intake_pools_small_fates_so_that_sums_do_not_tell():
-    fates = [("kept", "as_sent", 1000), ("merged", "duplicate", 40), ("quarantined", "denied", 3)]
-    rows = [
-        {"delivery": "d", "source": "medical_claim", "fate": fate, "rule": rule, "n_rows": count}
-        for fate, rule, count in fates
+def fates(source: str, **counts: int) -> list[dict[str, Any]]:
+    named = [(name.partition("_")[0], name.partition("_")[2], count) for name, count in counts.items()]
+    return [
+        {"delivery": "d", "source": source, "fate": fate, "rule": rule, "n_rows": count} for fate, rule, count in named
     ]
-    released = release_intake(table(INTAKE, *rows))
+
+
+def test_intake_pools_small_fates_so_that_sums_do_not_tell():
+    rows = fates("medical_claim", kept_sent=1000, merged_duplicate=40, quarantined_denied=3)
+    released = release_intake(table(INTAKE, *rows), {"program_roster"})
     assert [(row["fates"], row["n_rows"]) for row in released["rows"]] == [
-        (["kept: as_sent"], 1000),
+        (["kept: sent"], 1000),
         (["merged: duplicate", "quarantined: denied"], 43),
         (["in"], 1043),
     ]
     assert released["lines"][2].split()[1:] == ["43", "merged:", "duplicate", "+", "quarantined:", "denied"]
+
+
+def test_a_roster_less_its_treated_members_does_not_count_those_of_another_program():
+    """1,043 enrolments less 1,037 candidates: 6 are in other programs."""
+    intake = table(INTAKE, *fates("program_roster", kept_sent=1043, merged_duplicate=21, quarantined_denied=3))
+    told = [("kept: sent", 1045), ("merged: duplicate", 22), ("quarantined: denied", None), ("in", 1067)]
+    delivered = release_intake(intake, {"program_roster"})["rows"]
+    of_study = release(results(intake=intake), STUDY)["intake"]
+    for rows in (delivered, of_study):
+        assert [(*row["fates"], row["n_rows"]) for row in rows] == told
 
 
 def test_names_that_look_like_ids_stop_the_release():

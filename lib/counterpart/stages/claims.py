@@ -51,12 +51,13 @@ _ROOMS = ("sources", "stages/claims.py")
 class IngestReport:
     """What became of a delivery. `intake` has the contract INTAKE: a few dozen rows.
 
-    `versions` are those of the source tables that are Delta tables.
+    `rosters` names the sources of which a row is a member; `versions` are those of the tables that are Delta tables.
     """
 
     delivery: str
     is_reused: bool
     intake: pd.DataFrame
+    rosters: frozenset[str]
     versions: Mapping[str, int]
 
 
@@ -74,9 +75,10 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
     layout = layout_of(source)
     delivered = read_source(store.spark, source, source_tables(layout), layout.separator, layout.files)
     delivery = delivery_key(delivered.fingerprint, layout, site.rules)
+    rosters = frozenset(one.name for one in layout.roster)
     if delivery in store.finished([delivery]):
         progress.note(f"ingest: reused, this delivery is in the tables already (key {delivery})")
-        return IngestReport(delivery, True, _read_intake(store, delivery), delivered.versions)
+        return IngestReport(delivery, True, _read_intake(store, delivery), rosters, delivered.versions)
     start = _begin(store, site, delivered, delivery, progress)
     with progress.stage("ingest"), unreadable_files_told(), staging(store.spark, store.warehouse, delivery) as stage:
         n_rows = start.n_rows | {
@@ -104,7 +106,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
     if written and start.has_tables:
         with progress.stage("upkeep"):
             keep_up(store, site.upkeep, written, start.versions, progress)
-    return IngestReport(delivery, False, intake, delivered.versions)
+    return IngestReport(delivery, False, intake, rosters, delivered.versions)
 
 
 @dataclass(frozen=True)
