@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from tests.results import STUDY, about, balance_row, chain, effect, release, results, table
@@ -30,7 +31,7 @@ def test_few_pairs_withhold_everything_matched():
 @pytest.mark.parametrize(
     ("min_units", "told"),
     [
-        (2, {"sex=U": "rare_or_constant", "hiv": "rare_or_constant", "sex=F": "collinear"}),
+        (1, {"sex=U": "rare_or_constant", "hiv": "rare_or_constant", "sex=F": "collinear"}),
         (11, {"sex=U": "rare_or_constant", "hiv": "rare_or_constant", "sex=F": "collinear"}),
         (12, {"sex=U": "rare", "hiv": "constant", "sex=F": "collinear"}),  # from 1 to 11: may be 11
     ],
@@ -48,12 +49,13 @@ def test_units_that_were_not_sampled_are_no_small_remainder(sampled, told):
 
 
 def test_bins_of_the_score_are_rounded_and_small_ones_withheld():
+    counted = [(0, 0), (1, 1), (10, 10), (11, 11), (16, 16), (17, 17), (95, 95), (95, 10)]  # the last: of few members
     bins = [
-        {"phase": "after", "arm": "treated", "bin": number, "n_units": count}
-        for number, count in enumerate((0, 1, 10, 11, 16, 17, 95))
+        {"phase": "after", "arm": "treated", "bin": number, "n_units": n_units, "n_members": n_members}
+        for number, (n_units, n_members) in enumerate(counted)
     ]
     released = release(results(score_histogram=table(SCORE_HISTOGRAM, *bins)), STUDY)["score_histogram"]
-    assert [row["n_units"] for row in released] == [0, None, None, 11, 11, 22, 99]
+    assert [row["n_units"] for row in released] == [0, None, None, 11, 11, 22, 99, None]
 
 
 def fates(source: str, **counts: int) -> list[dict[str, Any]]:

@@ -79,7 +79,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
     if delivery in store.finished([delivery]):
         progress.note(f"ingest: reused, this delivery is in the tables already (key {delivery})")
         return IngestReport(delivery, True, _read_intake(store, delivery), rosters, delivered.versions)
-    start = _begin(store, site, delivered, delivery, progress)
+    start = _begin(store, site, delivered, delivery, rosters, progress)
     with progress.stage("ingest"), unreadable_files_told(), staging(store.spark, store.warehouse, delivery) as stage:
         n_rows = start.n_rows | {
             name: frame.count() for name, frame in delivered.tables.items() if name not in start.n_rows
@@ -125,7 +125,9 @@ class _Start:
     versions: Mapping[str, int | None]
 
 
-def _begin(store: Store, site: Site, delivered: Delivery, delivery: str, progress: Progress) -> _Start:
+def _begin(
+    store: Store, site: Site, delivered: Delivery, delivery: str, rosters: frozenset[str], progress: Progress
+) -> _Start:
     """Look at what is there and say what will be done."""
     with unreadable_files_told():
         n_rows = delivered.count_cheaply()
@@ -136,7 +138,7 @@ def _begin(store: Store, site: Site, delivered: Delivery, delivery: str, progres
     has_tables = store.exists(MEDICAL)
     is_placed = has_tables or len(n_rows) == len(delivered.sources)
     placement = _placement(store, site, n_rows) if is_placed else None
-    for line in describe_plan(site, delivered, n_rows, placement, intake is not None, has_tables):
+    for line in describe_plan(site, delivered, n_rows, placement, intake is not None, has_tables, rosters):
         progress.note(line)
     return _Start(n_rows, placement, intake, received_on, has_tables, take_versions(store, intake is not None))
 
