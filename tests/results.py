@@ -71,6 +71,7 @@ def effect(outcome: str, horizon: int, phase: str, events: tuple[int, int], **ch
             f"n_{arm}": n[position],
             f"n_complete_{arm}": n[position] - 3,
             f"n_with_event_{arm}": events[position],
+            f"n_members_with_event_{arm}": events[position],
             f"events_{arm}": events[position],
             f"days_{arm}": 90 * n[position],
         }
@@ -104,11 +105,22 @@ def balance_row(number: int, phase: str, n_nonzero: tuple[int, int], means: tupl
         "n_comparator": n[1],
         "n_nonzero_treated": n_nonzero[0],
         "n_nonzero_comparator": n_nonzero[1],
+        "n_members_nonzero_treated": n_nonzero[0],
+        "n_members_nonzero_comparator": n_nonzero[1],
+        "most_units_treated": 1,
+        "most_units_comparator": 1,
         "mean_treated": means[0],
         "mean_comparator": means[1],
+        "spread": 0.5,
         "smd": smd,
         "variance_ratio": 1.234,
     }
+
+
+def week(arm: str, number: int, n_events: int, days_at_risk: int = 1050) -> dict[str, Any]:
+    """A week of the event time; every event is another member's."""
+    members = [{"last_week": -27, "n_members": n_events}] if n_events else []
+    return {"arm": arm, "week": number, "n_events": n_events, "days_at_risk": days_at_risk, "members": members}
 
 
 def about(number: int, kind: str) -> dict[str, Any]:

@@ -72,6 +72,15 @@ def test_the_time_of_few_withholds_the_contrast():
     assert (released["is_withheld"], released["person_years_treated"], released["rate_ratio"]) == (True, None, None)
 
 
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("phase", ["crude", "matched"])
+def test_events_of_few_members_are_withheld_however_many_index_dates_have_one(phase, arm):
+    """A visit inside the windows of four index dates of each of three members: 12 units with an event."""
+    row = effect("only_a", 90, phase, (12, 12), **{f"n_members_with_event_{arm}": 3})
+    (released,) = release(results(effects=table(EFFECTS, row)), STUDY)["effects"]
+    assert (released["is_withheld"], released[f"events_{arm}"]) == (True, None)
+
+
 @pytest.mark.parametrize(
     ("events", "with_event"), [((10, 50), (10, 50)), ((50, 1), (50, 1)), ((50, 50), (50, 4))], ids=str
 )

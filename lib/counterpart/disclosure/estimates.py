@@ -60,7 +60,8 @@ def _is_shown(
     counts = {arm: int(row[f"events_{arm}"]) for arm in ARMS}
     if any(sizes.of(arm, phase) is None for arm in ARMS):
         return False
-    if not all(may_show(counts[arm]) and may_show(int(row[f"n_with_event_{arm}"])) for arm in ARMS):
+    with_event = [int(row[f"{name}_{arm}"]) for name in ("n_with_event", "n_members_with_event") for arm in ARMS]
+    if not all(may_show(count) for count in (*counts.values(), *with_event)):
         return False
     if any(_days(row, arm, outcome, sizes) is None for arm in ARMS):
         return False

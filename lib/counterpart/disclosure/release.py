@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from counterpart.disclosure.balance import largest_smd, release_balance
 from counterpart.disclosure.cells import may_show, shown
 from counterpart.disclosure.counted import Counted
 from counterpart.disclosure.estimates import release_effects
 from counterpart.disclosure.flow import release_attrition, release_matching
 from counterpart.disclosure.intake import release_study_intake
-from counterpart.disclosure.profiles import largest_smd, release_balance, release_event_time, release_histogram
+from counterpart.disclosure.profiles import release_event_time, release_histogram
 from counterpart.disclosure.results import Sizes, StudyResults, plain
 from counterpart.disclosure.text import is_label
 from counterpart.errors import DataError
 from counterpart.tables import SMALLEST_SHOWN
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from counterpart.protocol import Study
 
 
