@@ -34,7 +34,7 @@ def release(results: StudyResults, study: Study, shared: Collection[frozenset[st
     attrition, sizes = release_attrition(results.attrition, results.matching)
     _require_all_units(results)
     counted = Counted(study.outcomes.outcomes, shared)
-    effects = release_effects(results.effects, counted, sizes)
+    effects = release_effects(results.effects, counted, sizes, study.outcomes.confidence)
     balance = release_balance(results.balance, results.dictionary, sizes)
     document = {
         "protocol": study.model_dump(mode="json"),
