@@ -31,6 +31,7 @@ RANKS = {
     "masks": 2,
     "spans": 2,
     "ordering": 2,
+    "small_counts": 2,
     "tallies": 2,
     "events": 3,
     # the stages: pure functions of tables

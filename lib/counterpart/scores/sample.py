@@ -13,7 +13,7 @@ from scipy import sparse
 
 from counterpart.errors import ContractError, DataError
 from counterpart.ordering import stable_order
-from counterpart.tables import SMALLEST_SHOWN
+from counterpart.small_counts import in_words
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -81,13 +81,9 @@ def _count_arms(eligible: DataFrame) -> DataFrame:
 def _check_both_arms(n_treated: int, n_comparators: int) -> None:
     if n_treated == 0 or n_comparators == 0:
         raise DataError(
-            f"score: eligible treated person-dates: {_in_words(n_treated)}; eligible comparator person-dates: "
-            f"{_in_words(n_comparators)}. A score needs both; see the attrition of the cohort"
+            f"score: eligible treated person-dates: {in_words(n_treated)}; eligible comparator person-dates: "
+            f"{in_words(n_comparators)}. A score needs both; see the attrition of the cohort"
         )
-
-
-def _in_words(n_units: int) -> str:
-    return f"{n_units:,}" if n_units == 0 or n_units >= SMALLEST_SHOWN else "1 to 10"
 
 
 def _select_first(units: DataFrame, n_units: int, max_units: int, seed: int) -> DataFrame:
