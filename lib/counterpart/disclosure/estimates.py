@@ -138,7 +138,7 @@ def _measures(row: Mapping[str, Any], days: Mapping[str, int | None], n_pairs: i
     ratio = plain(row["rate_ratio"])
     limits = apart(ratio, ratio, variances.of_difference(1.0, 1.0), z) if ratio else (None, None)
     values |= _named("rate_ratio", ratio, limits)
-    values |= _difference(*(values[f"rate_{arm}"] for arm in ARMS), variances, z)
+    values |= _difference(values["rate_treated"], values["rate_comparator"], variances, z)
     return {name: plain(value, _DIGITS) for name, value in values.items()}
 
 

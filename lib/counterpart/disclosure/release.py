@@ -49,7 +49,7 @@ def release(results: StudyResults, study: Study, shared: Collection[frozenset[st
         "intake": release_study_intake(results.intake),
         "run": dict(results.run),
     }
-    _refuse_ids([row["name"] for row in document["balance"]])
+    _refuse_ids([row["name"] for row in balance])
     return document
 
 
