@@ -69,6 +69,7 @@ def balance(name: str, label: str, kind: str, **phases: tuple[float, float, floa
                 "mean_comparator": comparator,
                 "smd": smd,
                 "smd_at_most": values if is_withheld else None,
+                "smd_more_than": None,
                 "variance_ratio": None,
             }
         )
@@ -90,6 +91,8 @@ def largest(before: float | None, after: float | None, after_is_bound: bool = Fa
         "after": after,
         "before_is_bound": False,
         "after_is_bound": after_is_bound,
+        "before_is_exceeded": False,
+        "after_is_exceeded": False,
         "before_undefined": [],
         "after_undefined": [],
     }

@@ -68,7 +68,7 @@ class Application:
         """Bring the claims tables up to date; print what became of every source row."""
         received = received_on or datetime.now(timezone.utc).date()
         done = ingest(self.store, self.site, self.progress, received)
-        released = release_intake(done.intake)
+        released = release_intake(done.intake, done.rosters)
         for line in released["lines"]:
             say(line)
         told = {"key": done.delivery, "reused": done.is_reused, "source_versions": dict(done.versions)}

@@ -200,7 +200,9 @@ class Store:
             if partitioned_by:
                 writer = writer.partitionBy(*partitioned_by)
             if self.exists(table):
-                writer = writer.mode("overwrite").option("replaceWhere", f"{column} = '{value}'")
+                # A table that an earlier version made may lack a column: its other rows have nothing there.
+                writer = writer.mode("overwrite").option("mergeSchema", "true")
+                writer = writer.option("replaceWhere", f"{column} = '{value}'")
             else:
                 # Not "overwrite": a table that another run makes in this moment must not be lost.
                 writer = writer.mode("error").options(**_NO_RANGES, **_RARE_CHECKPOINTS)

@@ -47,6 +47,10 @@ class Table:
         return ", ".join(f"`{name}` {kind}" for name, kind in self.columns.items())
 
 
+def _of_arms(*names: str) -> tuple[str, ...]:
+    return tuple(f"{name}_{arm}" for name in names for arm in ARMS)
+
+
 _LINE_LAYOUT = ("service_period", "member_bucket")
 
 MEMBERS = Table(
@@ -276,6 +280,8 @@ OUTCOME_WEEKS = Table(
     is_grouped=True,
 )
 
+# `n_nonzero` counts units; at least `n_members_nonzero` members have these, and no member has more than `most_units`.
+# `spread` is what the standardised difference is divided by.
 BALANCE = Table(
     name="balance",
     grain="covariate and phase (before, after)",
@@ -284,18 +290,13 @@ BALANCE = Table(
         "covariate_id": "int",
         "name": "string",
         "phase": "string",
-        "n_treated": "bigint",
-        "n_comparator": "bigint",
-        "n_nonzero_treated": "bigint",
-        "n_nonzero_comparator": "bigint",
-        "mean_treated": "double",
-        "mean_comparator": "double",
-        "smd": "double",
-        "variance_ratio": "double",
+        **dict.fromkeys(_of_arms("n", "n_nonzero", "n_members_nonzero", "most_units"), "bigint"),
+        **dict.fromkeys((*_of_arms("mean"), "spread", "smd", "variance_ratio"), "double"),
     },
     is_bounded=True,
 )
 
+# `n_with_event` counts units, `n_members_with_event` the members they are of.
 EFFECTS = Table(
     name="effects",
     grain="outcome, horizon and phase (crude, matched)",
@@ -305,16 +306,9 @@ EFFECTS = Table(
         "horizon": "int",
         "phase": "string",
         "role": "string",
-        "n_treated": "bigint",
-        "n_comparator": "bigint",
-        "n_complete_treated": "bigint",
-        "n_complete_comparator": "bigint",
-        "n_with_event_treated": "bigint",
-        "n_with_event_comparator": "bigint",
-        "events_treated": "bigint",
-        "events_comparator": "bigint",
-        "days_treated": "bigint",
-        "days_comparator": "bigint",
+        **dict.fromkeys(
+            _of_arms("n", "n_complete", "n_with_event", "n_members_with_event", "events", "days"), "bigint"
+        ),
         "rate_treated": "double",
         "rate_treated_lower": "double",
         "rate_treated_upper": "double",
@@ -333,11 +327,19 @@ EFFECTS = Table(
     is_bounded=True,
 )
 
+# `members` have an event in the week, by the last week before it (-27: none) in which they had one: of whom that was
+# before a run of weeks began, the run counts them here for the first time.
 EVENT_TIME = Table(
     name="event_time",
     grain="arm and week around the index date, matched units",
     key=("arm", "week"),
-    columns={"arm": "string", "week": "int", "n_events": "bigint", "days_at_risk": "bigint"},
+    columns={
+        "arm": "string",
+        "week": "int",
+        "n_events": "bigint",
+        "days_at_risk": "bigint",
+        "members": "array<struct<last_week:int,n_members:bigint>>",
+    },
     is_bounded=True,
 )
 
@@ -345,7 +347,7 @@ SCORE_HISTOGRAM = Table(
     name="score_histogram",
     grain="phase, arm and bin of the preference score (20 bins of 0.05)",
     key=("phase", "arm", "bin"),
-    columns={"phase": "string", "arm": "string", "bin": "int", "n_units": "bigint"},
+    columns={"phase": "string", "arm": "string", "bin": "int", "n_units": "bigint", "n_members": "bigint"},
     is_bounded=True,
 )
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
+from pyspark.sql import functions as F
 
+from counterpart.disclosure.profiles import count_members
 from counterpart.effects import estimate_effects, summarise_event_time, summarise_scores
 from counterpart.numerics.moments import Clusters, sum_products
 from counterpart.numerics.rates import Tally, contrast_rates
@@ -94,6 +97,8 @@ def test_a_member_in_two_roles_by_hand(frame, cohort, matches):
         "n_complete_comparator": 1,
         "n_with_event_treated": 2,
         "n_with_event_comparator": 2,
+        "n_members_with_event_treated": 2,
+        "n_members_with_event_comparator": 2,
         "events_treated": 2,
         "events_comparator": 4,
         "days_treated": 120,
@@ -113,7 +118,7 @@ def test_a_member_in_two_roles_by_hand(frame, cohort, matches):
     assert matched["rate_difference"] == pytest.approx(-2 / 120 * YEAR * 1000, rel=1e-14)
 
     crude = found["imaging", 90, "crude"]
-    assert [crude[name] for name in COUNTS] == [3, 3, 1, 1, 2, 2, 2, 4, 200, 200]
+    assert [crude[name] for name in COUNTS] == [3, 3, 1, 1, 2, 2, 2, 2, 2, 4, 200, 200]
     assert (crude["rate_ratio"], crude["clustered_by"]) == (0.5, "member")
 
     rare = found["rare", 90, "matched"]
@@ -146,7 +151,7 @@ def test_nobody(frame, cohort, matches):
 
     treated_only = rows_of(estimate_effects(cohort.where("arm = 'treated'"), matches.limit(0), outcomes, study))
     crude, matched = (treated_only["imaging", 90, phase] for phase in ("crude", "matched"))
-    assert [crude[name] for name in COUNTS] == [1, 0, 1, 0, 1, 0, 1, 0, 90, 0]
+    assert [crude[name] for name in COUNTS] == [1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 90, 0]
     assert crude["rate_treated"] == pytest.approx(1 / 90 * YEAR * 1000, rel=1e-14)
     assert {crude[name] for name in STATISTICS if name != "rate_treated"} == {None}
     assert {matched[name] for name in COUNTS} == {0}
@@ -201,6 +206,8 @@ def on_arrays(units: pd.DataFrame, pairs: pd.DataFrame, outcomes: pd.DataFrame, 
     return {
         "n_treated": int(is_treated.sum()),
         "n_with_event_comparator": int((events[~is_treated] > 0).sum()),
+        "n_members_with_event_treated": rows.loc[is_treated & (events > 0), "member_key"].nunique(),
+        "n_members_with_event_comparator": rows.loc[~is_treated & (events > 0), "member_key"].nunique(),
         "days_treated": tallies[0].days,
         "rate_treated_lower": found.treated.lower,
         "rate_comparator_upper": found.comparator.upper,
@@ -253,7 +260,8 @@ def test_event_time_by_hand(frame, cohort, matches):
         "unit_id | week | n_events\n 1 | -1 | 2\n 3 | -1 | 1\n 2 | 1 | 1\n 3 | 25 | 4\n 5 | 3 | 9\n 6 | 3 | 9",
         OUTCOME_WEEKS.ddl,
     )
-    found = {(row.arm, row.week): row[2:] for row in summarise_event_time(cohort, matches, follow_up, weeks).collect()}
+    series = summarise_event_time(cohort, matches, follow_up, weeks).collect()
+    found = {(row.arm, row.week): row[2:4] for row in series}
     assert sorted(found) == [(arm, week) for arm in ("comparator", "treated") for week in range(-26, 26)]
     assert {key: counts for key, counts in found.items() if counts[0]} == {
         ("treated", -1): (3, 14),
@@ -264,6 +272,31 @@ def test_event_time_by_hand(frame, cohort, matches):
     assert found["comparator", 2] == (0, 7)
     assert found["comparator", 25] == (0, 7)
     assert found["comparator", -26] == (0, 14)
+    assert {(row.arm, row.week): [tuple(one) for one in row.members] for row in series if row.members} == {
+        ("treated", -1): [(-27, 2)],
+        ("treated", 25): [(-1, 1)],
+        ("comparator", 1): [(-27, 1)],
+    }
+
+
+def test_members_of_every_run_of_weeks_are_in_the_event_time(spark):
+    """30 members with up to three treated index dates each, in pairs: against a count run by run."""
+    random = np.random.default_rng(3)
+    units = pd.DataFrame({"unit_id": range(120), "member_key": [*random.integers(0, 30, 60), *range(100, 160)]})
+    units["arm"] = np.where(units["unit_id"] < 60, "treated", "comparator")
+    events = [
+        (unit, int(week), 1) for unit in range(60) for week in random.choice(52, random.integers(0, 4), False) - 26
+    ]
+    cohort = spark.createDataFrame(units).selectExpr("*", "cast(null as string) excluded_by")
+    matches = spark.createDataFrame([(unit, unit, unit + 60, 0) for unit in range(60)], MATCHES.ddl)
+    follow_up = spark.createDataFrame([(unit, None, None, 200) for unit in range(120)], FOLLOW_UP.ddl)
+    weeks = spark.createDataFrame(events, OUTCOME_WEEKS.ddl)
+    series = summarise_event_time(cohort, matches, follow_up, weeks).where("arm = 'treated'").orderBy("week").collect()
+    told = [row.members for row in series]
+    member_of = dict(zip(units["unit_id"], units["member_key"], strict=True))
+    for first, last in combinations(range(-26, 26), 2):
+        members = {member_of[unit] for unit, week, _ in events if first <= week <= last}
+        assert count_members(told[first + 26 : last + 27], first) == len(members)
 
 
 def test_score_histogram_by_hand(frame, cohort, matches):
@@ -287,6 +320,9 @@ def test_score_histogram_by_hand(frame, cohort, matches):
         ("before", "comparator", 10),
     }
     assert sum(found.values()) == 6 + 4
+    of_one = summarise_scores(cohort.withColumn("member_key", F.lit(10).cast("bigint")), matches, scores)
+    assert {row.n_members for row in of_one.where("n_units > 0").collect()} == {1}
+    assert {row.n_units for row in of_one.where("phase = 'before' AND arm = 'treated'").collect()} == {0, 1}
 
 
 def test_profiles_of_nobody(frame, cohort, matches):
@@ -294,5 +330,6 @@ def test_profiles_of_nobody(frame, cohort, matches):
     nobody = cohort.limit(0)
     series = summarise_event_time(nobody, matches.limit(0), follow_up, weeks).collect()
     bins = summarise_scores(nobody, matches.limit(0), scores).collect()
-    assert (len(series), {row[2:] for row in series}) == (104, {(0, 0)})
+    assert (len(series), {row[2:4] for row in series}) == (104, {(0, 0)})
+    assert not any(row.members for row in series)
     assert (len(bins), {row.n_units for row in bins}) == (80, {0})

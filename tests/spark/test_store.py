@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -106,6 +107,17 @@ def test_small_results_are_at_hand_where_they_were_written(store: Store, frame: 
         assertDataFrameEqual(there, rows)
         assert here.schema == there.schema
         assert (here.inputFiles() == [], there.inputFiles() == []) == (True, False)
+
+
+def test_results_of_a_version_without_a_column_stay_where_they_are(store: Store, frame: Frame) -> None:
+    """A table of results gains the columns that came since it was made."""
+    without = replace(UNMATCHED, columns={"unit_id": "bigint"})
+    store.write_result(without, frame("unit_id\n 7", without.ddl), "before")
+    store.write_result(UNMATCHED, units(frame, "unit_id | reason\n 8 | caliper"), "since")
+    found = {
+        row.unit_id: row.reason for key in ("before", "since") for row in store.read_result(UNMATCHED, key).collect()
+    }
+    assert found == {7: None, 8: "caliper"}
 
 
 def test_a_table_that_is_not_there(store: Store) -> None:

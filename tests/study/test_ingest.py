@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 from tests.notes import Notes
 
 from counterpart.codes import decode
+from counterpart.disclosure.cells import rounded
 from counterpart.errors import DataError, ProtocolError
 from counterpart.protocol import Site, Upkeep
 from counterpart.sources import build_claims
@@ -190,7 +191,7 @@ def assert_planned(said: list[str], intake: pd.DataFrame) -> None:
         "reads eligibility: view, rows to be counted",
         f"reads medical_claim: Delta version 0, FILES, {n_rows['medical_claim']:,} rows",
         f"reads pharmacy_claim: table, FILES, {n_rows['pharmacy_claim']:,} rows",
-        f"reads program_roster: Delta version 0, FILES, {n_rows['program_roster']:,} rows",
+        f"reads program_roster: Delta version 0, FILES, some {rounded(int(n_rows['program_roster'])):,} rows",
         "writes medical and pharmacy by year of service, 1 bucket of members in each, as they lie",
         "rules: service before 1900-01-01 quarantined; more than 30 days after death: quarantine; negative quantity: "
         "mend; unknown sex: keep; stops where more than 20% of a source table would be quarantined",

@@ -207,7 +207,7 @@ def test_tables_that_do_not_fit_are_refused(matched: tuple[pd.DataFrame, Matched
         balance(units, result, ["age"], denominator="overall")
     with pytest.raises(ContractError, match="5 matched ids are not in this table"):
         balance(units.assign(id=[f"other {n}" for n in range(7)]), result, ["age"])
-    with pytest.raises(DataError, match="sex is missing in 1 of 7 units"):
+    with pytest.raises(DataError, match="sex is missing in 1 to 10 of 1 to 10 units"):
         balance(units.assign(sex=[None, *units.sex[1:]]), result, ["sex"])
-    with pytest.raises(DataError, match="age is not finite in 1 of 7"):
+    with pytest.raises(DataError, match="age is not finite in 1 to 10 of 1 to 10"):
         balance(units.assign(age=[math.inf, *units.age[1:]]), result, ["age"])

@@ -32,6 +32,7 @@ RANKS = {
     "masks": 2,
     "spans": 2,
     "ordering": 2,
+    "small_counts": 2,
     "tallies": 2,
     "small_frames": 2,
     "events": 3,

@@ -294,14 +294,18 @@ EUCLIDEAN = {"distance": "euclidean", "covariates": ("x",)}
 @pytest.mark.parametrize(
     ("change", "settings", "message"),
     [
-        ({"ps": [0.5, None, 0.5, 0.5]}, {}, "ps is missing in 1 of 4 units"),
-        ({"ps": [0.5, 1.0, 0.0, 0.5]}, {}, "ps is not strictly between 0 and 1 in 2 of 4 units"),
-        ({"ps": [0.5, math.inf, 0.0, 0.5]}, {"score_scale": "logit"}, "ps is not finite in 1 of 4 units"),
-        ({"id": ["a", "b", "b", "b"]}, {}, "2 of 4 units have a value of id that another unit already has"),
+        ({"ps": [0.5, None, 0.5, 0.5]}, {}, "ps is missing in 1 to 10 of 1 to 10 units"),
+        ({"ps": [0.5, 1.0, 0.0, 0.5]}, {}, "ps is not strictly between 0 and 1 in 1 to 10 of 1 to 10 units"),
+        ({"ps": [0.5, math.inf, 0.0, 0.5]}, {"score_scale": "logit"}, "ps is not finite in 1 to 10 of 1 to 10 units"),
+        ({"id": ["a", "b", "b", "b"]}, {}, "1 to 10 of 1 to 10 units have a value of id that another unit already has"),
         ({"id": [0.5, 1.5, 2.5, 3.5]}, {}, "id must be text or whole numbers"),
         ({"treated": [0, 1, 2, 1]}, {}, "treated must be true and false"),
         ({"x": ["a", "b", "c", "d"]}, {"calipers": {"x": 1.0}}, "x must hold numbers"),
-        ({"x": [2**53, 2**53 - 1, 1, -(2**63)]}, {"calipers": {"x": 0.0}}, "(2^53) or more in size in 2 of 4 units"),
+        (
+            {"x": [2**53, 2**53 - 1, 1, -(2**63)]},
+            {"calipers": {"x": 0.0}},
+            "(2^53) or more in size in 1 to 10 of 1 to 10 units",
+        ),
         (
             {"x": pd.array([1, 2**60, 3, 5], "Int64")},
             EUCLIDEAN,

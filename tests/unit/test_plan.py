@@ -69,6 +69,15 @@ def test_a_later_delivery_at_a_site_that_judges_otherwise() -> None:
     ]
 
 
+def test_rows_of_a_roster_are_members_and_rounded() -> None:
+    *_, roster = [
+        line
+        for line in describe_plan(site(), DELIVERED, {"fills": 1064, "roster": 1064}, None, False, False, {"roster"})
+        if line.startswith("  reads")
+    ]
+    assert roster == "  reads roster: text, 2 files, 2 MB, some 1,067 rows"
+
+
 @pytest.mark.parametrize(
     ("kept", "rejected", "told"),
     [

@@ -125,6 +125,10 @@ def test_a_clean_document_loads_as_it_is_written(write: Callable[[str], Path]) -
         ("cohort.index_end", "2019-12-31", "…: 2019-12-31 is before index_start 2020-01-01"),
         ("cohort.index_end", "2021-01-01", "…: 2021-01-01 is not inside the data, 2018-01-01 to 2020-12-31"),
         ("cohort.index_start", "2017-01-01", "…: 2017-01-01 is not inside the data, 2018-01-01 to 2020-12-31"),
+        # Counts that are not shown
+        ("scoring.min_units", 0, "…: must be greater than or equal to 1 (found 0)"),
+        ("scoring.min_units", 5, "…: 5 is a limit inside the counts that are not shown; it must be 1 or at least 11"),
+        ("scoring.min_units", 10, "…: 10 is a limit inside the counts that are not shown; it must be 1 or at least 11"),
         # Windows
         ("cohort.exclusions.0.supplied_days", 32, "…: 32 days do not fit into the 31 days of the window"),
         ("cohort.exclusions.0.supplied_days", 0, "…: must be greater than or equal to 1 (found 0)"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from tests.results import STUDY, about, balance_row, chain, effect, release, results, table
@@ -30,7 +31,7 @@ def test_few_pairs_withhold_everything_matched():
 @pytest.mark.parametrize(
     ("min_units", "told"),
     [
-        (2, {"sex=U": "rare_or_constant", "hiv": "rare_or_constant", "sex=F": "collinear"}),
+        (1, {"sex=U": "rare_or_constant", "hiv": "rare_or_constant", "sex=F": "collinear"}),
         (11, {"sex=U": "rare_or_constant", "hiv": "rare_or_constant", "sex=F": "collinear"}),
         (12, {"sex=U": "rare", "hiv": "constant", "sex=F": "collinear"}),  # from 1 to 11: may be 11
     ],
@@ -48,27 +49,41 @@ def test_units_that_were_not_sampled_are_no_small_remainder(sampled, told):
 
 
 def test_bins_of_the_score_are_rounded_and_small_ones_withheld():
+    counted = [(0, 0), (1, 1), (10, 10), (11, 11), (16, 16), (17, 17), (95, 95), (95, 10)]  # the last: of few members
     bins = [
-        {"phase": "after", "arm": "treated", "bin": number, "n_units": count}
-        for number, count in enumerate((0, 1, 10, 11, 16, 17, 95))
+        {"phase": "after", "arm": "treated", "bin": number, "n_units": n_units, "n_members": n_members}
+        for number, (n_units, n_members) in enumerate(counted)
     ]
     released = release(results(score_histogram=table(SCORE_HISTOGRAM, *bins)), STUDY)["score_histogram"]
-    assert [row["n_units"] for row in released] == [0, None, None, 11, 11, 22, 99]
+    assert [row["n_units"] for row in released] == [0, None, None, 11, 11, 22, 99, None]
+
+
+def fates(source: str, **counts: int) -> list[dict[str, Any]]:
+    named = [(name.partition("_")[0], name.partition("_")[2], count) for name, count in counts.items()]
+    return [
+        {"delivery": "d", "source": source, "fate": fate, "rule": rule, "n_rows": count} for fate, rule, count in named
+    ]
 
 
 def test_intake_pools_small_fates_so_that_sums_do_not_tell():
-    fates = [("kept", "as_sent", 1000), ("merged", "duplicate", 40), ("quarantined", "denied", 3)]
-    rows = [
-        {"delivery": "d", "source": "medical_claim", "fate": fate, "rule": rule, "n_rows": count}
-        for fate, rule, count in fates
-    ]
-    released = release_intake(table(INTAKE, *rows))
+    rows = fates("medical_claim", kept_sent=1000, merged_duplicate=40, quarantined_denied=3)
+    released = release_intake(table(INTAKE, *rows), {"program_roster"})
     assert [(row["fates"], row["n_rows"]) for row in released["rows"]] == [
-        (["kept: as_sent"], 1000),
+        (["kept: sent"], 1000),
         (["merged: duplicate", "quarantined: denied"], 43),
         (["in"], 1043),
     ]
     assert released["lines"][2].split()[1:] == ["43", "merged:", "duplicate", "+", "quarantined:", "denied"]
+
+
+def test_a_roster_less_its_treated_members_does_not_count_those_of_another_program():
+    """1,043 enrolments less 1,037 candidates: 6 are in other programs."""
+    intake = table(INTAKE, *fates("program_roster", kept_sent=1043, merged_duplicate=21, quarantined_denied=3))
+    told = [("kept: sent", 1045), ("merged: duplicate", 22), ("quarantined: denied", None), ("in", 1067)]
+    delivered = release_intake(intake, {"program_roster"})["rows"]
+    of_study = release(results(intake=intake), STUDY)["intake"]
+    for rows in (delivered, of_study):
+        assert [(*row["fates"], row["n_rows"]) for row in rows] == told
 
 
 def test_names_that_look_like_ids_stop_the_release():

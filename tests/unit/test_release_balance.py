@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import product
+from typing import Any
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.results import STUDY, about, balance_row, release, results, table
 
+from counterpart.disclosure.balance import release_balance
 from counterpart.disclosure.cells import may_show
-from counterpart.disclosure.profiles import release_balance
 from counterpart.disclosure.results import Sizes
+from counterpart.numerics.balance import ArmSums, compare_arms, pooled_spread
 from counterpart.tables import BALANCE, COVARIATE_DICTIONARY
 
 counts_of_levels = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=2, max_size=6)
@@ -78,3 +82,93 @@ def test_means_of_rare_covariates_are_withheld_and_their_difference_bounded():
         (45.1, 44.0, 0.26, None),
         (1.0, pytest.approx(55 / 150, abs=1e-3), 0.26, None),
     ]
+
+
+def far(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["smd"], row["smd_at_most"], row["smd_more_than"]
+
+
+def test_a_bound_ends_at_one():
+    """In small arms every step above it is made by a count or two."""
+    dictionary = table(COVARIATE_DICTIONARY, about(1, "flag"), about(2, "flag"))
+    rows = [
+        balance_row(1, "after", (3, 60), (0.02, 0.4), smd=-1.0),
+        balance_row(2, "after", (150, 3), (1.0, 0.02), 6.9),
+    ]
+    document = release(results(balance=table(BALANCE, *rows), dictionary=dictionary), STUDY)
+    assert [far(row) for row in document["balance"]] == [(None, 1.0, None), (None, None, 1.0)]
+    largest = document["largest_smd"]
+    assert [largest[f"after{what}"] for what in ("", "_is_bound", "_is_exceeded")] == [1.0, False, True]
+
+
+def test_means_of_few_members_are_withheld_however_many_index_dates_have_it():
+    few = {"most_units_comparator": 4}
+    rows = [
+        balance_row(1, "before", (60, 12), (0.3, 0.03)) | few | {"n_members_nonzero_comparator": 3},
+        balance_row(2, "before", (60, 12), (0.3, 0.03)) | few | {"n_members_nonzero_comparator": 12},
+        balance_row(3, "before", (60, 388), (0.3, 0.97)) | few | {"n_members_nonzero_comparator": 97},  # three lack it
+        balance_row(4, "before", (60, 356), (0.3, 0.89)) | few | {"n_members_nonzero_comparator": 89},
+    ]
+    dictionary = table(COVARIATE_DICTIONARY, *(about(number, "flag") for number in range(1, 5)))
+    released = release(results(balance=table(BALANCE, *rows), dictionary=dictionary), STUDY)["balance"]
+    assert [row["is_withheld"] for row in released] == [True, False, True, False]
+
+
+N_ARMS, N_PAIRS = (150, 3000), 120
+
+
+def flag_rows(number: int, before: tuple[int, int], after: tuple[int, int]) -> list[dict[str, Any]]:
+    """A flag that so many have before and after matching, with the differences of the numerics."""
+    arms = [ArmSums(n, count, count) for n, count in zip(N_ARMS, before, strict=True)]
+    pairs = [ArmSums(N_PAIRS, count, count) for count in after]
+    rows = []
+    for phase, counts, (treated, comparator) in (("before", before, arms), ("after", after, pairs)):
+        found = compare_arms(treated, comparator, (arms[0], arms[1]), is_flag=True)
+        means = (found.mean_treated, found.mean_comparator)
+        row = balance_row(number, phase, counts, means, found.smd)  # type: ignore[arg-type]  # both arms have units
+        n = {"n_treated": treated.n, "n_comparator": comparator.n}
+        rows.append(row | n | {"spread": pooled_spread((arms[0], arms[1]), is_flag=True)})
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ((44, 957), (33, 33)),
+        ((44, 957), (44, 33)),
+        ((33, 957), (33, 44)),
+        ((77, 1485), (66, 55)),
+        ((22, 220), (22, 22)),
+    ],
+)
+def test_what_is_told_before_and_after_does_not_count_the_unmatched(before, after):
+    """Every four counts behind the same rounded means: those that are told alike never all leave 1 to 10 unmatched."""
+    steps = (1, 5, 1, 1)  # of many comparators five more or less change nothing that is told
+    windows = [range(max(11, n - 5), n + 6, step) for n, step in zip((*before, *after), steps, strict=True)]
+    n_unmatched = N_ARMS[0] - N_PAIRS
+    possible = [four for four in product(*windows) if 0 <= four[0] - four[2] <= n_unmatched and four[3] <= four[1]]
+    rows = [row for at, four in enumerate(possible) for row in flag_rows(at, four[:2], four[2:])]
+    dictionary = table(COVARIATE_DICTIONARY, *(about(at, "flag") for at in range(len(possible))))
+    sizes = Sizes({"treated": N_ARMS[0], "comparator": N_ARMS[1]}, N_PAIRS)
+    released = release_balance(table(BALANCE, *rows), dictionary, sizes)
+    unmatched: dict[tuple[Any, ...], set[int]] = {}
+    for at, four in enumerate(possible):
+        told = [(row["mean_treated"], row["mean_comparator"], row["smd"]) for row in released[2 * at : 2 * at + 2]]
+        assert all(None not in one for one in told)
+        unmatched.setdefault(tuple(told), set()).add(four[0] - four[2])
+    for numbers in unmatched.values():
+        assert any(may_show(number) for number in numbers)
+        assert any(may_show(n_unmatched - number) for number in numbers)
+
+
+def test_a_difference_over_few_is_withheld_after_matching_too():
+    """Before matching seven have it: the spread that the difference after it is over is made of them."""
+    dictionary = table(COVARIATE_DICTIONARY, about(1, "flag"), about(2, "flag"))
+    rows = [
+        balance_row(1, "before", (7, 60), (0.035, 0.15)),
+        balance_row(1, "after", (0, 22), (0.0, 0.147)),
+        balance_row(2, "before", (7, 60), (0.035, 0.15)),
+        balance_row(2, "after", (0, 0), (0.0, 0.0), smd=0.0),  # nobody in either arm: over whatever spread
+    ]
+    released = release(results(balance=table(BALANCE, *rows), dictionary=dictionary), STUDY)["balance"]
+    assert [row["is_withheld"] for row in released] == [True, True, True, False]

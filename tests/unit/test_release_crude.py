@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.results import ARMS, chain, effect, release, results, table
+from tests.results import chain, estimated, release, results, table
 from tests.studies import small_study
 
 from counterpart.disclosure.cells import behind_days, behind_rounded, rounded, shown_days
 from counterpart.disclosure.results import outward
-from counterpart.numerics.moments import Clusters, sum_products
-from counterpart.numerics.rates import Estimate, Tally, contrast_rates
 from counterpart.report.answer import crude_controls_off
 from counterpart.tables import ATTRITION, EFFECTS
 
@@ -32,27 +31,7 @@ STUDY = small_study(
 
 def crude_row(events: tuple[np.ndarray, np.ndarray], days: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
     """Events and days of every unit, by arm, each of another member -> the exact row of EFFECTS."""
-    sums = [Tally(int(events[arm].sum()), int(days[arm].sum())) for arm in range(2)]
-    v = np.zeros((sum(map(len, events)), 4), dtype=int)
-    v[: len(events[0]), 0], v[: len(events[0]), 1] = events[0], days[0]
-    v[len(events[0]) :, 2], v[len(events[0]) :, 3] = events[1], days[1]
-    found = contrast_rates(*sums, Clusters(sum_products(v, np.arange(len(v)))), 0.95)
-    estimates = (found.treated, found.comparator, found.ratio, found.difference)
-    row = effect("control", DAYS, "crude", (sums[0].events, sums[1].events))
-    for name, one in zip(MEASURES, estimates, strict=True):
-        row |= limits_of(name, one)
-    for position, arm in enumerate(ARMS):
-        row |= {
-            f"n_{arm}": len(events[position]),
-            f"n_complete_{arm}": int((days[position] == DAYS).sum()),
-            f"n_with_event_{arm}": int((events[position] > 0).sum()),
-            f"days_{arm}": sums[position].days,
-        }
-    return row
-
-
-def limits_of(name: str, one: Estimate) -> dict[str, float | None]:
-    return {name: one.value, f"{name}_lower": one.lower, f"{name}_upper": one.upper}
+    return estimated("control", "crude", events, days)
 
 
 def once(n: int, n_events: int) -> np.ndarray:
@@ -116,9 +95,18 @@ def test_released_intervals_hold_the_exact_ones(sizes, rates, leaving, seed):
 
 def test_limits_do_not_tell_which_of_the_counts_behind_a_multiple_it_is():
     """Where nobody has two events the width of an exact interval is the count."""
-    shown = [of_once((n_events, 50_000), (110, 100_000))["effects"][0] for n_events in range(17, 28)]
-    for row in shown:
-        assert row | {"n_complete_treated": 0} == shown[0] | {"n_complete_treated": 0}
+    for first, n in ((17, 50_000), (39, 250)):
+        shown = [of_once((n_events, n), (110, 100_000))["effects"][0] for n_events in range(first, first + 11)]
+        assert all(row == shown[0] for row in shown)
+
+
+def test_limits_do_not_tell_how_few_have_two_events():
+    days = (np.full(250, DAYS), np.full(6474, DAYS))
+    shown = []
+    for n_events, n_twice in product(range(39, 50), range(12)):
+        events = once(250, n_events - n_twice) + once(250, n_twice)
+        shown += release_row(crude_row((events, once(6474, 900)), days))["effects"]
+    assert all(row == shown[0] for row in shown)
 
 
 @pytest.mark.parametrize(("treated", "comparator"), [((0, 200), (40, 400)), ((40, 200), (0, 400))])

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.results import ARMS, STUDY, effect, release, results, table
+from tests.results import ARMS, STUDY, chain, effect, estimated, release, results, table
 
 from counterpart.disclosure.cells import may_show
 from counterpart.errors import DataError
-from counterpart.tables import EFFECTS
+from counterpart.tables import ATTRITION, EFFECTS
 
 
 @pytest.mark.parametrize("phase", ["crude", "matched"])
@@ -22,6 +25,23 @@ def test_a_unit_lost_before_the_effects_is_refused(phase):
         release(results(effects=effects), STUDY)
 
 
+Events = tuple[np.ndarray, np.ndarray]
+
+
+def in_pairs(n: int, treated: tuple[int, int], comparator: tuple[int, int], n_both: int) -> Events:
+    """Events of n pairs: of each arm (all events, members with two), and the pairs in which both have one."""
+    arms = (np.zeros(n, int), np.zeros(n, int))
+    end = treated[0] - treated[1]
+    arms[0][:end] += 1
+    arms[0][: treated[1]] += 1
+    first = end - n_both
+    arms[1][first : first + comparator[0] - comparator[1]] += 1
+    arms[1][end : end + comparator[1]] += 1
+    assert [int(arm.sum()) for arm in arms] == [treated[0], comparator[0]]
+    assert (arms[0] * arms[1]).sum() == n_both
+    return arms
+
+
 def test_crude_counts_and_rates_are_of_multiples_of_eleven():
     row = effect("all", 90, "crude", (94, 205), rate_ratio=0.9171, rate_ratio_lower=0.7, rate_ratio_upper=1.2)
     (released,) = release(results(effects=table(EFFECTS, row)), STUDY)["effects"]
@@ -29,33 +49,105 @@ def test_crude_counts_and_rates_are_of_multiples_of_eleven():
     # 99 events in 200 * 90 days against 209 in 400 * 90, per 1,000 person-years of 365.25 days; ratio 99 / 209 * 2.
     assert released["rate_treated"] == pytest.approx(2000, rel=0.03)
     assert released["rate_ratio"] == 0.95
-    # Behind 99 are 94 to 104, behind 209 are 204 to 214, and 5 units' time more or less each. Limits as far as before.
-    least, most = 94 / 205.5 * 400 / 214, 104 / 194.5 * 400 / 204
-    assert released["rate_ratio_lower"] == pytest.approx(least * 0.9171 / 1.2, abs=0.01)
-    assert released["rate_ratio_upper"] == pytest.approx(most * 1.2 / 0.9171, abs=0.1)
 
 
 def test_matched_rates_are_of_the_time_that_is_shown_and_the_ratio_is_exact():
-    """One of 150 left after 45 of 90 days; 20 comparators left at once, told as 22."""
-    exact = {"days_treated": 149 * 90 + 45, "days_comparator": 130 * 90}
-    year = 365_250
-    rates = [30 / exact["days_treated"] * year, 60 / exact["days_comparator"] * year]
-    estimates = {"rate_ratio": 0.43478, "rate_ratio_lower": 0.2, "rate_ratio_upper": 0.9}
-    for arm, rate in zip(ARMS, rates, strict=True):
-        estimates |= {f"rate_{arm}": rate, f"rate_{arm}_lower": 0.8 * rate, f"rate_{arm}_upper": 1.25 * rate}
-    difference = rates[0] - rates[1]
-    limits = {"rate_difference_lower": difference - 500, "rate_difference_upper": difference + 500}
-    row = effect("all", 90, "matched", (30, 60), **exact, **estimates, rate_difference=difference, **limits)
+    """One of 150 left after 45 of 90 days; 20 comparators left at once, told as 22. Nobody has two events.
+
+    The variance of a log rate of E events is told as 1/E - 1/150 and 11 members with two; the six pairs in which both
+    have one are told as none, so that the covariance is -1/150.
+    """
+    days = [np.full(150, 90), np.full(150, 90)]
+    days[0][149], days[1][130:] = 45, 0
+    row = estimated("all", "matched", in_pairs(150, (30, 0), (60, 0), 6), (days[0], days[1]))
     (released,) = release(results(effects=table(EFFECTS, row)), STUDY)["effects"]
-    told = [150 * 90, 128 * 90]
-    shown = [30 / told[0] * year, 60 / told[1] * year]
-    for arm, days, rate in zip(ARMS, told, shown, strict=True):
-        assert released[f"person_years_{arm}"] == pytest.approx(days / 365.25, rel=1e-3)
+    shown = [30 / (150 * 90) * 365_250, 60 / (128 * 90) * 365_250]
+    variances = [1 / n_events - 1 / 150 + 22 / n_events**2 for n_events in (30, 60)]
+    for arm, told, rate, variance in zip(ARMS, (150, 128), shown, variances, strict=True):
+        assert released[f"person_years_{arm}"] == pytest.approx(told * 90 / 365.25, rel=1e-3)
         assert released[f"rate_{arm}"] == pytest.approx(rate, rel=5e-3)
-        assert released[f"rate_{arm}_upper"] == pytest.approx(1.25 * rate, rel=5e-3)
-    assert released["rate_difference"] == pytest.approx(shown[0] - shown[1], rel=5e-3)
-    assert released["rate_difference_lower"] == pytest.approx(shown[0] - shown[1] - 500, rel=5e-3)
-    assert [released[f"rate_ratio{end}"] for end in ("", "_lower", "_upper")] == [0.435, 0.2, 0.9]
+        assert released[f"rate_{arm}_upper"] == pytest.approx(rate * math.exp(1.96 * variance**0.5), rel=5e-3)
+    ratio = 30 / (149.5 * 90) / (60 / (130 * 90))
+    reach = 1.96 * (sum(variances) + 2 / 150) ** 0.5
+    expected = [ratio, ratio / math.exp(reach), ratio * math.exp(reach)]
+    assert [released[f"rate_ratio{end}"] for end in ("", "_lower", "_upper")] == pytest.approx(expected, rel=5e-3)
+    difference = shown[0] - shown[1]
+    parts = [variance * rate**2 for variance, rate in zip(variances, shown, strict=True)]
+    reach = 1.96 * (sum(parts) + 2 / 150 * shown[0] * shown[1]) ** 0.5
+    expected = [difference, difference - reach, difference + reach]
+    assert [released[f"rate_difference{end}"] for end in ("", "_lower", "_upper")] == pytest.approx(expected, rel=5e-3)
+
+
+def released_pairs(events: Events, days: Events | None = None) -> dict[str, Any]:
+    followed = np.full(len(events[0]), 90)
+    row = estimated("all", "matched", events, days or (followed, followed))
+    n = len(events[0])
+    steps = [*chain("treated", ("candidates", n + 50, n + 50)), *chain("comparator", ("candidates", 2000, 2000))]
+    matching = {"n_pairs": n, "n_no_exact_stratum": 50, "n_outside_caliper": 0, "n_pool_exhausted": 0}
+    document = release(
+        results(effects=table(EFFECTS, row), attrition=table(ATTRITION, *steps), matching=matching), STUDY
+    )
+    return document["effects"][0] | {"exact": row}
+
+
+def told(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "exact"}
+
+
+@pytest.mark.parametrize(("n", "treated", "comparator"), [(300, 40, 60), (932, 137, 376), (150, 44, 90)])
+def test_limits_do_not_tell_how_few_have_two_events_or_share_a_pair(n, treated, comparator):
+    """From exact limits both numbers follow, to the unit: the events are shown."""
+    alike = [
+        released_pairs(in_pairs(n, (treated, twice), (comparator, others), both))
+        for twice, others, both in product((0, 1, 11), (0, 5, 11), (0, 1, 7, 10))
+    ]
+    assert all(told(row) == told(alike[0]) for row in alike)
+    wider = released_pairs(in_pairs(n, (treated, 12), (comparator, 0), 0))
+    assert wider["rate_ratio_upper"] > alike[0]["rate_ratio_upper"]
+    narrower = released_pairs(in_pairs(n, (treated, 0), (comparator, 0), 11))
+    assert narrower["rate_ratio_upper"] < alike[0]["rate_ratio_upper"]
+
+
+def test_of_hardly_more_than_eleven_events_few_can_be_repeated():
+    """12 events of eleven members or more: one has two at most, and the limits are not those of eleven with two."""
+    shown = [released_pairs(in_pairs(200, (12, twice), (60, 0), 0)) for twice in (0, 1)]
+    assert told(shown[0]) == told(shown[1])
+    most = math.exp(1.96 * (1 / 12 - 1 / 200 + 2 / 144) ** 0.5)
+    assert shown[0]["rate_treated_upper"] == pytest.approx(shown[0]["rate_treated"] * most, rel=5e-3)
+
+
+def test_limits_do_not_tell_that_somebody_left():
+    """Four of 150 left at once: told as none, in every rate, difference and limit. The ratio is exact."""
+    events = in_pairs(150, (30, 2), (60, 5), 3)
+    days = np.full(150, 90)
+    days[-4:] = 0
+    stayed, left = released_pairs(events), released_pairs(events, (days, np.full(150, 90)))
+    for name in ("rate_treated", "rate_comparator", "rate_difference"):
+        for end in ("", "_lower", "_upper"):
+            assert stayed[f"{name}{end}"] == left[f"{name}{end}"]
+    assert stayed["rate_ratio_upper"] / stayed["rate_ratio"] == pytest.approx(
+        left["rate_ratio_upper"] / left["rate_ratio"], rel=5e-3
+    )
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(
+    st.integers(60, 400),
+    st.lists(st.floats(0.1, 2), min_size=2, max_size=2),
+    st.floats(0, 0.5),
+    st.integers(0, 2**32 - 1),
+)
+def test_matched_intervals_are_no_narrower_than_the_exact_ones(n, rates, leaving, seed):
+    random = np.random.default_rng(seed)
+    frailty = random.gamma(1, 1, n)
+    events = tuple(random.poisson(rate * frailty) for rate in rates)
+    days = tuple(np.where(random.random(n) < leaving, random.integers(30, 90, n), 90) for _ in range(2))
+    row = released_pairs(events, days)  # type: ignore[arg-type]  # two arms
+    if row["is_withheld"] or row["exact"]["rate_ratio_upper"] is None:
+        return
+    for name in ("rate_treated", "rate_comparator", "rate_ratio"):
+        exact = row["exact"][f"{name}_upper"] / row["exact"][name]
+        assert row[f"{name}_upper"] / row[name] >= exact * 0.99  # three digits
 
 
 def test_the_limit_of_a_rate_without_events_does_not_tell_the_days():
@@ -70,6 +162,15 @@ def test_the_time_of_few_withholds_the_contrast():
     row = effect("all", 90, "matched", (30, 60), days_treated=12 * 90)
     (released,) = release(results(effects=table(EFFECTS, row)), STUDY)["effects"]
     assert (released["is_withheld"], released["person_years_treated"], released["rate_ratio"]) == (True, None, None)
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("phase", ["crude", "matched"])
+def test_events_of_few_members_are_withheld_however_many_index_dates_have_one(phase, arm):
+    """A visit inside the windows of four index dates of each of three members: 12 units with an event."""
+    row = effect("only_a", 90, phase, (12, 12), **{f"n_members_with_event_{arm}": 3})
+    (released,) = release(results(effects=table(EFFECTS, row)), STUDY)["effects"]
+    assert (released["is_withheld"], released[f"events_{arm}"]) == (True, None)
 
 
 @pytest.mark.parametrize(

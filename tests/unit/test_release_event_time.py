@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from tests.results import ARMS, STUDY, effect, release, results, table
+from tests.results import ARMS, STUDY, effect, release, results, table, week
 
 from counterpart.disclosure.cells import may_show
 from counterpart.tables import EFFECTS, EVENT_TIME
@@ -31,11 +31,8 @@ def released_days(daily: np.ndarray) -> tuple[list[Shown], list[tuple[int, int, 
             n_events = int((daily * days_from("".join(outcome.events), outcome.start_day, horizon)).sum())
             rows.append(effect(name, horizon, "matched", (n_events, n_events)))
     weekly = daily.sum(axis=0).reshape(52, 7).sum(axis=1)
-    weeks = [
-        {"arm": "treated", "week": week, "n_events": int(count), "days_at_risk": 1050}
-        for week, count in enumerate(weekly, start=-26)
-    ]
-    weeks += [week | {"arm": "comparator", "n_events": 0} for week in weeks]
+    weeks = [week("treated", number, int(count)) for number, count in enumerate(weekly, start=-26)]
+    weeks += [week("comparator", number, 0) for number in range(-26, 26)]
     document = release(results(event_time=table(EVENT_TIME, *weeks), effects=table(EFFECTS, *rows)), STUDY)
     shown = [
         (days_from("".join(outcome.events), outcome.start_day, row["horizon"]), row["events_treated"])
@@ -109,11 +106,27 @@ def test_weeks_that_would_tell_what_came_after_a_horizon_are_withheld(daily, is_
 
 def test_a_week_does_not_tell_how_many_left():
     """Of 150 pairs 3 have left before the last week; 847 days would be 121 of 124."""
-    weeks = [
-        {"arm": arm, "week": week, "n_events": 20, "days_at_risk": 7 * (150 if week < 25 else 147)}
-        for arm in ARMS
-        for week in range(-26, 26)
-    ]
+    weeks = [week(arm, number, 20, 7 * (150 if number < 25 else 147)) for arm in ARMS for number in range(-26, 26)]
     released = release(results(event_time=table(EVENT_TIME, *weeks)), STUDY)["event_time"]
     assert {row["person_years"] for row in released} == {float(f"{7 * 150 / 365.25:.4g}")}
     assert {row["rate"] for row in released} == {float(f"{20 / (7 * 150) * 365_250:.3g}")}
+
+
+def runs_of(*weeks: tuple[int, list[tuple[int, int]]]) -> list[tuple[int, int, int | None]]:
+    """Weeks from the first on, as (events, members by the week before in which they had one) -> runs of the treated."""
+    told = [week(arm, number, 0) for arm in ARMS for number in range(-26, 26)]
+    for row, (n_events, members) in zip(told[52:], weeks, strict=False):
+        told_by_week = [{"last_week": last, "n_members": n} for last, n in members]
+        row |= {"arm": "treated", "n_events": n_events, "members": told_by_week}
+    rows = [row | {"arm": "comparator"} for row in told[:52]] + told[52:]
+    released = release(results(event_time=table(EVENT_TIME, *rows)), STUDY)["event_time"]
+    return [(row["first_week"], row["last_week"], row["n_events"]) for row in released if row["arm"] == "treated"]
+
+
+def test_weeks_of_few_members_are_merged_however_many_events_they_have():
+    """12 events of three index dates each of four members, then 11 of others."""
+    assert runs_of((12, [(-27, 12)]), (11, [(-27, 11)]))[:2] == [(-26, -26, 12), (-25, -25, 11)]
+    assert runs_of((12, [(-27, 4)]), (11, [(-27, 11)]))[0][1:] == (-25, 23)
+    # The four again, and seven others: eleven together. The four and six others are ten, and nothing else is there.
+    assert runs_of((12, [(-27, 4)]), (11, [(-27, 7), (-26, 4)]))[0][1:] == (-25, 23)
+    assert [count for *_, count in runs_of((12, [(-27, 4)]), (11, [(-27, 6), (-26, 4)]))] == [None]

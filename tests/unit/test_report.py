@@ -18,7 +18,9 @@ from counterpart.report.cautions import build_cautions
 from counterpart.report.formats import interval, mean, measure, signed, significant, window
 from counterpart.report.page import SECTIONS
 from counterpart.report.plots.canvas import NARROW, PALETTE, WIDE
+from counterpart.report.plots.love import MORE_THAN, differences_of
 from counterpart.report.plots.windows import bars_of
+from counterpart.report.table_one import build_table_one
 from counterpart.report.words import criterion
 
 CSS = (Path(report_package.__file__).parent / "templates" / "report.css").read_text()
@@ -380,3 +382,14 @@ def test_weeks_before_the_days_for_which_cover_is_asked_are_told(lookback: int, 
     protocol["covariates"] |= {"events": [], "charlson": False}
     told = dict(build_cautions(document)["study"]).get("Some look-backs are longer than the cover.", "")
     assert ("the rates by week" in told) == is_told
+
+
+def test_a_bound_that_is_exceeded_is_told_as_one() -> None:
+    """The love plot, Table 1 and the largest difference say that a withheld difference is above 1."""
+    far = {"smd_at_most": None, "smd_more_than": 1.0}
+    rows = [row | (far if row["smd_at_most"] and row["phase"] == "after" else {}) for row in released()["balance"]]
+    document = released(balance=rows, largest_smd=largest(0.512, 1.0) | {"after_is_exceeded": True})
+    assert "0.512 before, more than 1.000 after" in summarise(document)
+    (bounded,) = [row for group in build_table_one(document) for row in group["rows"] if row["after"]["is_bound"]]
+    assert (bounded["after"]["smd"], bounded["after"]["is_off"]) == ("> 1", True)
+    assert (1.0, MORE_THAN) in [phases["after"] for _, phases in differences_of(document)]

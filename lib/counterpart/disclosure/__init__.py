@@ -6,8 +6,9 @@ suppression policy), nor with numbers from which such a count follows by adding 
 
 from counterpart.disclosure.explanation import release_explanation
 from counterpart.disclosure.flow import release_empty_cohort
+from counterpart.disclosure.intake import release_intake
 from counterpart.disclosure.quality import SiteTallies, release_quality
-from counterpart.disclosure.release import release, release_intake
+from counterpart.disclosure.release import release
 from counterpart.disclosure.results import StudyResults
 from counterpart.disclosure.text import safe_text
 

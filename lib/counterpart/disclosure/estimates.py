@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,8 @@ from counterpart.disclosure.cells import Sum, gives_away, may_show, rounded, sho
 from counterpart.disclosure.counted import Counted
 from counterpart.disclosure.crude import crude_measures
 from counterpart.disclosure.results import Sizes, plain
-from counterpart.numerics.rates import DAYS_PER_YEAR, SCALE
+from counterpart.disclosure.variances import EventCount, Limits, Variances, apart, shown_variances
+from counterpart.numerics.rates import DAYS_PER_YEAR, SCALE, normal_quantile
 from counterpart.tables import ARMS
 
 if TYPE_CHECKING:
@@ -19,19 +21,19 @@ if TYPE_CHECKING:
 
 CRUDE, MATCHED = "crude", "matched"
 
-# Intervals carry the number of people with repeated events; at three digits they do not give it away.
 _DIGITS = 3
 _MEASURES = ("rate_treated", "rate_comparator", "rate_ratio", "rate_difference")
 
 
-def release_effects(effects: pd.DataFrame, counted: Counted, sizes: Sizes) -> list[dict[str, Any]]:
+def release_effects(effects: pd.DataFrame, counted: Counted, sizes: Sizes, confidence: float) -> list[dict[str, Any]]:
     """EFFECTS -> a row per outcome, horizon and phase in the study's order; withheld rows have no counts and estimates.
 
     Matched counts are exact; a contrast with a small count, or one that would give a small count away beside those
     shown before it, is withheld whole. Crude counts are multiples of 11, and crude intervals allow for that.
     Person-time is rounded, and rates come from the counts and the time that are shown: exact ones would tell how few
-    left before the horizon.
+    left before the horizon. Intervals, of level `confidence`, are wider than the exact ones: see `shown_variances`.
     """
+    z = normal_quantile(confidence)
     found = {(row["outcome"], row["horizon"], row["phase"]): row for row in effects.to_dict("records")}
     shown_sums: dict[str, list[Sum]] = {arm: [] for arm in ARMS}
     released = {}
@@ -41,7 +43,7 @@ def release_effects(effects: pd.DataFrame, counted: Counted, sizes: Sizes) -> li
                 row = found.get((outcome.name, horizon, phase))
                 if row is not None:
                     is_shown = _is_shown(row, outcome, counted, sizes, shown_sums)
-                    released[outcome.name, horizon, phase] = _row(row, outcome, sizes, is_shown)
+                    released[outcome.name, horizon, phase] = _row(row, outcome, sizes, is_shown, z)
     order = [
         (one.name, horizon, phase) for one in counted.outcomes for horizon in one.horizons for phase in (CRUDE, MATCHED)
     ]
@@ -60,7 +62,8 @@ def _is_shown(
     counts = {arm: int(row[f"events_{arm}"]) for arm in ARMS}
     if any(sizes.of(arm, phase) is None for arm in ARMS):
         return False
-    if not all(may_show(counts[arm]) and may_show(int(row[f"n_with_event_{arm}"])) for arm in ARMS):
+    with_event = [int(row[f"{name}_{arm}"]) for name in ("n_with_event", "n_members_with_event") for arm in ARMS]
+    if not all(may_show(count) for count in (*counts.values(), *with_event)):
         return False
     if any(_days(row, arm, outcome, sizes) is None for arm in ARMS):
         return False
@@ -74,7 +77,7 @@ def _is_shown(
     return True
 
 
-def _row(row: Mapping[str, Any], outcome: Outcome, sizes: Sizes, is_shown: bool) -> dict[str, Any]:
+def _row(row: Mapping[str, Any], outcome: Outcome, sizes: Sizes, is_shown: bool, z: float) -> dict[str, Any]:
     phase = str(row["phase"])
     released: dict[str, Any] = {
         "outcome": outcome.name,
@@ -97,8 +100,8 @@ def _row(row: Mapping[str, Any], outcome: Outcome, sizes: Sizes, is_shown: bool)
     if not is_shown:
         return released | dict.fromkeys(_names_of_measures())
     if phase == CRUDE:
-        return released | crude_measures(row, days, sizes.eligible, _window(row, outcome))
-    return released | _measures(row, days)
+        return released | crude_measures(row, days, sizes.eligible, _window(row, outcome), z)
+    return released | _measures(row, days, sizes.pairs or 0, z)
 
 
 def _days(row: Mapping[str, Any], arm: str, outcome: Outcome, sizes: Sizes) -> int | None:
@@ -121,34 +124,49 @@ def _events(row: Mapping[str, Any], arm: str) -> int:
     return rounded(exact) if row["phase"] == CRUDE else exact
 
 
-def _measures(row: Mapping[str, Any], days: Mapping[str, int | None]) -> dict[str, Any]:
+def _measures(row: Mapping[str, Any], days: Mapping[str, int | None], n_pairs: int, z: float) -> dict[str, Any]:
     """Matched rates and difference of the events and days that are shown; the ratio as it is. All to three digits.
 
-    Intervals are as wide as those of the exact numbers.
+    Limits are those of the shown values and variances: one that kept its distance from an exact value would tell this.
     """
-    rates = {arm: _rate(row, arm, days[arm]) for arm in ARMS}
-    treated, comparator = (rates[arm][f"rate_{arm}"] for arm in ARMS)
-    difference = treated - comparator if treated is not None and comparator is not None else None
-    values = {name: row[name] for name in _names_of_measures()} | rates["treated"] | rates["comparator"]
-    values |= _moved_difference(row, difference)
+    exact = {arm: int(row[f"events_{arm}"]) for arm in ARMS}
+    events = {arm: EventCount(exact[arm], exact[arm], exact[arm]) for arm in ARMS}
+    variances = shown_variances(row, events, dict.fromkeys(ARMS, n_pairs), is_paired=True, z=z)
+    values: dict[str, Any] = {}
+    for arm in ARMS:
+        values |= _rate(row, arm, days[arm], variances.of_rate[arm], z)
+    ratio = plain(row["rate_ratio"])
+    limits = apart(ratio, ratio, variances.of_difference(1.0, 1.0), z) if ratio else (None, None)
+    values |= _named("rate_ratio", ratio, limits)
+    values |= _difference(values["rate_treated"], values["rate_comparator"], variances, z)
     return {name: plain(value, _DIGITS) for name, value in values.items()}
 
 
-def _rate(row: Mapping[str, Any], arm: str, days: int | None) -> dict[str, float | None]:
-    """The rate of the shown days; its limits change by the same factor, also where there are no events."""
-    name = f"rate_{arm}"
+def _rate(
+    row: Mapping[str, Any], arm: str, days: int | None, variance: float | None, z: float
+) -> dict[str, float | None]:
+    """The rate of the shown days and its limits, also where there are no events."""
+    name, events = f"rate_{arm}", int(row[f"events_{arm}"])
     if not days:
-        return dict.fromkeys((name, f"{name}_lower", f"{name}_upper"))
-    factor = int(row[f"days_{arm}"]) / days
-    limits = {f"{name}{end}": plain(row[f"{name}{end}"]) for end in ("_lower", "_upper")}
-    moved = {end: None if limit is None else limit * factor for end, limit in limits.items()}
-    return {name: int(row[f"events_{arm}"]) / days * float(SCALE)} | moved
+        return _named(name, None, (None, None))
+    rate = events / days * float(SCALE)
+    if events:
+        return _named(name, rate, apart(rate, rate, variance, z))
+    upper = plain(row[f"{name}_upper"])
+    return _named(name, rate, (None, None) if upper is None else (0.0, upper * int(row[f"days_{arm}"]) / days))
 
 
-def _moved_difference(row: Mapping[str, Any], value: float | None) -> dict[str, float | None]:
-    """The difference at another value; its limits keep their distance."""
-    exact = plain(row["rate_difference"])
-    shift = None if value is None or exact is None else value - exact
-    limits = {f"rate_difference{end}": plain(row[f"rate_difference{end}"]) for end in ("_lower", "_upper")}
-    moved = {end: None if limit is None or shift is None else limit + shift for end, limit in limits.items()}
-    return {"rate_difference": value} | moved
+def _difference(
+    treated: float | None, comparator: float | None, variances: Variances, z: float
+) -> dict[str, float | None]:
+    if treated is None or comparator is None:
+        return _named("rate_difference", None, (None, None))
+    difference, variance = treated - comparator, variances.of_difference(treated, comparator)
+    if variance is None:
+        return _named("rate_difference", difference, (None, None))
+    reach = z * math.sqrt(variance)
+    return _named("rate_difference", difference, (difference - reach, difference + reach))
+
+
+def _named(name: str, value: float | None, limits: Limits) -> dict[str, float | None]:
+    return {name: value, f"{name}_lower": limits[0], f"{name}_upper": limits[1]}

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from counterpart.disclosure.cells import may_show, pool_small, shown
+from counterpart.disclosure.balance import largest_smd, release_balance
+from counterpart.disclosure.cells import may_show, shown
 from counterpart.disclosure.counted import Counted
 from counterpart.disclosure.estimates import release_effects
 from counterpart.disclosure.flow import release_attrition, release_matching
-from counterpart.disclosure.profiles import largest_smd, release_balance, release_event_time, release_histogram
+from counterpart.disclosure.intake import release_study_intake
+from counterpart.disclosure.profiles import release_event_time, release_histogram
 from counterpart.disclosure.results import Sizes, StudyResults, plain
 from counterpart.disclosure.text import is_label
 from counterpart.errors import DataError
 from counterpart.tables import SMALLEST_SHOWN
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from counterpart.protocol import Study
 
 
@@ -26,15 +26,15 @@ def release(results: StudyResults, study: Study, shared: Collection[frozenset[st
 
     protocol: the study document. attrition: by arm, rows {criteria, n_excluded, n_remaining, n_members_remaining}.
     matching, score: what the two stages found. balance, score_histogram, effects, event_time: lists of rows (see the
-    functions that release them). largest_smd: see the
-    function. intake: source rows by fate. run: versions and keys.
+    functions that release them). largest_smd: see the function. intake: source rows by fate, rounded. run: versions
+    and keys.
 
     A number that is None is withheld or does not exist. DataError where a name looks like an id or a person's date.
     """
     attrition, sizes = release_attrition(results.attrition, results.matching)
     _require_all_units(results)
     counted = Counted(study.outcomes.outcomes, shared)
-    effects = release_effects(results.effects, counted, sizes)
+    effects = release_effects(results.effects, counted, sizes, study.outcomes.confidence)
     balance = release_balance(results.balance, results.dictionary, sizes)
     document = {
         "protocol": study.model_dump(mode="json"),
@@ -46,10 +46,10 @@ def release(results: StudyResults, study: Study, shared: Collection[frozenset[st
         "score_histogram": release_histogram(results.score_histogram, sizes),
         "effects": effects,
         "event_time": release_event_time(results.event_time, effects, counted, sizes),
-        "intake": release_intake(results.intake)["rows"],
+        "intake": release_study_intake(results.intake),
         "run": dict(results.run),
     }
-    _refuse_ids([row["name"] for row in document["balance"]])
+    _refuse_ids([row["name"] for row in balance])
     return document
 
 
@@ -65,28 +65,6 @@ def _require_all_units(results: StudyResults) -> None:
             counted = rows[f"n_{arm}"].astype(int)
             if not (counted[is_matched] == n_pairs).all() or not (counted[~is_matched] == n_eligible).all():
                 raise DataError(f"{name} of the {arm} arm do not count the units that are eligible and matched")
-
-
-def release_intake(intake: pd.DataFrame) -> dict[str, Any]:
-    """INTAKE -> {rows, lines}: what became of the rows of every source table, and the same as a table to print.
-
-    Fates of 1 to 10 rows are pooled with the next smallest, so that the sum of a source gives none of them away.
-    """
-    rows: list[dict[str, Any]] = []
-    for source, fates in intake.groupby("source", sort=True):
-        counts = fates.groupby(["fate", "rule"])["n_rows"].sum()
-        named = {f"{fate}: {rule}": int(count) for (fate, rule), count in counts.items()}
-        rows += [{"source": str(source), "fates": list(names), "n_rows": count} for names, count in pool_small(named)]
-        rows.append({"source": str(source), "fates": ["in"], "n_rows": shown(sum(named.values()))})
-    return {"rows": rows, "lines": _intake_lines(rows)}
-
-
-def _intake_lines(rows: list[dict[str, Any]]) -> list[str]:
-    lines = [f"{'source':<16} {'rows':>13}  fate"]
-    for row in rows:
-        count = "withheld" if row["n_rows"] is None else f"{row['n_rows']:,}"
-        lines.append(f"{row['source']:<16} {count:>13}  {' + '.join(row['fates'])}")
-    return lines
 
 
 def _release_score(score: Mapping[str, Any], sizes: Sizes, min_units: int) -> dict[str, Any]:

@@ -25,6 +25,7 @@ CONTRAST = ("outcome", "horizon", "phase")
 CLUSTERINGS = ((CRUDE, "member"), (MATCHED, "member"), (MATCHED, "set"), (MATCHED, "set_and_member"))
 COUNTS = tuple(f"{count}_{arm}" for count in ("n", "n_complete", "n_with_event") for arm in (TREATED, COMPARATOR))
 SUMS = (*COUNTS, *COMPONENTS)
+MEMBERS = tuple(f"n_members_with_event_{arm}" for arm in (TREATED, COMPARATOR))
 MOMENTS = tuple(f"{COMPONENTS[i]}_x_{COMPONENTS[j]}" for i, j in PRODUCTS)
 
 
@@ -99,6 +100,8 @@ def _sum_by_cluster(observed: DataFrame) -> DataFrame:
 def _sum_over_clusters(clusters: DataFrame) -> DataFrame:
     """Contrast x clustering x cluster -> contrast x clustering: totals, number of clusters, `MOMENTS`.
 
+    `MEMBERS` are the clusters with an event in an arm: members where the clustering is by member.
+
     BIGINT is enough, and ANSI mode would refuse to overflow: a member has at most one unit a month, so in six years of
     data fewer than 160,000 days at risk; their squares over 100 million members stay below a third of 2^63.
     """
@@ -107,6 +110,10 @@ def _sum_over_clusters(clusters: DataFrame) -> DataFrame:
         for (i, j), name in zip(PRODUCTS, MOMENTS, strict=True)
     ]
     totals = [F.sum(name).alias(name) for name in SUMS]
+    totals += [
+        F.count_if(F.col(f"n_with_event_{arm}") > 0).alias(name)
+        for arm, name in zip((TREATED, COMPARATOR), MEMBERS, strict=True)
+    ]
     return clusters.groupBy("contrast", "clustering").agg(F.count("*").alias("n_clusters"), *totals, *moments)
 
 
@@ -120,7 +127,9 @@ def _finish(clusterings: pd.DataFrame, confidence: float) -> list[Any]:
         _clusters(clusterings),
         confidence,
     )
-    row = {name: first[name] for name in (*CONTRAST, "role")} | sums | _columns(contrast)
+    by_member = clusterings[clusterings["clustered_by"] == "member"].to_dict("records")[0]
+    members = {name: int(by_member[name]) for name in MEMBERS}
+    row = {name: first[name] for name in (*CONTRAST, "role")} | sums | members | _columns(contrast)
     return [row[name] for name in EFFECTS.columns]
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pyspark.sql import Window as W
 from pyspark.sql import functions as F
 
-from counterpart.effects.units import is_matched, label_sets, phases_of
+from counterpart.effects.units import is_matched, label_sets
 from counterpart.small_frames import small_frame
 from counterpart.tables import ARMS, EVENT_TIME, FIRST_WEEK, LAST_WEEK, SCORE_HISTOGRAM, conform
 
@@ -25,15 +26,29 @@ def summarise_event_time(
     of the week that its follow-up reaches.
     """
     units = label_sets(cohort, matches).where(is_matched())
-    events = (
-        outcome_weeks.join(units, "unit_id", how="inner")
-        .groupBy("arm", "week")
-        .agg(F.sum(F.col("n_events").cast("bigint")).alias("n_events"))
-    )
+    events = outcome_weeks.join(units, "unit_id", how="inner")
+    by_week = events.groupBy("arm", "week").agg(F.sum(F.col("n_events").cast("bigint")).alias("n_events"))
     days = _sum_days_by_week(units.join(follow_up, "unit_id", how="inner"))
     grid = _grid(cohort.sparkSession, "week", FIRST_WEEK, LAST_WEEK)
-    profile = grid.join(events, ["arm", "week"], how="left").join(days, ["arm", "week"], how="left")
-    return conform(profile.na.fill(0, ["n_events", "days_at_risk"]), EVENT_TIME)
+    profile = grid
+    for part in (by_week, _members_by_week(events), days):
+        profile = profile.join(part, ["arm", "week"], how="left")
+    nobody = F.coalesce("members", F.array().cast(EVENT_TIME.columns["members"]))
+    return conform(profile.na.fill(0, ["n_events", "days_at_risk"]).withColumn("members", nobody), EVENT_TIME)
+
+
+def _members_by_week(events: DataFrame) -> DataFrame:
+    """Matched unit x week with events -> arm x week: `members`, by the week in which they had one before.
+
+    With them the members of every run of weeks can be counted, each once, from at most 53 numbers a week.
+    """
+    by_member = W.partitionBy("arm", "member_key").orderBy("week")
+    last_week = F.coalesce(F.lag("week").over(by_member), F.lit(FIRST_WEEK - 1))
+    weeks = events.where("n_events > 0").select("arm", "member_key", "week").distinct()
+    alike = weeks.withColumn("last_week", last_week).groupBy("arm", "week", "last_week")
+    counted = alike.agg(F.count("*").alias("n_members"))
+    pairs = F.sort_array(F.collect_list(F.struct("last_week", "n_members")))
+    return counted.groupBy("arm", "week").agg(pairs.alias("members"))
 
 
 def _sum_days_by_week(followed: DataFrame) -> DataFrame:
@@ -56,20 +71,21 @@ def summarise_scores(cohort: DataFrame, matches: DataFrame, scores: DataFrame) -
     Bin b holds scores from b / 20 up to, not including, (b + 1) / 20; the last one includes 1.
     """
     bins = F.least(F.floor(F.col("preference") * N_BINS), F.lit(N_BINS - 1)).cast("int")
-    alike = (
+    own = (
         label_sets(cohort, matches)
         .join(scores, "unit_id", how="inner")
-        .groupBy("arm", bins.alias("bin"), is_matched().alias("matched"))
-        .agg(F.count("*").alias("n_units"))
+        .groupBy("arm", bins.alias("bin"), "member_key")
+        .agg(F.count("*").alias("before"), F.count_if(is_matched()).alias("after"))
     )
+    of_phase = F.explode(F.create_map(F.lit("before"), F.col("before"), F.lit("after"), F.col("after")))
     counts = (
-        alike.withColumn("phase", F.explode(phases_of(F.col("matched"), "before", "after")))
+        own.select("arm", "bin", of_phase.alias("phase", "n_units"))
         .groupBy("phase", "arm", "bin")
-        .agg(F.sum("n_units").alias("n_units"))
+        .agg(F.sum("n_units").alias("n_units"), F.count_if(F.col("n_units") > 0).alias("n_members"))
     )
     phases = F.array(F.lit("before"), F.lit("after"))
     grid = _grid(cohort.sparkSession, "bin", 0, N_BINS - 1).withColumn("phase", F.explode(phases))
-    return conform(grid.join(counts, ["phase", "arm", "bin"], how="left").na.fill(0, ["n_units"]), SCORE_HISTOGRAM)
+    return conform(grid.join(counts, ["phase", "arm", "bin"], how="left").na.fill(0), SCORE_HISTOGRAM)
 
 
 def _grid(spark: SparkSession, column: str, first: int, last: int) -> DataFrame:

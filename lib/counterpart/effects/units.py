@@ -24,8 +24,3 @@ def label_sets(cohort: DataFrame, matches: DataFrame) -> DataFrame:
 def is_matched() -> Column:
     """Whether a unit of `label_sets` is in a pair."""
     return F.col("set_id").isNotNull()
-
-
-def phases_of(matched: Column, first: str, second: str) -> Column:
-    """The phases a unit belongs to, as an array to explode: every eligible unit to the first, matched ones to both."""
-    return F.when(matched, F.array(F.lit(first), F.lit(second))).otherwise(F.array(F.lit(first)))

@@ -12,6 +12,7 @@ from pyarrow import csv
 from counterpart.errors import DataError
 from counterpart.matching.refusals import refuse_twice
 from counterpart.matching.units import needed_columns
+from counterpart.small_counts import in_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +62,7 @@ def _read_text(path: Path, wanted: Collection[str]) -> pa.Table:
     table = csv.read_csv(path, read_options=one_thread, parse_options=parse, convert_options=as_text)
     if wrong:
         raise DataError(
-            f"{path} has {len(wrong):,} rows with more or fewer fields than the heading, the first of them row "
+            f"{path} has {in_words(len(wrong))} rows with more or fewer fields than the heading, the first of them row "
             f"{wrong[0]:,} (the heading is row 1); a field with a comma is put in quotes"
         )
     return table

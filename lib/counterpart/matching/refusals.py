@@ -1,4 +1,7 @@
-"""What no match can use, by column and count, in the same words whoever counted: NumPy or Spark. Never an id."""
+"""What no match can use, by column and count, in the same words whoever counted: NumPy or Spark.
+
+Never an id, and no count from 1 to 10: messages are printed, logged and handed to schedulers.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import numpy as np
 
 from counterpart.errors import ContractError, DataError
 from counterpart.matching.spread import LARGEST_LOGIT
+from counterpart.small_counts import in_words, part_in_words
 
 if TYPE_CHECKING:
     from counterpart.protocol import Matching
@@ -68,21 +72,23 @@ def refuse_counted(counts: Counter[str], matching: Matching) -> None:
 def refuse_missing(name: str, n_missing: int, n_units: int) -> None:
     """DataError if a value is missing."""
     if n_missing:
-        raise DataError(f"matching: {name} is missing in {n_missing:,} of {n_units:,} units; every unit needs it")
+        raise DataError(
+            f"matching: {name} is missing in {part_in_words(n_missing, n_units)} units; every unit needs it"
+        )
 
 
 def refuse_infinite(name: str, n_infinite: int, n_units: int) -> None:
     """DataError if a value is infinite, or no number."""
     if n_infinite:
-        raise DataError(f"matching: {name} is not finite in {n_infinite:,} of {n_units:,} units")
+        raise DataError(f"matching: {name} is not finite in {part_in_words(n_infinite, n_units)} units")
 
 
 def refuse_inexact(name: str, n_inexact: int, n_units: int) -> None:
     """DataError for whole numbers that as floats are not apart from their neighbours."""
     if n_inexact:
         raise DataError(
-            f"matching: {name} is {LARGEST_WHOLE:,} (2^53) or more in size in {n_inexact:,} of {n_units:,} units, "
-            "where differences of whole numbers are not exact; subtract a constant, or give it as exact"
+            f"matching: {name} is {LARGEST_WHOLE:,} (2^53) or more in size in {part_in_words(n_inexact, n_units)} "
+            "units, where differences of whole numbers are not exact; subtract a constant, or give it as exact"
         )
 
 
@@ -90,7 +96,7 @@ def refuse_outside(name: str, n_outside: int, n_units: int) -> None:
     """DataError if a probability has no logit."""
     if n_outside:
         raise DataError(
-            f"matching: {name} is not strictly between 0 and 1 in {n_outside:,} of {n_units:,} units, where the "
+            f"matching: {name} is not strictly between 0 and 1 in {part_in_words(n_outside, n_units)} units, where the "
             "logit is not finite; give probabilities, or logits with score_scale: logit"
         )
 
@@ -99,7 +105,8 @@ def refuse_large(name: str, n_large: int) -> None:
     """DataError if a logit is too large for fixed point."""
     if n_large:
         raise DataError(
-            f"matching: {name} is {LARGEST_LOGIT:,} or more in size in {n_large:,} units; no logit is that large"
+            f"matching: {name} is {LARGEST_LOGIT:,} or more in size in {in_words(n_large)} units; "
+            "no logit is that large"
         )
 
 
@@ -107,7 +114,7 @@ def refuse_repeated(name: str, n_again: int, n_units: int) -> None:
     """DataError if an id names several units."""
     if n_again:
         raise DataError(
-            f"matching: {n_again:,} of {n_units:,} units have a value of {name} that another unit already has"
+            f"matching: {part_in_words(n_again, n_units)} units have a value of {name} that another unit already has"
         )
 
 

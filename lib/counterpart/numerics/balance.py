@@ -103,6 +103,17 @@ def find_imbalance(balance: pd.DataFrame, phase: str = "after") -> Imbalance:
     )
 
 
+def pooled_spread(before: tuple[ArmSums, ArmSums], is_flag: bool) -> float | None:
+    """`SMD_DENOMINATOR`, of the sums before matching (treated, comparator)."""
+    variance = _pooled_variance(before, is_flag)
+    return None if variance is None else math.sqrt(variance)
+
+
+def fewest_members(n_units: int, most_units: int) -> int:
+    """So many members have so many units at least, where nobody has more than `most_units`."""
+    return -(-n_units // most_units) if most_units else 0
+
+
 def _pooled_variance(before: tuple[ArmSums, ArmSums], is_flag: bool) -> Fraction | None:
     variances = [arm.variance(is_flag) for arm in before]
     known = [variance for variance in variances if variance is not None]

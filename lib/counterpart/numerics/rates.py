@@ -113,7 +113,7 @@ def _estimate_difference(treated: Tally, comparator: Tally, clusters: Clusters, 
     if variance is None or not (treated.has_log_rate and comparator.has_log_rate):
         return Estimate(difference)
     error = math.sqrt(variance.value) * float(SCALE)
-    reach = _normal_quantile(confidence) * error
+    reach = normal_quantile(confidence) * error
     return Estimate(difference, difference - reach, difference + reach, error, variance.clustered_by)
 
 
@@ -121,11 +121,12 @@ def _log_interval(value: float, variance: RobustVariance | None, confidence: flo
     if variance is None:
         return Estimate(value)
     error = math.sqrt(variance.value)
-    factor = math.exp(_normal_quantile(confidence) * error)
+    factor = math.exp(normal_quantile(confidence) * error)
     return Estimate(value, value / factor, value * factor, error, variance.clustered_by)
 
 
-def _normal_quantile(confidence: float) -> float:
+def normal_quantile(confidence: float) -> float:
+    """How many standard errors the limits of an interval of this level are away."""
     return NormalDist().inv_cdf((1 + confidence) / 2)
 
 

@@ -46,6 +46,13 @@ def _two_days(window: Any) -> Any:
     return window
 
 
+def _tells_of_no_few(min_units: int) -> int:
+    """Which covariates such a limit leaves out is told by name: between two counts from 1 to 10 it would be a bound."""
+    if 1 < min_units <= 10:
+        raise ValueError(f"{min_units} is a limit inside the counts that are not shown; it must be 1 or at least 11")
+    return min_units
+
+
 def _ordered_window(window: tuple[int, int]) -> tuple[int, int]:
     if window[0] > window[1]:
         raise ValueError(f"the window starts on day {window[0]}, after its end on day {window[1]}")
@@ -294,13 +301,14 @@ class Scoring(Section):
     """The propensity model: logistic, on all treated and at most `max_comparators` sampled comparators.
 
     Counts and cents enter as log(1 + x), years also squared. `ridge` is the L2 penalty on standardised coefficients
-    (0 fits without one). A covariate that is not zero in fewer than `min_units` sampled units is left out, by name.
+    (0 fits without one). A covariate that is not zero in fewer than `min_units` sampled units (1, or at least 11) is
+    left out, by name.
     """
 
     max_treated: Whole = Field(default=200_000, ge=100)
     max_comparators: Whole = Field(default=400_000, ge=100)
     ridge: Real = Field(default=1.0, ge=0)
-    min_units: Whole = Field(default=20, ge=1)
+    min_units: Annotated[Whole, AfterValidator(_tells_of_no_few)] = Field(default=20, ge=1)
     max_iterations: Whole = Field(default=500, ge=10)
 
 

@@ -148,7 +148,7 @@ def _numbers() -> Iterator[tuple[str, str]]:
         "Withheld is not zero.",
         "No count of members or events from 1 to 10 leaves the site, nor another number from which one could be had. "
         "Such numbers say withheld, with the estimates that rest on them; neighbouring steps, weeks and categories are "
-        "merged. A standardised difference of a rare covariate is shown as an upper bound.",
+        "merged. A standardised difference of a rare covariate is shown as a bound.",
     )
     yield (
         "Crude counts are rounded.",

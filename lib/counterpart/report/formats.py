@@ -102,5 +102,6 @@ def cell(text: str) -> Markup:
 
 
 def largest_difference(largest: Mapping[str, Any], phase: str) -> str:
-    """The largest standardised difference of a phase, `at most` where it is the bound of a withheld one."""
-    return f"{'at most ' if largest[f'{phase}_is_bound'] else ''}{signed(largest[phase], 3)}"
+    """The largest standardised difference of a phase; `at most` or `more than` where a withheld one has it."""
+    kind = "at most " if largest[f"{phase}_is_bound"] else "more than " if largest[f"{phase}_is_exceeded"] else ""
+    return f"{kind}{signed(largest[phase], 3)}"

@@ -41,8 +41,8 @@ def _cells(row: Mapping[str, Any]) -> dict[str, Any]:
         "comparator": mean(row["mean_comparator"], row["kind"]) if _exists(row, "mean_comparator") else "–",
         "smd": _difference(row),
         "variance_ratio": _ratio(row) if has_ratio else "",
-        "is_off": abs(row["smd"] or 0) > IMBALANCE,
-        "is_bound": row["smd"] is None and row["smd_at_most"] is not None,
+        "is_off": abs(row["smd"] or row["smd_more_than"] or 0) > IMBALANCE,
+        "is_bound": row["smd"] is None and not (row["smd_at_most"] is None and row["smd_more_than"] is None),
     }
 
 
@@ -55,6 +55,8 @@ def _difference(row: Mapping[str, Any]) -> str:
         return signed(row["smd"], 3)
     if row["smd_at_most"] is not None:
         return f"≤ {row['smd_at_most']:g}"
+    if row["smd_more_than"] is not None:
+        return f"> {row['smd_more_than']:g}"
     return WITHHELD if row["is_withheld"] else "–"
 
 

@@ -51,12 +51,13 @@ _ROOMS = ("sources", "stages/claims.py")
 class IngestReport:
     """What became of a delivery. `intake` has the contract INTAKE: a few dozen rows.
 
-    `versions` are those of the source tables that are Delta tables.
+    `rosters` names the sources of which a row is a member; `versions` are those of the tables that are Delta tables.
     """
 
     delivery: str
     is_reused: bool
     intake: pd.DataFrame
+    rosters: frozenset[str]
     versions: Mapping[str, int]
 
 
@@ -74,10 +75,11 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
     layout = layout_of(source)
     delivered = read_source(store.spark, source, source_tables(layout), layout.separator, layout.files)
     delivery = delivery_key(delivered.fingerprint, layout, site.rules)
+    rosters = frozenset(one.name for one in layout.roster)
     if delivery in store.finished([delivery]):
         progress.note(f"ingest: reused, this delivery is in the tables already (key {delivery})")
-        return IngestReport(delivery, True, _read_intake(store, delivery), delivered.versions)
-    start = _begin(store, site, delivered, delivery, progress)
+        return IngestReport(delivery, True, _read_intake(store, delivery), rosters, delivered.versions)
+    start = _begin(store, site, delivered, delivery, rosters, progress)
     with progress.stage("ingest"), explain_unreadable_files(), staging(store.spark, store.warehouse, delivery) as stage:
         n_rows = start.n_rows | {
             name: frame.count() for name, frame in delivered.tables.items() if name not in start.n_rows
@@ -104,7 +106,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
     if written and start.has_tables:
         with progress.stage("upkeep"):
             keep_up(store, site.upkeep, written, start.versions, progress)
-    return IngestReport(delivery, False, intake, delivered.versions)
+    return IngestReport(delivery, False, intake, rosters, delivered.versions)
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,9 @@ class _Start:
     versions: Mapping[str, int | None]
 
 
-def _begin(store: Store, site: Site, delivered: Delivery, delivery: str, progress: Progress) -> _Start:
+def _begin(
+    store: Store, site: Site, delivered: Delivery, delivery: str, rosters: frozenset[str], progress: Progress
+) -> _Start:
     """Look at what is there and say what will be done."""
     with explain_unreadable_files():
         n_rows = delivered.count_cheaply()
@@ -134,7 +138,7 @@ def _begin(store: Store, site: Site, delivered: Delivery, delivery: str, progres
     has_tables = store.exists(MEDICAL)
     is_placed = has_tables or len(n_rows) == len(delivered.sources)
     placement = _placement(store, site, n_rows) if is_placed else None
-    for line in describe_plan(site, delivered, n_rows, placement, intake is not None, has_tables):
+    for line in describe_plan(site, delivered, n_rows, placement, intake is not None, has_tables, rosters):
         progress.note(line)
     return _Start(n_rows, placement, intake, received_on, has_tables, take_versions(store, intake is not None))
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from counterpart.deliveries import Delivery, SourceTable
-from counterpart.disclosure.cells import shown
+from counterpart.disclosure.cells import rounded, shown
 from counterpart.protocol import Site
 from counterpart.sources.placement import Placement
 from counterpart.tables import SMALLEST_SHOWN
@@ -20,14 +20,17 @@ def describe_plan(
     placement: Placement | None,
     was_begun: bool,
     has_tables: bool,
+    rosters: Collection[str] = (),
 ) -> Iterator[str]:
     """Lines without an id or a count of 1 to 10 rows. `placement` is None as long as text files are not counted.
+
+    Rows of `rosters`, each a member, are rounded to multiples of 11, as in the account of the ingest.
 
     `was_begun`: an ingest of the same delivery was interrupted. `has_tables`: the site has claims tables already.
     """
     yield "ingest: this delivery was begun before and is taken up again" if was_begun else "ingest: a new delivery"
     for name, source in sorted(delivered.sources.items()):
-        yield f"  reads {name}: {', '.join(_facts(source, n_rows.get(name)))}"
+        yield f"  reads {name}: {', '.join(_facts(source, n_rows.get(name), name in rosters))}"
     yield f"  writes medical and pharmacy {_layout(site, placement)}{', as they lie' if has_tables else ''}"
     rules = site.rules
     yield (
@@ -43,7 +46,7 @@ def describe_plan(
     )
 
 
-def _facts(source: SourceTable, n_rows: int | None) -> Iterator[str]:
+def _facts(source: SourceTable, n_rows: int | None, is_roster: bool) -> Iterator[str]:
     yield source.kind if source.version is None else f"{source.kind} version {source.version}"
     if source.n_files is not None:
         yield f"{source.n_files:,} file{'' if source.n_files == 1 else 's'}"
@@ -51,8 +54,10 @@ def _facts(source: SourceTable, n_rows: int | None) -> Iterator[str]:
         yield f"{source.n_bytes / _MEGABYTE:,.0f} MB" if source.n_bytes >= _MEGABYTE else "less than 1 MB"
     if n_rows is None:
         yield "rows to be counted"
+    elif shown(n_rows) is None:
+        yield f"fewer than {SMALLEST_SHOWN} rows"
     else:
-        yield f"fewer than {SMALLEST_SHOWN} rows" if shown(n_rows) is None else f"{n_rows:,} rows"
+        yield f"some {rounded(n_rows):,} rows" if is_roster else f"{n_rows:,} rows"
 
 
 def _layout(site: Site, placement: Placement | None) -> str:

@@ -42,6 +42,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_NO_MODEL = (
+    "The propensity model is not logged: its intercept would tell the size of an arm, which is withheld because it, or "
+    "what it leaves of another count, is from 1 to 10.\n"
+)
+
+
 @dataclass(frozen=True)
 class Published:
     """What left the site: the released document, and where it lies as report and as JSON."""
@@ -67,7 +73,7 @@ def publish(context: Context, ledger: Ledger, run_id: str, runs: Sequence[StageR
         _log(context, ledger, run_id, document)
         ledger.log_files(run_id, [report, results], "report")
         ledger.log_files(run_id, save_plots(document, folder / "plots"), "plots")
-        _log_model(ledger, run_id, runs, score)
+        _log_model(ledger, run_id, runs, score, document["score"])
     return Published(document, report, results)
 
 
@@ -169,8 +175,17 @@ def _metrics(document: Mapping[str, Any]) -> dict[str, float | None]:
     return metrics
 
 
-def _log_model(ledger: Ledger, run_id: str, runs: Sequence[StageRun], score: Mapping[str, Any]) -> None:
-    """The propensity model goes to the score stage's run, or to the report's where that stage did not run now."""
+def _log_model(
+    ledger: Ledger, run_id: str, runs: Sequence[StageRun], score: Mapping[str, Any], released: Mapping[str, Any]
+) -> None:
+    """The propensity model goes to the score stage's run, or to the report's where that stage did not run now.
+
+    Its intercept is the logarithm of one arm's size over the other's and what the covariates take from it, so where a
+    size is withheld a note is logged in its place. The study itself reads the model from its own store.
+    """
     target = next((run.run_id for run in runs if run.stage == "score"), run_id)
+    if None in (released["n_treated"], released["n_comparators"]):
+        ledger.log_text(target, _NO_MODEL, "propensity_model.txt")
+        return
     model = model_from_document(score["model"])
     ledger.log_score_model(target, model.to_sklearn(), example_input(model))

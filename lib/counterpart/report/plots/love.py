@@ -24,8 +24,10 @@ from counterpart.report.plots.canvas import (
 )
 from counterpart.report.words import covariate
 
-Difference = tuple[float, bool]
-"""An absolute standardised difference, and whether it is only an upper bound."""
+Difference = tuple[float, str]
+"""An absolute standardised difference and its mark: a bound points to where the difference may lie."""
+
+EXACT, AT_MOST, MORE_THAN = "o", "<", ">"
 
 
 def differences_of(document: Mapping[str, Any]) -> list[tuple[str, dict[str, Difference | None]]]:
@@ -35,13 +37,15 @@ def differences_of(document: Mapping[str, Any]) -> list[tuple[str, dict[str, Dif
         what, days = covariate(row)
         label = f"{what} ({days})" if days else what
         found.setdefault(row["name"], (label, {"before": None, "after": None}))[1][row["phase"]] = _difference(row)
-    return sorted(found.values(), key=lambda one: -(one[1]["before"] or (0.0, False))[0])
+    return sorted(found.values(), key=lambda one: -(one[1]["before"] or (0.0, EXACT))[0])
 
 
 def _difference(row: Mapping[str, Any]) -> Difference | None:
     if row["smd"] is not None:
-        return abs(row["smd"]), False
-    return None if row["smd_at_most"] is None else (row["smd_at_most"], True)
+        return abs(row["smd"]), EXACT
+    if row["smd_more_than"] is not None:
+        return row["smd_more_than"], MORE_THAN
+    return None if row["smd_at_most"] is None else (row["smd_at_most"], AT_MOST)
 
 
 def draw_love(document: Mapping[str, Any], sheet: Sheet) -> Figure:
@@ -79,17 +83,17 @@ def _mark(axes: Axes, y: float, difference: Difference | None, phase: str) -> No
     """A disc at a difference; at a bound a triangle that points to where the difference may lie."""
     if difference is None:
         return
-    value, is_bound = difference
+    value, mark = difference
     colour = MUTED if phase == "before" else INK
     axes.plot(
         [value],
         [y],
-        marker="<" if is_bound else "o",
+        marker=mark,
         markersize=7,
         color=colour,
         markerfacecolor=PAPER if phase == "before" else colour,
         markeredgewidth=1.4,
-        zorder=3 if is_bound else 4,
+        zorder=4 if mark == EXACT else 3,
         clip_on=False,
     )
 
@@ -97,15 +101,15 @@ def _mark(axes: Axes, y: float, difference: Difference | None, phase: str) -> No
 def _draw_legend(figure: Figure, sheet: Sheet, left: float) -> None:
     """The marks and what they mean, drawn with the marks themselves."""
     places = [(0, 10), (140, 10), (0, 32)] if sheet.is_narrow else [(left - 6, 12), (left + 140, 12), (left + 216, 12)]
-    meanings = (("before matching", "before"), ("after", "after"), ("at most (small counts)", "bound"))
+    meanings = (("before matching", "before"), ("after", "after"), ("a bound (small counts)", "bound"))
     for (x, top), (name, kind) in zip(places, meanings, strict=True):
         axes = add_axes(figure, x, top - 8, 44, 16)
         axes.set_axis_off()
         axes.set_xlim(0, 44)
         axes.set_ylim(16, 0)
         if kind == "bound":
-            _mark(axes, 8, (7, True), "before")
-            _mark(axes, 8, (21, True), "after")
+            _mark(axes, 8, (7, AT_MOST), "before")
+            _mark(axes, 8, (21, AT_MOST), "after")
         else:
-            _mark(axes, 8, (7, False), kind)
+            _mark(axes, 8, (7, EXACT), kind)
         add_text(figure, x + (34 if kind == "bound" else 18), top, name)
