@@ -100,7 +100,6 @@ DOORS: dict[tuple[str, str], str] = {
     ("stages.unseen", "events_seen"): "a row per event",
     ("stages.unseen", "_distinct"): "a row per combination of code systems",
     ("stages.vocabulary", "_read_descendants"): "the concepts that the study's code sets mean",
-    ("stages.publish", "tell_empty_arm"): "criteria x arms",
     ("stages.publish", "_intake"): "sources x fates x rules",
     ("deliveries.source_table", "count_cheaply"): "a count per source table",
     ("deliveries.delta_tables", "read_delta_table"): "one row",

@@ -178,7 +178,6 @@ def test_a_clean_document_loads_as_it_is_written(write: Callable[[str], Path]) -
             "matching.exact.1: must be 'sex', 'age_band', 'region', 'state' or 'index_month' (found 'zip')",
         ),
         ("matching.exact", ["sex", "sex"], "…: listed twice: sex"),
-        ("matching.covariance", "treated", "…: is of covariates, which the distance score does not use"),
         (
             "matching",
             {"search": "exact", "recall": 0.9},
@@ -193,6 +192,7 @@ def test_a_clean_document_loads_as_it_is_written(write: Callable[[str], Path]) -
             for name, value, found in [
                 ("ratio", 2, "2"),
                 ("replace", True, "true"),
+                ("covariance", "treated", "'treated'"),
                 ("tie_order", "cost", "'cost'"),
                 ("distance", "mahalanobis", "'mahalanobis'"),
                 ("covariates", ["age"], "a list of 1"),

@@ -24,8 +24,8 @@ from counterpart.protocol.study import (
     Scoring,
     Study,
     TreatedArm,
-    Window,
 )
+from counterpart.protocol.windows import Window
 
 __all__ = [
     "ALL_CLAIMS",

@@ -6,16 +6,16 @@ Days are relative to the index date (day 0) and inclusive at both ends. Defaults
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from counterpart.protocol.index_days import decided_by_index_dates
 from counterpart.protocol.matching import StudyMatching
-from counterpart.protocol.section import Day, Name, Problem, Real, Section, Text, Whole, YesNo, each_once, repeated
+from counterpart.protocol.section import Name, Problem, Real, Section, Text, Whole, YesNo, each_once, repeated
+from counterpart.protocol.windows import Lookback, StudyDay
 
 ALL_CLAIMS = "medical_claim"
 """The event that every claim line shows; no study can define it otherwise."""
@@ -35,15 +35,7 @@ BUILT_IN_CRITERIA = (
 _STEPS = ("candidates", "no_exact_stratum", "outside_caliper", "pool_exhausted", "eligible_not_chosen")
 """What the flow calls the steps before and after the criteria."""
 
-_LONGEST_LOOKBACK = 36_500
-# Look-backs and horizons are counted from a day, and a computer's calendar has an end; nobody's claims lie outside.
-_FIRST_YEAR, _LAST_YEAR = 1900, 2199
-
-
-def _two_days(window: Any) -> Any:
-    if not isinstance(window, list | tuple) or len(window) != 2:
-        raise PydanticCustomError("not_two_days", "must be two days, the first and the last, such as [-365, -1]")
-    return window
+Once = AfterValidator(each_once)
 
 
 def _tells_of_no_few(min_units: int) -> int:
@@ -51,33 +43,6 @@ def _tells_of_no_few(min_units: int) -> int:
     if 1 < min_units <= 10:
         raise ValueError(f"{min_units} is a limit inside the counts that are not shown; it must be 1 or at least 11")
     return min_units
-
-
-def _ordered_window(window: tuple[int, int]) -> tuple[int, int]:
-    if window[0] > window[1]:
-        raise ValueError(f"the window starts on day {window[0]}, after its end on day {window[1]}")
-    return window
-
-
-def _looks_back(window: tuple[int, int]) -> tuple[int, int]:
-    if window[1] > 0:
-        raise ValueError(f"the window ends on day {window[1]}; it must end on day 0, the index date, or before")
-    if window[0] < -_LONGEST_LOOKBACK:
-        raise ValueError(f"the window starts on day {window[0]}; the earliest is day -{_LONGEST_LOOKBACK}")
-    return window
-
-
-def _in_range(day: date) -> date:
-    if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
-        years = {"first": _FIRST_YEAR, "last": _LAST_YEAR}
-        raise PydanticCustomError("day_out_of_range", "must be a day of the years {first} to {last}", years)
-    return day
-
-
-StudyDay = Annotated[Day, AfterValidator(_in_range)]
-Window = Annotated[tuple[Whole, Whole], BeforeValidator(_two_days), AfterValidator(_ordered_window)]
-Lookback = Annotated[Window, AfterValidator(_looks_back)]
-Once = AfterValidator(each_once)
 
 
 class DataWindow(Section):

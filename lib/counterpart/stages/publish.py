@@ -86,7 +86,7 @@ def tell_empty_arm(context: Context) -> dict[str, Any]:
     cohort = context.store.finished({key}).get(key)
     if cohort is None or all(cohort.metrics[f"n_eligible_{arm}"] for arm in ARMS):
         return {}
-    attrition = context.store.read_result(ATTRITION, key).toPandas()
+    attrition = context.store.collect_result(ATTRITION, key).to_pandas()
     return {"attrition": release_empty_cohort(attrition), "warnings": list(cohort.metrics["warnings"])}
 
 
