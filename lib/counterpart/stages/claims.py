@@ -77,7 +77,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
     if delivery in store.finished([delivery]):
         progress.note(f"ingest: reused, this delivery is in the tables already (key {delivery})")
         return IngestReport(delivery, True, _read_intake(store, delivery), delivered.versions)
-    start = _begin(store, site, delivered, delivery, progress)
+    start = _begin(store, site, layout, delivered, delivery, progress)
     with progress.stage("ingest"), unreadable_files_told(), staging(store.spark, store.warehouse, delivery) as stage:
         n_rows = start.n_rows | {
             name: frame.count() for name, frame in delivered.tables.items() if name not in start.n_rows
@@ -85,7 +85,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
         context = IngestContext(
             delivery=delivery,
             received_on=start.received_on or received_on,
-            placement=start.placement or _placement(store, site, n_rows),
+            placement=start.placement or _placement(store, site, layout, n_rows),
             existing={table.name: store.read(table) for table in (*_CLAIMS, *_KEPT) if store.exists(table)},
             stage=_telling(stage, progress),
             rules=site.rules,
@@ -97,7 +97,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
         if start.intake is None:
             _account(store, claims, delivery, intake)
         _tell_kept(intake, progress)
-        changed = _write_claims(store, claims, context, max(n_rows.values(), default=0), progress)
+        changed = _write_claims(store, claims, context, count_lines(layout, n_rows), progress)
         _record(store, delivery, delivered, source)
     # What an interrupted ingest wrote before, it does not write again.
     written = changed + [table for table in JOINED if start.intake is not None and table not in changed]
@@ -123,7 +123,7 @@ class _Start:
     versions: Mapping[str, int | None]
 
 
-def _begin(store: Store, site: Site, delivered: Delivery, delivery: str, progress: Progress) -> _Start:
+def _begin(store: Store, site: Site, layout: Layout, delivered: Delivery, delivery: str, progress: Progress) -> _Start:
     """Look at what is there and say what will be done."""
     with unreadable_files_told():
         n_rows = delivered.count_cheaply()
@@ -133,7 +133,7 @@ def _begin(store: Store, site: Site, delivered: Delivery, delivery: str, progres
     received_on = None if intake is None else find_received_on(store, delivery)
     has_tables = store.exists(MEDICAL)
     is_placed = has_tables or len(n_rows) == len(delivered.sources)
-    placement = _placement(store, site, n_rows) if is_placed else None
+    placement = _placement(store, site, layout, n_rows) if is_placed else None
     for line in describe_plan(site, delivered, n_rows, placement, intake is not None, has_tables):
         progress.note(line)
     return _Start(n_rows, placement, intake, received_on, has_tables, take_versions(store, intake is not None))
@@ -179,11 +179,18 @@ _KEPT = (KEPT_CROSSWALK, OPEN_COVER)
 _REJECTED_A_FILE = 1_000_000
 
 
-def _placement(store: Store, site: Site, n_rows: Mapping[str, int]) -> Placement:
+def _placement(store: Store, site: Site, layout: Layout, n_rows: Mapping[str, int]) -> Placement:
     """That of the tables, or one for the rows of a first delivery."""
     if store.exists(MEDICAL):
         return Placement.read(store.properties(MEDICAL))
-    return Placement.choose(max(n_rows.values(), default=0), site.target_lines_per_file)
+    n_lines = count_lines(layout, n_rows)
+    return Placement.choose(n_lines, site.target_lines_per_file, site.member_buckets, site.service_period)
+
+
+def count_lines(layout: Layout, n_rows: Mapping[str, int]) -> int:
+    """Rows of all source tables of medical claims, or of pharmacy claims if these are more."""
+    tables = ({source.table for source in claims} for claims in (layout.medical, layout.pharmacy))
+    return max(sum(n_rows.get(name, 0) for name in names) for names in tables)
 
 
 def _count(claims: ClaimsDelivery, site: Site, n_rows: Mapping[str, int]) -> pd.DataFrame:
