@@ -240,9 +240,11 @@ class Store:
         return bool(system.exists(path))
 
     def holds_the_same(self, table: Table, rows: DataFrame) -> bool:
-        """Does the table hold exactly these rows?"""
-        here, there = self.read(table), conform(rows, table)
-        return here.exceptAll(there).isEmpty() and there.exceptAll(here).isEmpty()
+        """Does the table hold exactly these rows? Each side is read once."""
+        sides = ((self.read(table), 1), (conform(rows, table), -1))
+        here, there = (side.withColumn("n_more_here", F.lit(n)) for side, n in sides)
+        n_more = here.unionAll(there).groupBy(*table.columns).agg(F.sum("n_more_here").alias("n_more_here"))
+        return n_more.filter("n_more_here != 0").isEmpty()
 
     def change_lines(
         self,
