@@ -221,11 +221,11 @@ class Store:
         told = history.select("version", F.unix_millis("timestamp").alias("at")).collect()
         return {int(row["version"]): datetime.fromtimestamp(row["at"] / 1000, timezone.utc) for row in told}
 
-    def join_files(self, table: Table, periods: Sequence[int]) -> bool:
-        """Join the small files of these service periods (OPTIMIZE). False if another run was quicker; rows stay."""
-        partitions = f"service_period IN ({', '.join(map(str, periods))})"
+    def join_files(self, table: Table, where: str | None = None) -> bool:
+        """Join the small files of some partitions or of all (OPTIMIZE). False if another run was quicker; rows stay."""
+        files = DeltaTable.forPath(self.spark, self.path(table)).optimize()
         try:
-            DeltaTable.forPath(self.spark, self.path(table)).optimize().where(partitions).executeCompaction()
+            (files if where is None else files.where(where)).executeCompaction()
         except _LOST_RACES:
             return False
         return True
