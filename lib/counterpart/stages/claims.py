@@ -143,7 +143,10 @@ def _begin(store: Store, site: Site, layout: Layout, delivered: Delivery, delive
 _WORK = {
     "suspects": "members whose lines need a look",
     "drafts": "reading rows",
+    "delivered": "claims that may be known already",
+    "held": "what the table has of them",
     "repeated": "lines that came more than once",
+    "parted": "these and the others apart",
     "resolved": "versions of lines",
 }
 
