@@ -242,11 +242,11 @@ class Store:
         told = history.select("version", F.unix_millis("timestamp").alias("at")).collect()
         return {int(row["version"]): datetime.fromtimestamp(row["at"] / 1000, timezone.utc) for row in told}
 
-    def join_files(self, table: Table, periods: Sequence[int]) -> bool:
-        """Join the small files of these service periods (OPTIMIZE). False if another run was quicker; rows stay."""
-        partitions = f"service_period IN ({', '.join(map(str, periods))})"
+    def join_files(self, table: Table, where: str | None = None) -> bool:
+        """Join the small files of some partitions or of all (OPTIMIZE). False if another run was quicker; rows stay."""
+        files = DeltaTable.forPath(self.spark, self.path(table)).optimize()
         try:
-            DeltaTable.forPath(self.spark, self.path(table)).optimize().where(partitions).executeCompaction()
+            (files if where is None else files.where(where)).executeCompaction()
         except _LOST_RACES:
             return False
         return True
@@ -261,9 +261,11 @@ class Store:
         return bool(system.exists(path))
 
     def holds_the_same(self, table: Table, rows: DataFrame) -> bool:
-        """Does the table hold exactly these rows?"""
-        here, there = self.read(table), conform(rows, table)
-        return here.exceptAll(there).isEmpty() and there.exceptAll(here).isEmpty()
+        """Does the table hold exactly these rows? Each side is read once."""
+        sides = ((self.read(table), 1), (conform(rows, table), -1))
+        here, there = (side.withColumn("n_more_here", F.lit(n)) for side, n in sides)
+        n_more = here.unionAll(there).groupBy(*table.columns).agg(F.sum("n_more_here").alias("n_more_here"))
+        return n_more.filter("n_more_here != 0").isEmpty()
 
     def change_lines(
         self,

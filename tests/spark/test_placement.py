@@ -10,7 +10,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
+from counterpart.sources import LAYOUTS
 from counterpart.sources.placement import Placement, is_in_periods
+from counterpart.stages.claims import count_lines
 
 pytestmark = pytest.mark.spark
 
@@ -21,6 +23,31 @@ def test_it_is_chosen_by_the_number_of_lines_and_kept() -> None:
     for placement in (small, large):
         assert Placement.read(placement.as_properties()) == placement
     assert Placement.read({}) == Placement()
+
+
+def test_what_a_site_says_of_it_holds() -> None:
+    """A pilot tells nothing of how much will come."""
+    pilot = 1_000_000
+    assert Placement.choose(pilot, 8_000_000, 16, "month") == Placement(16, False)
+    assert Placement.choose(pilot, 8_000_000, service_period="month") == Placement(1, False)
+    assert Placement.choose(pilot, 8_000_000, member_buckets=4) == Placement(4, True)
+    # Files of so many lines are then of a year's.
+    assert Placement.choose(960_000_000, 8_000_000, service_period="year") == Placement(24, True)
+    assert Placement(3, True).as_asked(None, None) == Placement(3, True)
+    assert Placement(3, True).as_asked(16, "month") == Placement(16, False)
+
+
+def test_lines_of_all_tables_of_a_kind_are_counted() -> None:
+    """CCW's files have a claim type each: the largest is not the table."""
+    names = [source.table for source in LAYOUTS["rif"].medical]
+    fills = LAYOUTS["rif"].pharmacy[0].table
+    assert len(names) > 5
+    assert count_lines(LAYOUTS["rif"], dict.fromkeys(names, 10) | {fills: 15, "beneficiary": 999}) == 10 * len(names)
+    assert count_lines(LAYOUTS["rif"], {names[0]: 10, fills: 15}) == 15
+    # Two sources may be parts of one table.
+    omop = LAYOUTS["omop"]
+    assert count_lines(omop, {"observation": 10}) == 10
+    assert count_lines(omop, {}) == 0
 
 
 def test_lines_of_a_period_lie_in_its_partitions(frame: Callable[[str, str], DataFrame]) -> None:

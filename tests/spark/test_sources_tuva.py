@@ -249,11 +249,12 @@ def test_a_later_delivery_appends_and_corrects_by_key(first: ClaimsDelivery, fra
     added = """claim_id | person_id | line_number | service_date | paid_cents
                plain    | ann       | 1           | 2020-02-01   | 8000
                new      | flo       | 1           | 2021-10-01   | 4000"""
-    retired = """claim_id | person_id | line_number | service_date | paid_cents
-                 plain    | ann       | 1           | 2020-01-31   | 8001
-                 twice    | ann       | 1           | 2020-03-01   | 8000
-                 unclean  | ann       | 1           | 2020-02-29   | 8000"""
+    retired = """claim_id | person_id | line_number | service_period
+                 plain    | ann       | 1           | 202000
+                 twice    | ann       | 1           | 202000
+                 unclean  | ann       | 1           | 202000"""
     assert_rows(later.medical, added, frame, ddl)
+    ddl = "claim_id string, person_id string, line_number int, service_period int"
     assert_rows(later.medical_retired, retired, frame, ddl)
     assert later.pharmacy.isEmpty()
     assert later.pharmacy_retired.isEmpty()

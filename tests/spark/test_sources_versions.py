@@ -12,7 +12,10 @@ from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 from tests.oracles.versions import Held, Version, judge_claim
 
+from counterpart.sources import broadcasts
+from counterpart.sources.claims import ClaimsTable, versions_of
 from counterpart.sources.versions import Versions, resolve_versions
+from counterpart.tables import MEDICAL
 
 pytestmark = pytest.mark.spark
 
@@ -55,7 +58,10 @@ def as_replacing(drafts: DataFrame) -> DataFrame:
 
 
 def resolve(rows: DataFrame, held: DataFrame | None, prepare: Callable[[DataFrame], DataFrame] = as_drafts) -> Versions:
-    return resolve_versions(prepare(rows), None if held is None else as_held(held), checkpoint, "lines")
+    if held is not None:
+        line = F.struct("line_number", F.lit(202001).alias("service_period"))
+        held = as_held(held).withColumn("held_lines", F.array(line))
+    return resolve_versions(prepare(rows), held, checkpoint, "lines")
 
 
 def checkpoint(_: str, rows: DataFrame) -> DataFrame:
@@ -191,6 +197,28 @@ def test_a_later_delivery_meets_the_lines_of_the_table(frame: Frame) -> None:
     versions = resolve(rows, held)
     assertDataFrameEqual(told(versions), rows)
     assertDataFrameEqual(versions.retired.select("claim_id"), retired)
+
+
+def test_a_row_that_is_a_whole_claim_takes_out_its_lines_of_all_periods(frame: Frame) -> None:
+    lines = frame(
+        """member_key | claim_id | line_number | version_hash | service_period
+           1          | goes     | 2           | 11           | 202002
+           1          | goes     | 1           | 11           | 202001
+           1          | stays    | 1           | 11           | 202001""",
+        "member_key bigint, claim_id string, line_number int, version_hash bigint, service_period int",
+    )
+    whole = ClaimsTable(MEDICAL, {}, (), "service_date", has_claim_rows=True)
+    rows = frame(
+        """claim_id | line_number | paid_on    | paid_cents | version_hash | kind   | fate        | rule
+           goes     | 0           | 2020-03-01 | 0          | 10           | denial | quarantined | denied
+           stays    | 0           | 2020-03-01 | 100        | 11           |        | merged      | duplicate""",
+        OF_LINES + DRAFTS,
+    )
+    versions = resolve_versions(as_drafts(rows), versions_of(lines, whole), checkpoint, "claims")
+    assertDataFrameEqual(told(versions, OF_LINES + DRAFTS), rows)
+    assertDataFrameEqual(
+        versions.retired, lines.filter("claim_id = 'goes'").drop("version_hash").select(*versions.retired.columns)
+    )
 
 
 def test_no_rows_at_all(frame: Frame) -> None:
@@ -344,8 +372,12 @@ def random_deliveries(most_lines: int, replaced: float) -> tuple[list[Version], 
     return rows, {key: dice.choice((11, 12, 13)) for key in keys if dice.random() < 0.5}
 
 
-@pytest.mark.parametrize(("most_lines", "replaced"), [(1, 0), (3, 0.25)])
-def test_many_claims_as_judged_one_by_one(spark: SparkSession, most_lines: int, replaced: float) -> None:
+@pytest.mark.parametrize(("most_lines", "replaced", "most_bytes"), [(1, 0, 2**28), (3, 0.25, 2**28), (3, 0.25, 0)])
+def test_many_claims_as_judged_one_by_one(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, most_lines: int, replaced: float, most_bytes: int
+) -> None:
+    """Also where the keys that come more than once are too many to be given to every executor."""
+    monkeypatch.setattr(broadcasts, "MOST_BROADCAST_BYTES", most_bytes)
     rows, held = random_deliveries(most_lines, replaced)
     cells = [
         (str(row.claim), row.line, row.paid_on, row.sent_on, row.amount, row.content, row.kind, *row[-2:])

@@ -137,6 +137,7 @@ def test_parts_versions_and_the_same_rows(store: Store, frame: Frame) -> None:
     assert store.holds_the_same(INTAKE, first.repartition(3))
     assert not store.holds_the_same(INTAKE, changed)
     assert not store.holds_the_same(INTAKE, first.limit(1))
+    assert not store.holds_the_same(INTAKE, first.unionAll(first))
     store.replace_where(INTAKE, changed.filter("delivery = 'b'"), "delivery", "b")
     assertDataFrameEqual(store.read(INTAKE), changed.filter("delivery = 'b'").unionAll(first.filter("delivery = 'a'")))
     assertDataFrameEqual(store.read(INTAKE, version=1), first)

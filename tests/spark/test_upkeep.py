@@ -18,9 +18,10 @@ from pyspark.testing import assertDataFrameEqual
 from tests.notes import Notes
 
 from counterpart.protocol import Upkeep
-from counterpart.stages.upkeep import choose_periods, keep_up, take_versions, tell_lost
+from counterpart.stages import upkeep as upkeep_stage
+from counterpart.stages.upkeep import choose_partitions, keep_up, take_versions, tell_lost
 from counterpart.store import StageResult, Store
-from counterpart.tables import PHARMACY
+from counterpart.tables import PHARMACY, RESULTS
 
 pytestmark = pytest.mark.spark
 
@@ -63,7 +64,7 @@ def age(table: Path, seconds: int) -> None:
 
 
 def test_files_are_joined_where_an_ingest_wrote_and_removed_when_they_are_old(
-    spark: SparkSession, frame: Frame, tmp_path: Path
+    spark: SparkSession, frame: Frame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, notes = Store(spark, f"{tmp_path}/tables"), Notes()
     for claim, days in (("a", ("2020-01-31", "2020-02-01")), ("b", ("2020-01-31", "2020-02-01"))):
@@ -72,8 +73,10 @@ def test_files_are_joined_where_an_ingest_wrote_and_removed_when_they_are_old(
     store.change_lines(PHARMACY, fills(frame, "c", ["2020-02-01"]), None, {})
     assert (before, by_period(store)) == ({"pharmacy": 2}, {"202001": 2, "202002": 3})
     rows = store.read(PHARMACY).localCheckpoint()
-    keep_up(store, Upkeep(optimize="never"), [PHARMACY], before, notes)
+    for upkeep in (Upkeep(optimize="never"), Upkeep()):  # three files are few
+        keep_up(store, upkeep, [PHARMACY], before, notes)
     assert (store.version(PHARMACY), notes.said) == (3, [])
+    monkeypatch.setattr(upkeep_stage, "_MANY_FILES", 2)
     keep_up(store, Upkeep(), [PHARMACY], before, notes)
     # January was not written to.
     assert (by_period(store), store.version(PHARMACY)) == ({"202001": 2, "202002": 1}, 4)
@@ -119,12 +122,51 @@ def test_files_are_joined_where_an_ingest_wrote_and_removed_when_they_are_old(
     assert not list(tell_lost(later, PHARMACY, 14))
 
 
-def test_only_months_that_were_written_to_and_have_several_files_in_a_partition() -> None:
+def test_only_partitions_that_were_written_to_and_have_many_files() -> None:
     def file(period: int, bucket: int, name: str) -> str:
         return f"s3a://b/pharmacy/service_period={period}/member_bucket={bucket}/{name}.parquet"
 
     lone, pair = {file(202001, 0, "a"), file(202001, 1, "a")}, {file(202002, 1, "a"), file(202002, 1, "b")}
-    other = {file(202003, 0, "a"), file(202003, 0, "b")}
-    assert choose_periods(lone | pair | other, {file(202001, 0, "a"), file(202002, 1, "b")}) == [202002]
-    assert choose_periods(lone | pair | other, lone | pair | other) == [202002, 202003]
-    assert choose_periods(set(), set()) == []
+    other = {file(202003, 0, name) for name in "abc"}
+    held = lone | pair | other
+    assert choose_partitions(held, {file(202001, 0, "a"), file(202002, 1, "b")}, 2) == [(202002, 1)]
+    assert choose_partitions(held, held, 2) == [(202002, 1), (202003, 0)]
+    assert choose_partitions(held, held, 3) == [(202003, 0)]
+    assert choose_partitions(set(), set(), 2) == []
+
+
+def test_other_buckets_of_a_period_stay_as_they_lie(
+    spark: SparkSession, frame: Frame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A correction of a few members."""
+    monkeypatch.setattr(upkeep_stage, "_MANY_FILES", 3)
+    store, notes = Store(spark, f"{tmp_path}/tables"), Notes()
+    both, days = F.explode(F.array(F.lit(0), F.lit(1))).alias("member_bucket"), ("2020-01-31", "2020-02-01")
+    for claim in "ab":
+        rows = fills(frame, claim, days)
+        store.change_lines(PHARMACY, rows.drop("member_bucket").select("*", both), None, {})
+    before = take_versions(store)
+    rows = fills(frame, "c", days)
+    bucket = F.when(F.col("service_period") == 202001, 1).otherwise(0)
+    store.change_lines(PHARMACY, rows.withColumn("member_bucket", bucket), None, {})
+    held = store.read(PHARMACY).localCheckpoint()
+    keep_up(store, Upkeep(), [PHARMACY], before, notes)
+    partition = re.compile(r"service_period=(\d+)/member_bucket=(\d)")
+    n_files = Counter(partition.findall(" ".join(store.files(PHARMACY))))
+    assert n_files == {("202001", "0"): 2, ("202001", "1"): 1, ("202002", "0"): 1, ("202002", "1"): 2}
+    assertDataFrameEqual(store.read(PHARMACY), held)
+
+
+def test_records_of_stages_are_joined_when_they_are_many(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever an ingest changed: each stage adds a file."""
+    monkeypatch.setattr(upkeep_stage, "_MANY_RECORDS", 3)
+    store, now = Store(spark, f"{tmp_path}/tables"), datetime.now(timezone.utc).replace(microsecond=0)
+    n_files = []
+    for key in "abc":
+        store.record(StageResult("cohort", "back_pain", key, {}, {}, now), "protocol", "code")
+        keep_up(store, Upkeep(), [], {}, Notes())
+        n_files.append(len(store.files(RESULTS)))
+    assert n_files == [1, 2, 1]
+    assert set(store.finished()) == {"a", "b", "c"}

@@ -291,11 +291,19 @@ def test_a_later_delivery_appends_and_corrects(
     new = new.assign(claim_id="later-" + new.claim_id, hcpcs_code="72148")
     write_later(claims, tmp_path / "later", pd.concat([again, cheaper, taken_back, new]))
     later = bring_in(store, tmp_path / "later", notes := Notes())
-    work = ("members whose lines need a look", "reading rows", "lines that came more than once", "versions of lines")
+    work = (
+        "members whose lines need a look",
+        "reading rows",
+        "claims that may be known already",
+        "what the table has of them",
+        "lines that came more than once",
+        "versions of lines",
+    )
     assert notes.done == [
         *(
             "eligibility",
             "members",
+            "spans of cover",
             *(f"{table}: {one}" for table in ("medical", "pharmacy") for one in work),
             "roster",
         ),

@@ -84,6 +84,7 @@ DOORS: dict[tuple[str, str], str] = {
     ("matching.placing", "_sent_to"): "a row per task",
     ("matching.balance_frame", "_refuse"): "one row, and a count",
     ("match_table.by_spark", "_write"): "a count; covariates, and levels of those that are text, x phases",
+    ("sources.broadcasts", "is_small"): "a count",
     ("sources.lineage", "_constants"): "one row of constants",
     ("stages.explain", "explain_source"): "source columns x 3 formats",
     ("stages.claims", "ingest"): "a count per source table",

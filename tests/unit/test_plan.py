@@ -79,6 +79,37 @@ def test_rows_of_a_roster_are_members_and_rounded() -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked", "placement", "told"),
+    [
+        (
+            {"member_buckets": 16},
+            None,
+            ["by month, or by year if they are few, members in buckets: 16"],
+        ),
+        ({"service_period": "month"}, None, ["by month, for files of some 8,000,000 lines"]),
+        (
+            {"service_period": "year"},
+            Placement(1, True),
+            ["by year of service, 1 bucket of members in each, as they lie"],
+        ),
+        (
+            {"member_buckets": 16, "service_period": "month"},
+            Placement(1, True),
+            [
+                "by year of service, 1 bucket of members in each, as they lie",
+                "  note: the site asks for claims by month of service, 16 buckets of members in each (member_buckets, "
+                "service_period); tables that are there stay as they lie, only those of a new warehouse are laid out "
+                "otherwise",
+            ],
+        ),
+    ],
+)
+def test_how_the_tables_are_to_lie(asked: dict[str, Any], placement: Placement | None, told: list[str]) -> None:
+    said = list(describe_plan(site(**asked), Delivery({}), {}, placement, False, placement is not None))
+    assert said[1:-2] == [f"  writes medical and pharmacy {told[0]}", *told[1:]]
+
+
+@pytest.mark.parametrize(
     ("kept", "rejected", "told"),
     [
         (94, 6, "more than 5.0% of the rows"),  # 6.0% of the 100 rows that were told before

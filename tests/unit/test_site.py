@@ -48,6 +48,8 @@ SITE: dict[str, Any] = {"name": "here", "warehouse": "w/tables", "reports": "w/r
             "for a run may still read them",
         ),
         ("upkeep.optimize", "always", "…: must be 'never', 'touched' or 'all' (found 'always')"),
+        ("member_buckets", 0, "…: must be greater than or equal to 1 (found 0)"),
+        ("service_period", "week", "…: must be 'month' or 'year' (found 'week')"),
         ("spark.driver_memory", "4 GB", "…: cannot be read (found '4 GB'); it is a size such as 4g or 4096m"),
         ("spark.driver_memory", 4, "…: must be text (found 4; put it in quotes); it is a size such as 4g or 4096m"),
         ("spark.shuffle_partitions", 0, "…: must be greater than or equal to 1 (found 0)"),

@@ -133,8 +133,10 @@ class Site(Section):
     `warehouse` is the folder (or object-store address) of the Delta tables, `reports` a folder for reports, `mlflow`
     a tracking address (default: a SQLite file in the warehouse's parent folder). `max_quarantined` is the share of a
     source table's rows, denied lines aside, above which ingest stops; `rules` say which rows are rejected.
-    `target_lines_per_file` decides the number of member buckets, `match_task_bytes` from which size on a match is cut
-    into tasks and how large these may be (it changes no pair); `upkeep` says what is done to the files of the tables.
+    `target_lines_per_file` decides the number of member buckets of new claims tables, unless `member_buckets` says it;
+    `service_period` says whether they lie by month or by year, where the size of the first delivery is not to.
+    `match_task_bytes` is the size from which on a match is cut into tasks and how large these may be (it changes no
+    pair); `upkeep` says what is done to the files of the tables.
     """
 
     name: Text
@@ -146,6 +148,8 @@ class Site(Section):
     max_quarantined: Real = Field(default=0.05, ge=0, le=1, description="a share of the rows, such as 0.05")
     rules: RowRules = RowRules()
     target_lines_per_file: Whole = Field(default=8_000_000, ge=1_000)
+    member_buckets: Whole | None = Field(default=None, ge=1, le=10_000)
+    service_period: Literal["month", "year"] | None = None
     match_task_bytes: Whole = Field(default=2**30, ge=2**20)
     upkeep: Upkeep = Upkeep()
     spark: SparkSettings = SparkSettings()

@@ -7,8 +7,9 @@
 - `members`, `enrollment`, `program`: the whole new tables, what existed joined with this delivery;
 - `open_cover`: whose cover has no end, and since when, for later deliveries to end it;
 - `medical`, `pharmacy`: lines to add, new ones and new versions of old ones;
-- `medical_retired`, `pharmacy_retired`: lines of the tables to take out first, superseded or reversed by this delivery
-  (None without existing tables). New table = old - retired + added; rows sent twice are neither;
+- `medical_retired`, `pharmacy_retired`: lines of the tables to take out first, superseded or reversed by this delivery,
+  by key and service period (None without existing tables). New table = old - retired + added; rows sent twice are
+  neither;
 - `crosswalk`: former ids of members as they are to be kept for later deliveries (None where none was ever told);
 - `ancestors`: OMOP concepts and what their vocabulary has below them (None where the source has none);
 - `quarantine`: source rows that cannot be used, with the reason;

@@ -1,7 +1,10 @@
 """Claims: raw rows -> typed drafts held to the row rules -> final lines.
 
-The rows are wide and many, so each is read once and never shuffled before the table is written: what a rule must
-know of other rows is found in narrow passes first (members nobody knows, keys that occur more than once).
+The rows are wide and many, so each is read once, and what a rule must know of other rows is found in narrow passes
+first: members nobody knows, keys that occur more than once, lines of the table that the delivery may be about. While
+these are few enough to be given to every executor (`broadcasts`), no wide row is moved before the table is written;
+beyond, all are moved once for the members and once for the keys, and staged behind it. Claims that rows correct under
+other ids are joined as Spark decides.
 """
 
 from __future__ import annotations
@@ -13,11 +16,12 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from counterpart.sources.accounts import KEPT, IngestContext, row_as_json, stack
+from counterpart.sources.broadcasts import given_to_all
 from counterpart.sources.fields import member_key, quoted
 from counterpart.sources.layout import LINE, TYPED, Source
 from counterpart.sources.originals import CIRCULAR, UNKNOWN, claim_of, find_originals
 from counterpart.sources.rules import Person, claim_rules, first_broken, leave_out_negative_quantities
-from counterpart.sources.versions import VERSION_KEY, resolve_versions
+from counterpart.sources.versions import resolve_versions, select_delivered, select_held
 from counterpart.tables import Table, conform
 
 if TYPE_CHECKING:
@@ -54,7 +58,7 @@ class ClaimsTable:
 
 @dataclass(frozen=True)
 class FinalLines:
-    """`rows` are all source rows, labelled; `added` and `retired` change the table.
+    """`rows` are all source rows, labelled; `added` and `retired` (its key, `service_period`) change the table.
 
     `renamed` are the former ids (`alias_key`) that rows came under.
     """
@@ -71,18 +75,12 @@ def build_final_lines(claims: ClaimsTable, raw: Raw, members: DataFrame, context
     suspects = context.stage(f"{name}_suspects", _find_suspects(claims, raw, members, context))
     originals = find_originals(name, claims.sources, raw, claims.form, context)
     drafts = context.stage(f"{name}_drafts", _draft(claims, raw, suspects, originals, context))
-    existing = context.existing.get(name)
-    versions = None if existing is None else _versions_of(existing, claims)
-    resolved = resolve_versions(drafts, versions, context.stage, name)
+    resolved = resolve_versions(drafts, _find_held(claims, drafts, context), context.stage, name)
     rows = resolved.rows if originals is None else _tell_unknown_originals(resolved.rows)
     kept = rows.filter(F.col("fate") == KEPT)
     added = conform(_lines(kept, claims).withColumns(_place(claims.day, context.placement)), claims.table)
-    retired = None
-    if existing is not None and resolved.retired is not None:
-        key = [column for column in VERSION_KEY if not (claims.has_claim_rows and column == "line_number")]
-        retired = existing.join(resolved.retired.select(*key), key, "left_semi")
     renamed = suspects.filter("suspect_given_key != suspect_key")
-    return FinalLines(rows, added, retired, renamed.select(F.col("suspect_given_key").alias("alias_key")))
+    return FinalLines(rows, added, resolved.retired, renamed.select(F.col("suspect_given_key").alias("alias_key")))
 
 
 def _find_suspects(claims: ClaimsTable, raw: Raw, members: DataFrame, context: IngestContext) -> DataFrame:
@@ -142,8 +140,9 @@ def _draft(
 
     With `is_replacement` and `is_void` only where a source tells of replacements: without nobody looks for such claims.
     """
+    known = given_to_all(suspects)
     drafts = stack(
-        _draft_source(claims, source, raw[source.name], suspects, originals, context) for source in claims.sources
+        _draft_source(claims, source, raw[source.name], known, originals, context) for source in claims.sources
     )
     is_told = any("is_replacement" in source.read(raw[source.name]) for source in claims.sources)
     return drafts if is_told else drafts.drop("is_replacement", "is_void")
@@ -209,13 +208,27 @@ def _hash(content: list[str]) -> Column:
     return F.xxhash64(*content, pattern)
 
 
-def _versions_of(existing: DataFrame, claims: ClaimsTable) -> DataFrame:
+def _find_held(claims: ClaimsTable, drafts: DataFrame, context: IngestContext) -> DataFrame | None:
+    """What the table has of the claims in the drafts, as `resolve_versions` takes it. The table is read here only."""
+    name = claims.table.name
+    existing = context.existing.get(name)
+    if existing is None:
+        return None
+    delivered = context.stage(f"{name}_delivered", select_delivered(drafts))
+    held = context.stage(f"{name}_held", select_held(existing, given_to_all(delivered)))
+    return versions_of(held, claims)
+
+
+def versions_of(lines: DataFrame, claims: ClaimsTable) -> DataFrame:
     """Lines of the table -> the versions they are of: lines, or claims where source rows are claims."""
+    line = F.struct("line_number", "service_period")
     if not claims.has_claim_rows:
-        return existing.select(*VERSION_KEY, "version_hash", "allowed_cents", "paid_cents")
+        return lines.select("*", F.array(line).alias("held_lines")).drop("service_period")
     nothing = F.lit(None).cast("bigint")
-    whole = existing.select("member_key", "claim_id", F.lit(0).alias("line_number"), "version_hash").distinct()
-    return whole.withColumns({"allowed_cents": nothing, "paid_cents": nothing})
+    whole = lines.groupBy("member_key", "claim_id", "version_hash").agg(
+        F.array_sort(F.collect_list(line)).alias("held_lines")
+    )
+    return whole.withColumns({"line_number": F.lit(0), "allowed_cents": nothing, "paid_cents": nothing})
 
 
 def _lines(kept: DataFrame, claims: ClaimsTable) -> DataFrame:

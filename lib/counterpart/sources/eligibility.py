@@ -51,6 +51,9 @@ def build_cover(sources: Sequence[Source], raw: Mapping[str, DataFrame], context
     good = rows.filter(F.col("fate") != QUARANTINED)
     members = context.stage("members", build_members(good, context.existing.get("members")))
     spans = _spans_of_benefits(good, existing)
+    if existing is not None:
+        # Compared with the tables, and written only where they differ.
+        spans = context.stage("spans_of_cover", spans)
     enrollment = conform(merge_spans(spans, ["member_key", "benefit"]), ENROLLMENT)
     return Cover(rows, members, enrollment, select_open(spans))
 
@@ -191,7 +194,9 @@ def _known_facts(members: DataFrame) -> DataFrame:
 
 def _build_residences(facts: DataFrame) -> DataFrame:
     """Facts -> member, with `residences` by date: a new one where the state changes."""
-    told = facts.filter("state IS NOT NULL AND known_from IS NOT NULL")
+    # By member at once: a list made on the way to another exchange has the order in which rows happened to arrive, and
+    # Spark would find that a task, done again after a loss, gave other bytes.
+    told = facts.filter("state IS NOT NULL AND known_from IS NOT NULL").repartition("member_key")
     by_date = told.groupBy("member_key", F.col("known_from").alias("from_date")).agg(
         F.min(F.struct("age_of_fact", "state"))["state"].alias("state")
     )

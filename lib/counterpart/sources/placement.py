@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _BUCKETS, _PERIOD = "counterpart.member_buckets", "counterpart.service_period"
 # Which months a delivery has is known only once it is read.
-_MONTHS_ASSUMED = 60
+_MONTHS_ASSUMED, _MONTHS_OF_A_YEAR = 60, 12
 # A file for so few lines costs more to open than its lines do to read.
 _FEWEST_IN_A_MONTH = 20_000
 
@@ -28,10 +28,17 @@ class Placement:
     by_year: bool = False
 
     @classmethod
-    def choose(cls, n_lines: int, lines_per_file: int) -> Placement:
-        """For a first delivery of so many lines: buckets for files of about `lines_per_file`, years if they are few."""
+    def choose(
+        cls, n_lines: int, lines_per_file: int, member_buckets: int | None = None, service_period: str | None = None
+    ) -> Placement:
+        """For a first delivery of so many lines: buckets for files of about `lines_per_file`, years if they are few.
+
+        What the site says of `member_buckets` and `service_period` holds: more may come than was delivered first.
+        """
         a_month = n_lines / _MONTHS_ASSUMED
-        return cls(max(1, math.ceil(a_month / lines_per_file)), a_month < _FEWEST_IN_A_MONTH)
+        by_year = a_month < _FEWEST_IN_A_MONTH if service_period is None else service_period == "year"
+        a_period = a_month * _MONTHS_OF_A_YEAR if by_year else a_month
+        return cls(member_buckets or max(1, math.ceil(a_period / lines_per_file)), by_year)
 
     @classmethod
     def read(cls, properties: Mapping[str, str]) -> Placement:
@@ -41,6 +48,16 @@ class Placement:
     def as_properties(self) -> dict[str, str]:
         """What `read` reads."""
         return {_BUCKETS: str(self.member_buckets), _PERIOD: "year" if self.by_year else "month"}
+
+    def __str__(self) -> str:
+        """As a person is told."""
+        period, buckets = "year" if self.by_year else "month", self.member_buckets
+        return f"by {period} of service, {buckets:,} bucket{'' if buckets == 1 else 's'} of members in each"
+
+    def as_asked(self, member_buckets: int | None, service_period: str | None) -> Placement:
+        """The same but for what a site asks for."""
+        by_year = self.by_year if service_period is None else service_period == "year"
+        return Placement(member_buckets or self.member_buckets, by_year)
 
     def columns(self, day: Column) -> dict[str, Column]:
         """Month, period and bucket of a line of that day and its `member_key`. A year's period is its month 0."""

@@ -15,8 +15,8 @@ is the oldest, a replacement the last of its moment. The rules, in order:
   changes (`duplicate`).
 
 Few keys have more than one row, few claims are replaced: only those are sorted into windows, all others are judged
-where they lie. Drafts without `is_replacement` and `is_void` replace nothing, and then no claim is looked at as a
-whole.
+where they lie, unless these few are too many to be given to every executor (`broadcasts`): then all are moved once.
+Drafts without `is_replacement` and `is_void` replace nothing, and then no claim is looked at as a whole.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from pyspark.sql import Window as W
 from pyspark.sql import functions as F
 
 from counterpart.sources.accounts import AS_SENT, KEPT, MENDED, MERGED, QUARANTINED, Stage, fate
+from counterpart.sources.broadcasts import given_to_all, is_small
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -45,33 +46,65 @@ _LATER = (1, W.unboundedFollowing)
 
 @dataclass(frozen=True)
 class Versions:
-    """`rows` are the source rows with `fate` and `rule`; `retired` are keys whose line in the table no longer holds."""
+    """`rows` are the source rows with `fate` and `rule`; `retired` the lines of the table that no longer hold.
+
+    These by version key and `service_period`.
+    """
 
     rows: DataFrame
     retired: DataFrame | None
 
 
-def resolve_versions(drafts: DataFrame, existing: DataFrame | None, stage: Stage, name: str) -> Versions:
-    """Drafts -> drafts, labelled. `existing` has the version key, `version_hash`, `allowed_cents` and `paid_cents`."""
+def resolve_versions(drafts: DataFrame, held: DataFrame | None, stage: Stage, name: str) -> Versions:
+    """Drafts -> drafts, labelled.
+
+    `held` are versions in the table, of the drafts' claims at least: version key, `version_hash`, `allowed_cents`,
+    `paid_cents`, and `held_lines`, the line numbers and service periods of its lines.
+    """
     good = drafts.filter(F.col("rejected_by").isNull())
-    repeated = stage(f"{name}_repeated", _find_repeated(good, existing))
-    is_repeated = _key_hash() == F.col("repeated_key")
+    repeated = stage(f"{name}_repeated", _find_repeated(good, held))
     rejected = drafts.filter(F.col("rejected_by").isNotNull())
-    single = good.join(repeated, is_repeated, "left_anti").select("*", *_single_fate())
-    several = good.join(repeated, is_repeated, "left_semi")
+    single, several = _part_repeated(good, repeated, stage, name)
     is_void = F.col("is_void") if _is_replacing(several) else F.lit(False)
     several = several.withColumns({"is_new": F.lit(1), "is_whole_claim": _is_whole_claim(several), "is_void": is_void})
-    if existing is not None:
-        earlier = existing.join(repeated, is_repeated, "left_semi").withColumns(_as_draft())
-        several = several.unionByName(earlier, allowMissingColumns=True)
+    if held is not None:
+        earlier = held.join(given_to_all(repeated), _key_hash() == F.col("repeated_key"), "left_semi")
+        several = several.unionByName(earlier.withColumns(_as_draft()), allowMissingColumns=True)
     # One exchange brings together what any of the windows looks at.
     several = several.repartition(*_CLAIM_KEY)
-    resolved = stage(f"{name}_resolved", _label_versions(several, has_held=existing is not None))
-    rows = single.unionByName(rejected.select("*", *_rejection())).unionByName(
-        resolved.filter("is_new = 1").select(*drafts.columns, "fate", "rule")
+    resolved = stage(f"{name}_resolved", _label_versions(several, has_held=held is not None))
+    rows = (
+        single.select("*", *_single_fate())
+        .unionByName(rejected.select("*", *_rejection()))
+        .unionByName(resolved.filter("is_new = 1").select(*drafts.columns, "fate", "rule"))
     )
-    retired = resolved.filter("is_new = 0 AND is_retired").select(*VERSION_KEY)
-    return Versions(rows, None if existing is None else retired)
+    if held is None:
+        return Versions(rows, None)
+    retired = resolved.filter("is_new = 0 AND is_retired").select(*_CLAIM_KEY, F.inline("held_lines"))
+    return Versions(rows, retired)
+
+
+def select_delivered(drafts: DataFrame) -> DataFrame:
+    """Drafts -> hash of a claim that they may bring versions of (`claim_hash`)."""
+    return drafts.filter(F.col("rejected_by").isNull()).select(_claim_hash()).distinct()
+
+
+def select_held(lines: DataFrame, delivered: DataFrame) -> DataFrame:
+    """Lines of the table -> those of the claims in `delivered`. Two claims of one hash do no harm."""
+    narrow = lines.select(*VERSION_KEY, "version_hash", "allowed_cents", "paid_cents", "service_period")
+    return narrow.withColumn("claim_hash", _claim_hash()).join(delivered, "claim_hash", "left_semi").drop("claim_hash")
+
+
+def _part_repeated(good: DataFrame, repeated: DataFrame, stage: Stage, name: str) -> tuple[DataFrame, DataFrame]:
+    """Drafts whose key is the only one of its hash, and the others."""
+    is_repeated = _key_hash() == F.col("repeated_key")
+    if is_small(repeated):
+        few = F.broadcast(repeated)
+        return good.join(few, is_repeated, "left_anti"), good.join(few, is_repeated, "left_semi")
+    # Whoever reads them would move all drafts to these many keys again.
+    parted = stage(f"{name}_parted", good.join(repeated.distinct(), is_repeated, "left"))
+    is_single = F.col("repeated_key").isNull()
+    return parted.filter(is_single).drop("repeated_key"), parted.filter(~is_single).drop("repeated_key")
 
 
 def _oldest_first(*turn: Column) -> list[Column]:
@@ -104,14 +137,14 @@ def _is_whole_claim(drafts: DataFrame) -> Column:
     return F.col("is_replacement") & ~F.col("is_reversal") if _is_replacing(drafts) else F.lit(False)
 
 
-def _find_repeated(good: DataFrame, existing: DataFrame | None) -> DataFrame:
+def _find_repeated(good: DataFrame, held: DataFrame | None) -> DataFrame:
     """Hashes of keys that occur more than once, at least once in the delivery, or whose claim the delivery replaces.
 
     Two keys of one hash do no harm.
     """
     keys = _keys_of(good, 1)
-    if existing is not None:
-        keys = keys.unionAll(_keys_of(existing, 0))
+    if held is not None:
+        keys = keys.unionAll(_keys_of(held, 0))
     is_repeated = F.expr("n_rows > 1 AND is_new = 1")
     key = ["repeated_key"]
     if _is_replacing(good):

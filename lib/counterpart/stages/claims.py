@@ -79,7 +79,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
     if delivery in store.finished([delivery]):
         progress.note(f"ingest: reused, this delivery is in the tables already (key {delivery})")
         return IngestReport(delivery, True, _read_intake(store, delivery), rosters, delivered.versions)
-    start = _begin(store, site, delivered, delivery, rosters, progress)
+    start = _begin(store, site, layout, delivered, delivery, progress)
     with progress.stage("ingest"), explain_unreadable_files(), staging(store.spark, store.warehouse, delivery) as stage:
         n_rows = start.n_rows | {
             name: frame.count() for name, frame in delivered.tables.items() if name not in start.n_rows
@@ -87,7 +87,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
         context = IngestContext(
             delivery=delivery,
             received_on=start.received_on or received_on,
-            placement=start.placement or _placement(store, site, n_rows),
+            placement=start.placement or _placement(store, site, layout, n_rows),
             existing={table.name: store.read(table) for table in (*_CLAIMS, *_KEPT) if store.exists(table)},
             stage=_telling(stage, progress),
             rules=site.rules,
@@ -99,7 +99,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
         if start.intake is None:
             _account(store, claims, delivery, intake)
         _tell_kept(intake, progress)
-        changed = _write_claims(store, claims, context, max(n_rows.values(), default=0), progress)
+        changed = _write_claims(store, claims, context, count_lines(layout, n_rows), progress)
         _record(store, delivery, delivered, source)
     # What an interrupted ingest wrote before, it does not write again.
     written = changed + [table for table in JOINED if start.intake is not None and table not in changed]
@@ -125,9 +125,7 @@ class _Start:
     versions: Mapping[str, int | None]
 
 
-def _begin(
-    store: Store, site: Site, delivered: Delivery, delivery: str, rosters: frozenset[str], progress: Progress
-) -> _Start:
+def _begin(store: Store, site: Site, layout: Layout, delivered: Delivery, delivery: str, progress: Progress) -> _Start:
     """Look at what is there and say what will be done."""
     with explain_unreadable_files():
         n_rows = delivered.count_cheaply()
@@ -137,7 +135,8 @@ def _begin(
     received_on = None if intake is None else find_received_on(store, delivery)
     has_tables = store.exists(MEDICAL)
     is_placed = has_tables or len(n_rows) == len(delivered.sources)
-    placement = _placement(store, site, n_rows) if is_placed else None
+    placement = _placement(store, site, layout, n_rows) if is_placed else None
+    rosters = frozenset(one.name for one in layout.roster)
     for line in describe_plan(site, delivered, n_rows, placement, intake is not None, has_tables, rosters):
         progress.note(line)
     return _Start(n_rows, placement, intake, received_on, has_tables, take_versions(store, intake is not None))
@@ -147,7 +146,10 @@ def _begin(
 _WORK = {
     "suspects": "members whose lines need a look",
     "drafts": "reading rows",
+    "delivered": "claims that may be known already",
+    "held": "what the table has of them",
     "repeated": "lines that came more than once",
+    "parted": "these and the others apart",
     "resolved": "versions of lines",
 }
 
@@ -183,11 +185,18 @@ _KEPT = (KEPT_CROSSWALK, OPEN_COVER)
 _REJECTED_A_FILE = 1_000_000
 
 
-def _placement(store: Store, site: Site, n_rows: Mapping[str, int]) -> Placement:
+def _placement(store: Store, site: Site, layout: Layout, n_rows: Mapping[str, int]) -> Placement:
     """That of the tables, or one for the rows of a first delivery."""
     if store.exists(MEDICAL):
         return Placement.read(store.properties(MEDICAL))
-    return Placement.choose(max(n_rows.values(), default=0), site.target_lines_per_file)
+    n_lines = count_lines(layout, n_rows)
+    return Placement.choose(n_lines, site.target_lines_per_file, site.member_buckets, site.service_period)
+
+
+def count_lines(layout: Layout, n_rows: Mapping[str, int]) -> int:
+    """Rows of all source tables of medical claims, or of pharmacy claims if these are more."""
+    tables = ({source.table for source in claims} for claims in (layout.medical, layout.pharmacy))
+    return max(sum(n_rows.get(name, 0) for name in names) for names in tables)
 
 
 def _count(claims: ClaimsDelivery, site: Site, n_rows: Mapping[str, int]) -> pd.DataFrame:

@@ -32,6 +32,8 @@ def describe_plan(
     for name, source in sorted(delivered.sources.items()):
         yield f"  reads {name}: {', '.join(_facts(source, n_rows.get(name), name in rosters))}"
     yield f"  writes medical and pharmacy {_layout(site, placement)}{', as they lie' if has_tables else ''}"
+    if has_tables and placement is not None:
+        yield from _unmet(site, placement)
     rules = site.rules
     yield (
         f"  rules: service before {rules.earliest_service} quarantined; more than {rules.after_death_days} days after "
@@ -61,8 +63,19 @@ def _facts(source: SourceTable, n_rows: int | None, is_roster: bool) -> Iterator
 
 
 def _layout(site: Site, placement: Placement | None) -> str:
-    if placement is None:
-        return f"by month, or by year if they are few, for files of some {site.target_lines_per_file:,} lines"
-    buckets = placement.member_buckets
-    period = "year" if placement.by_year else "month"
-    return f"by {period} of service, {buckets} bucket{'' if buckets == 1 else 's'} of members in each"
+    if placement is not None:
+        return str(placement)
+    period = f"by {site.service_period}" if site.service_period else "by month, or by year if they are few"
+    if site.member_buckets:
+        return f"{period}, members in buckets: {site.member_buckets:,}"
+    return f"{period}, for files of some {site.target_lines_per_file:,} lines"
+
+
+def _unmet(site: Site, placement: Placement) -> Iterator[str]:
+    """What the site asks for and the tables, made otherwise, do not have."""
+    asked = placement.as_asked(site.member_buckets, site.service_period)
+    if asked != placement:
+        yield (
+            f"  note: the site asks for claims {asked} (member_buckets, service_period); tables that are there stay as "
+            "they lie, only those of a new warehouse are laid out otherwise"
+        )

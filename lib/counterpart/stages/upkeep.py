@@ -14,12 +14,17 @@ from datetime import datetime, timedelta, timezone
 from counterpart.protocol import Upkeep
 from counterpart.stages.context import Progress
 from counterpart.store import Store
-from counterpart.tables import MEDICAL, PHARMACY, Table
+from counterpart.tables import MEDICAL, PHARMACY, RESULTS, Table
 
 JOINED = (MEDICAL, PHARMACY)
 """Tables to which ingests add files. The others that they change are replaced; results of studies are not touched."""
 
 _PARTITION = re.compile(r"/service_period=(\d+)/member_bucket=(\d+)/")
+# Corrections of one night touch nearly all months, with few lines each: to join each month every night would write the
+# whole table again. Until then some files more are opened for each partition.
+_MANY_FILES = 8
+# Of stages, a file each: a study adds eight.
+_MANY_RECORDS = 100
 
 
 def take_versions(store: Store, is_repeated: bool = False) -> dict[str, int | None]:
@@ -46,8 +51,10 @@ def keep_up(
     for table in changed:
         if store.set_properties(table, upkeep.as_properties()):
             progress.note(f"upkeep: {table.name}: versions are kept for {upkeep.retain_days} days from now on")
-        if table.name in before and upkeep.optimize != "never":
-            _join_files(store, table, before[table.name] if upkeep.optimize == "touched" else None, progress)
+        if table.name in before and upkeep.optimize == "all":
+            _join_files(store, table, None, 2, progress)
+        elif table.name in before and upkeep.optimize == "touched":
+            _join_files(store, table, before[table.name], _MANY_FILES, progress)
         if upkeep.vacuum:
             for line in tell_lost(store, table, upkeep.retain_days):
                 progress.note(line)
@@ -55,25 +62,43 @@ def keep_up(
             progress.note(
                 f"upkeep: {table.name}: removed files older than {upkeep.retain_days} days that no kept version uses"
             )
+    if upkeep.optimize != "never" and store.exists(RESULTS) and len(store.files(RESULTS)) >= _MANY_RECORDS:
+        store.join_files(RESULTS)
 
 
-def _join_files(store: Store, table: Table, since: int | None, progress: Progress) -> None:
+def _join_files(store: Store, table: Table, since: int | None, at_least: int, progress: Progress) -> None:
     files = store.files(table)
     touched = files if since is None else files - store.files(table, since)
-    periods = choose_periods(files, touched)
-    if not periods:
+    partitions = choose_partitions(files, touched, at_least)
+    if not partitions:
         return
-    if not store.join_files(table, periods):
+    if not store.join_files(table, _lie_in(partitions)):
         progress.note(f"upkeep: {table.name}: another run changed it meanwhile; its files stay as they are")
     elif (left := len(store.files(table))) < len(files):  # those of a gigabyte are large enough
-        progress.note(f"upkeep: {table.name}: {len(files):,} files joined to {left:,}, in {len(periods):,} periods")
+        n_periods = len({period for period, _ in partitions})
+        progress.note(f"upkeep: {table.name}: {len(files):,} files joined to {left:,}, in {n_periods:,} periods")
 
 
-def choose_periods(files: set[str], touched: set[str]) -> list[int]:
-    """The service periods of touched files that have several files in a partition."""
+def choose_partitions(files: set[str], touched: set[str], at_least: int) -> list[tuple[int, int]]:
+    """The partitions (service period, member bucket) of touched files that have so many files."""
     n_files = Counter(_PARTITION.findall(" ".join(files)))
-    shared = {int(period) for (period, _), n in n_files.items() if n > 1}
-    return sorted(shared & {int(period) for period, _ in _PARTITION.findall(" ".join(touched))})
+    written = set(_PARTITION.findall(" ".join(touched)))
+    return sorted((int(period), int(bucket)) for period, bucket in written if n_files[period, bucket] >= at_least)
+
+
+def _lie_in(partitions: Sequence[tuple[int, int]]) -> str:
+    """The partitions as a condition: periods that have the same buckets together."""
+    buckets: dict[int, tuple[int, ...]] = {}
+    for period, bucket in partitions:
+        buckets[period] = (*buckets.get(period, ()), bucket)
+    of_buckets: dict[tuple[int, ...], list[int]] = {}
+    for period, chosen in buckets.items():
+        of_buckets.setdefault(chosen, []).append(period)
+    alike = (
+        f"(service_period IN ({', '.join(map(str, periods))}) AND member_bucket IN ({', '.join(map(str, chosen))}))"
+        for chosen, periods in of_buckets.items()
+    )
+    return " OR ".join(alike)
 
 
 def tell_lost(store: Store, table: Table, retain_days: int) -> Iterator[str]:
