@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 from tests.released import effect, largest, limits, released, withheld, without_pairs
+from tests.studies import small_study
 
 import counterpart.report as report_package
 from counterpart.report import draw_plots, render_report, save_plots, summarise
 from counterpart.report.cautions import build_cautions
+from counterpart.report.design import build_design
 from counterpart.report.formats import interval, mean, measure, signed, significant, window
 from counterpart.report.page import SECTIONS
 from counterpart.report.plots.canvas import NARROW, PALETTE, WIDE
@@ -333,3 +335,14 @@ def test_weeks_before_the_days_for_which_cover_is_asked_are_told(lookback: int, 
     protocol["covariates"] |= {"events": [], "charlson": False}
     told = dict(build_cautions(document)["study"]).get("Some look-backs are longer than the cover.", "")
     assert ("the rates by week" in told) == is_told
+
+
+def test_stays_are_told_where_a_study_has_them() -> None:
+    told = {
+        bool(stays): dict(build_design(small_study(stays=stays).model_dump(mode="json"))["facts"]).get("Stays")
+        for stays in ([], ["mri"])
+    }
+    assert told == {
+        False: None,
+        True: "MRI: counted once from admission to discharge, on the first day, and not by day.",
+    }

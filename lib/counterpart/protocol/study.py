@@ -326,6 +326,8 @@ class Study(Section):
     """One study: one document.
 
     `events` names the clinical events that need more than one code set; any code set is also an event by its own name.
+    An event among `stays` is counted once from admission to discharge, on its first day, whatever is billed meanwhile:
+    its lines, from first to last day of service, are one stay where they overlap or one begins the day after another.
     """
 
     name: Name
@@ -334,6 +336,7 @@ class Study(Section):
     seed: Whole = Field(default=0, ge=0, lt=2**63)
     data: DataWindow
     events: dict[Name, Annotated[tuple[Clause, ...], Field(min_length=1)]] = Field(default={})
+    stays: Annotated[tuple[Name, ...], Once] = ()
     cohort: Cohort
     covariates: Covariates = Covariates()
     scoring: Scoring = Scoring()
@@ -350,6 +353,28 @@ class Study(Section):
         if ALL_CLAIMS in self.events:
             yield ("events", ALL_CLAIMS), "is the event of every claim line already and cannot be another"
         yield from self._uncovered(data)
+        yield from self._no_stays()
+
+    def _no_stays(self) -> Iterator[Problem]:
+        """What a stay does not have."""
+        if ALL_CLAIMS in self.stays:
+            yield (
+                ("stays", self.stays.index(ALL_CLAIMS)),
+                f"{ALL_CLAIMS!r} is the event of every claim line and no stay",
+            )
+        for i, flag in enumerate(self.covariates.events):
+            if flag.kind == "cents" and flag.event in self.stays:
+                yield (
+                    ("covariates", "events", i, "kind"),
+                    f"what a stay costs is known when it ends, which may be after the index date: {flag.event} can be "
+                    "a flag or a count",
+                )
+        for i, rule in enumerate(self.cohort.exclusions):
+            if rule.supplied_days and rule.event in self.stays:
+                yield (
+                    ("cohort", "exclusions", i, "supplied_days"),
+                    f"no drug is supplied by {rule.event}, which is a stay",
+                )
 
     def _uncovered(self, data: str) -> Iterator[Problem]:
         """Days that are needed of the very first index date, and that no claims tell of."""

@@ -36,6 +36,9 @@ def _facts(protocol: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         f"{comparator['label']}. Index date: {_index(comparator['index'])}, if not treated by then. A member may offer "
         "several candidate dates, at most one a calendar month, and serves in at most one pair.",
     )
+    if protocol.get("stays"):
+        named = listed([spell(name) if i == 0 else in_sentence(name) for i, name in enumerate(protocol["stays"])])
+        yield "Stays", f"{named}: counted once from admission to discharge, on the first day, and not by day."
     yield "Matching", _matching(protocol)
     yield (
         "Follow-up",
