@@ -338,11 +338,13 @@ def test_weeks_before_the_days_for_which_cover_is_asked_are_told(lookback: int, 
 
 
 def test_stays_are_told_where_a_study_has_them() -> None:
-    told = {
-        bool(stays): dict(build_design(small_study(stays=stays).model_dump(mode="json"))["facts"]).get("Stays")
-        for stays in ([], ["mri"])
-    }
-    assert told == {
-        False: None,
-        True: "MRI: counted once from admission to discharge, on the first day, and not by day.",
-    }
+    rule = {"name": "r", "event": "back_pain", "min_days": 2}
+    by_day, by_stay = (
+        build_design(small_study(stays=stays, cohort={"history": [rule]}).model_dump(mode="json"))
+        for stays in ([], ["back_pain", "mri"])
+    )
+    assert "Stays" not in dict(by_day["facts"])
+    told = "Back pain and MRI: counted once from admission to discharge, on the first day, and not by day."
+    assert dict(by_stay["facts"])["Stays"] == told
+    assert by_day["eligibility"][-1].startswith("Back pain on at least 2 days, in ")
+    assert by_stay["eligibility"][-1].startswith("Back pain on at least 2 first days of a stay, in ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from counterpart.report.formats import window
@@ -15,7 +15,7 @@ def build_design(protocol: Mapping[str, Any]) -> dict[str, Any]:
     """Protocol -> facts (name, text), eligibility (sentences), exclusions (sentences), outcomes (rows)."""
     return {
         "facts": list(_facts(protocol)),
-        "eligibility": list(_eligibility(protocol["cohort"])),
+        "eligibility": list(_eligibility(protocol["cohort"], protocol.get("stays", ()))),
         "exclusions": [f"{exclusion(rule)}, {window(rule['window'])}" for rule in protocol["cohort"]["exclusions"]],
         "outcomes": [_outcome(one) for one in protocol["outcomes"]["outcomes"]],
     }
@@ -77,7 +77,7 @@ def _matching(protocol: Mapping[str, Any]) -> str:
     )
 
 
-def _eligibility(cohort: Mapping[str, Any]) -> Iterator[str]:
+def _eligibility(cohort: Mapping[str, Any], stays: Collection[str]) -> Iterator[str]:
     enrollment = cohort["enrollment"]
     benefits = listed(list(enrollment["benefits"]))
     yield f"{_ages(cohort['age']).capitalize()} at the index date, with a record as a member, and alive."
@@ -86,7 +86,8 @@ def _eligibility(cohort: Mapping[str, Any]) -> Iterator[str]:
         f"of up to {enrollment['allowed_gap_days']} days allowed."
     )
     for rule in cohort["history"]:
-        days = "1 day" if rule["min_days"] == 1 else f"{rule['min_days']} days"
+        unit = "first day of a stay" if rule["event"] in stays else "day"
+        days = f"1 {unit}" if rule["min_days"] == 1 else f"{rule['min_days']} {unit.replace('day', 'days')}"
         apart = f", at least {rule['min_span_days']} days from first to last" if rule["min_span_days"] else ""
         yield f"{spell(rule['event'])} on at least {days}{apart}, in {window(rule['window'])}."
 
