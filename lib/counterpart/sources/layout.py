@@ -52,6 +52,7 @@ _CLAIM_FORM = {
     "paid_on": "date",  # orders the versions of a line; where it is the same,
     "sent_on": "bigint",  # any number that grows with what was sent later
     "is_denied": "boolean",
+    "is_denied_by_amounts": "boolean",  # a charge of which nothing was allowed and paid: a site says what that means
     "is_reversal": "boolean",
     "is_replacement": "boolean",  # of a version of the whole claim: lines told before that are not in it hold no more
     "is_void": "boolean",  # of such a version that takes the whole claim back: nothing told before holds
