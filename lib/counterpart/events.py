@@ -28,6 +28,7 @@ from counterpart.codes import (
 from counterpart.masks import fold_numbers, has_number
 from counterpart.protocol import ALL_CLAIMS, Clause, Study
 from counterpart.small_frames import small_frame
+from counterpart.spans import label_runs
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -36,6 +37,9 @@ TELEHEALTH_PLACES = ("02", "10")
 TELEHEALTH_MODIFIER = "95"
 THERAPY_MODIFIER = "GP"
 THERAPIST_SPECIALTIES = ("65", "225100000X", "2251X0800X")
+
+LONGEST_CLAIM_DAYS = 365
+"""Of the lines of a stay. One that lasts longer may hide that a stay began before a window; a stay of many may last."""
 
 _SIGNALS = "signals"
 # The codes that a fill has.
@@ -60,13 +64,19 @@ class Signal:
 class EventPlan:
     """Everything the Spark side needs to know of some events; built once on the driver, bounded by the code sets.
 
-    `names[i]` is the event with `event_id` i.
+    `names[i]` is the event with `event_id` i; `stays` are the ids of those that are counted by stay.
     """
 
     names: tuple[str, ...]
     clauses: tuple[tuple[Clause, ...], ...]
     signals: tuple[Signal, ...]
     code_sets: dict[str, CodeSet]
+    stays: frozenset[int] = frozenset()
+
+    @property
+    def days_before(self) -> int:
+        """How long before a window lines are to be read: a stay that began before it does not begin in it."""
+        return LONGEST_CLAIM_DAYS if self.stays else 0
 
     def event_id(self, name: str) -> int:
         """Position of an event in `names`."""
@@ -97,7 +107,8 @@ def plan_events(study: Study, library: CodeLibrary, names: Iterable[str]) -> Eve
         if clause.diagnosis:
             signals[Signal(clause.diagnosis)] = None
     code_sets = {signal.codes: library[signal.codes] for signal in signals}
-    return EventPlan(distinct, clauses, tuple(signals), code_sets)
+    stays = frozenset(i for i, name in enumerate(distinct) if name in study.stays)
+    return EventPlan(distinct, clauses, tuple(signals), code_sets, stays)
 
 
 def build_member_days(
@@ -106,7 +117,8 @@ def build_member_days(
     """Claim lines and fills -> (member_key, event_date, event_id), with what those that showed it add up to.
 
     That is `supplied_days` of fills, 0 where none are told, and `allowed_cents` of claims and fills if `is_priced`:
-    else lines whose codes show nothing are gone at once.
+    else lines whose codes show nothing are gone at once. Of events that are stays the first day of each stay is a row,
+    and no other: lines from `plan.days_before` before the first day that matters must be among those given.
 
     `people` (member_key, from_date, to_date; one row a member) limits members and dates and should be small enough
     to broadcast; None takes everybody. Dates must already be pruned to the months that matter.
@@ -114,13 +126,32 @@ def build_member_days(
     added_up = ("allowed_cents", "supplied_days") if is_priced else ("supplied_days",)
     parts = [_days_of_claims(medical, plan, people, is_priced)]
     if plan.uses(*DRUG_SYSTEMS):
-        parts.append(_days_of_fills(pharmacy, plan, people))
-    keys = ("member_key", "event_date", "event_id")
-    return (
-        reduce(lambda left, right: left.unionByName(right), (part.select(*keys, *added_up) for part in parts))
+        fills = _days_of_fills(pharmacy, plan, people)
+        parts.append(fills.withColumn("end_date", F.col("event_date")) if plan.stays else fills)
+    keys, ends = ("member_key", "event_date", "event_id"), ("end_date",) if plan.stays else ()
+    sums = [F.sum(name).alias(name) for name in added_up]
+    days = (
+        reduce(lambda left, right: left.unionByName(right), (part.select(*keys, *added_up, *ends) for part in parts))
         .groupBy(*keys)
-        .agg(*(F.sum(name).alias(name) for name in added_up))
+        .agg(*sums, *(F.max(name).alias(name) for name in ends))
     )
+    if not plan.stays:
+        return days
+    return (
+        _label_stays(days, plan)
+        .groupBy("member_key", F.col("run_start_date").alias("event_date"), "event_id")
+        .agg(*sums)
+    )
+
+
+def _label_stays(days: DataFrame, plan: EventPlan) -> DataFrame:
+    """Days with `end_date` -> the same with `run_start_date`: the first day of a stay, of other events the day itself.
+
+    Days that overlap or abut are of one stay. What comes later never moves its first day.
+    """
+    own_day = F.when(~F.col("event_id").isin(*plan.stays), F.col("event_date"))
+    spans = days.withColumns({"own_day": own_day, "start_date": F.col("event_date")})
+    return label_runs(spans, ("member_key", "event_id", "own_day"))
 
 
 def _days_of_claims(medical: DataFrame, plan: EventPlan, people: DataFrame | None, is_priced: bool) -> DataFrame:
@@ -138,6 +169,7 @@ def _days_of_claims(medical: DataFrame, plan: EventPlan, people: DataFrame | Non
         F.explode(F.array(*shown)).alias("event_id"),
         "allowed_cents",
         F.lit(0).cast("bigint").alias("supplied_days"),
+        *(["end_date"] if plan.stays else []),
     )
     # Events that are not shown are rows taken out here: array_compact would take them out of the array by a lambda, and
     # nothing around that is compiled.
@@ -194,6 +226,7 @@ def _line_codes(plan: EventPlan) -> list[tuple[frozenset[str], Column]]:
         (_PROCEDURE_SYSTEMS, F.col("procedure")),
         (frozenset({"revenue"}), F.col("revenue")),
         (frozenset({"place"}), _place_code(plan)),
+        (frozenset({"specialty"}), encode_column("specialty", F.col("specialty"))),
     ]
 
 
@@ -236,13 +269,23 @@ def _find_signals(lines: DataFrame, plan: EventPlan, has_all: bool) -> DataFrame
         "allowed_cents",
         is_telehealth.alias("is_telehealth"),
         is_therapist.alias("is_therapist"),
+        *(["service_end_date"] if plan.stays else []),
         F.explode(F.concat(F.array(*codes).cast("array<bigint>"), *listed)).alias("code"),
     )
     matched = match_codes(exploded, F.col("code"), F.col("event_date"), _signals_by_code(lines, plan))
     amount = F.sum(F.when(F.col("code") == 0, F.col("allowed_cents")).otherwise(0)).alias("allowed_cents")
     signals = fold_numbers("signal", len(plan.signals), _SIGNALS)
     by_claim = matched.filter(_condition_holds(plan)).groupBy("member_key", "event_date", "claim_key")
-    return by_claim.agg(amount, *signals)
+    return by_claim.agg(amount, *signals, *([_last_day(plan)] if plan.stays else []))
+
+
+def _last_day(plan: EventPlan) -> Column:
+    """The last day of a claim's lines of one day that show a stay; the day itself where none is told."""
+    clauses = [clause for event_id in sorted(plan.stays) for clause in plan.clauses[event_id]]
+    numbers = {plan.signals.index(Signal(clause.codes, clause.in_person, clause.therapist)) for clause in clauses}
+    end = F.max(F.when(F.col("signal").isin(*sorted(numbers)), F.col("service_end_date")))
+    # No null is the greatest.
+    return F.greatest(F.col("event_date"), end).alias("end_date")
 
 
 def _has_modifier(modifier: str) -> Column:

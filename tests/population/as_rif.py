@@ -19,11 +19,25 @@ _BILLS = {"outpatient": ("1", "3"), "inpatient": ("1", "1")}
 _MOST_DIAGNOSES = 4
 
 
-def write_rif(population: Population, folder: Path) -> None:
-    """beneficiary_<year>.csv, carrier.csv, outpatient.csv, inpatient.csv, pde.csv, and the program's roster."""
+# What CCW's summary file of beneficiaries calls the columns that are named otherwise for developers.
+_MBSF = {
+    "RFRNC_YR": "BENE_ENROLLMT_REF_YR", "BENE_SEX_IDENT_CD": "SEX_IDENT_CD", "DEATH_DT": "BENE_DEATH_DT",
+    **{f"MDCR_ENTLMT_BUYIN_{n}_IND": f"MDCR_ENTLMT_BUYIN_IND_{n:02d}" for n in range(1, 13)},
+    **{f"HMO_{n}_IND": f"HMO_IND_{n:02d}" for n in range(1, 13)},
+    **{f"PTD_CNTRCT_{name}_ID": f"PTD_CNTRCT_ID_{n:02d}" for n, name in enumerate(_MONTHS, start=1)},
+}  # fmt: skip
+
+
+def write_rif(population: Population, folder: Path, is_mbsf: bool = False) -> None:
+    """beneficiary_<year>.csv, carrier.csv, outpatient.csv, inpatient.csv, pde.csv, and the program's roster.
+
+    With `is_mbsf` beneficiaries have the names of the file that researchers get.
+    """
     folder.mkdir(parents=True)
     for year in range(FIRST_COVERED.year, LAST_COVERED.year + 1):
         rows = [row for person in population.people for row in _year(person, year)]
+        if is_mbsf:
+            rows = [{_MBSF.get(name, name): value for name, value in row.items()} for row in rows]
         _write(folder / f"beneficiary_{year}.csv", rows)
     _write(folder / "carrier.csv", [row for claim in population.claims for row in _carrier(claim)])
     for kind in _BILLS:

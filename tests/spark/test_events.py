@@ -135,6 +135,19 @@ def test_a_place_is_known_however_it_is_written(frame, tmp_path, study):
     assert shown == ["23", "41", "410", "of", "OF", " 2.3"]
 
 
+def test_a_specialist_is_known_by_code_or_taxonomy(frame, root, study):
+    """However it is written; a code of two digits is not the beginning of a taxonomy."""
+    plan = plan_events(study, CodeLibrary.load([root / "conf/codesets"]), ["specialist_referral"])
+    given = ("20", "09", "9", "207X00000X", " 208vp0014x", "207R00000X", "2", "14", "25", "65", "2500000000", None)
+    lines = medical_lines(
+        frame,
+        "claim | service_date | cents\n" + "\n".join(f"{n} | 2020-01-{n:02d} | 5" for n in range(1, len(given) + 1)),
+    ).withColumn("specialty", F.array(*map(F.lit, given))[F.col("claim_key").cast("int") - 1])
+    found = build_member_days(lines, fills(frame), plan, None)
+    shown = [given[row[0].day - 1] for row in found.orderBy("event_date").select("event_date").collect()]
+    assert shown == ["20", "09", "207X00000X", " 208vp0014x", "14", "25"]
+
+
 def test_a_procedure_is_of_any_of_its_systems(frame, tmp_path, study):
     """A study may ask for operations by ICD alone, without a code of HCPCS."""
     operations = {"fusion": ("icd10pcs", "0SG0070"), "repair": ("icd9pcs", "8154")}

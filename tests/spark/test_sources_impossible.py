@@ -7,6 +7,7 @@ from datetime import date
 
 import pytest
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 from tests.tuva_claims import raw_claims
 
 from counterpart.protocol import RowRules
@@ -35,7 +36,10 @@ DELIVERY = {
 
 
 def build(frame: Frame, texts: dict[str, str], **rules: object) -> ClaimsDelivery:
-    raw = raw_claims(frame, texts)
+    return build_raw(raw_claims(frame, texts), **rules)
+
+
+def build_raw(raw: dict[str, DataFrame], **rules: object) -> ClaimsDelivery:
     return build_claims(
         "tuva",
         raw,
@@ -86,3 +90,29 @@ def test_a_site_judges_otherwise(frame: Frame) -> None:
         "pharmacy_claim merged reversed 2",
         "pharmacy_claim quarantined negative_quantity 2",
     ]
+
+
+UNPAID = {
+    "eligibility": DELIVERY["eligibility"],
+    "medical_claim": """claim     | person | line | start      | hcpcs | dx   | allowed | paid | kind
+                        packaged  | cat    | 1    | 2020-01-01 | 72148 | M545 | 100     | 80   | Institutional
+                        packaged  | cat    | 2    | 2020-01-01 | 99213 | M545 | 0       | 0    | Institutional
+                        capitated | cat    | 1    | 2020-01-01 | 99213 | M545 | 0       | 0    | professional""",
+    "pharmacy_claim": """claim  | person | line | day        | ndc         | days | allowed | paid | charge
+                         denied | cat    | 1    | 2020-01-01 | 00002322730 | 30   | 0       | 0    | 9""",
+}
+
+
+def test_a_site_says_what_is_denied_where_no_word_does(frame: Frame) -> None:
+    raw = raw_claims(frame, UNPAID)
+    raw["medical_claim"] = raw["medical_claim"].withColumn("claim_type", F.col("kind"))
+    name, line = (F.get_json_object("row_json", f"$.{column}") for column in ("claim_id", "claim_line_number"))
+    denied = {}
+    for rule in ("quarantine", "keep_institutional", "keep"):
+        rejected = build_raw(raw, denied_by_amounts=rule).quarantine.filter("reason = 'denied'")
+        denied[rule] = sorted(" ".join(row) for row in rejected.select(name, line).collect())
+    assert denied == {
+        "quarantine": ["capitated 1", "denied 1", "packaged 2"],
+        "keep_institutional": ["capitated 1", "denied 1"],
+        "keep": [],
+    }

@@ -235,13 +235,14 @@ def test_systems_sequences_and_amounts_of_a_line(spark: SparkSession) -> None:
         "1|A|1|2020-01-01|0|0|0||72148|||||",
     )  # fmt: skip
     row = layout.medical[0].rows(raw, MEDICAL_FORM)
-    names = ("is_denied", "is_reversal", "procedure", "sent_on", "modifiers", "place", "claim_type")
+    names = ("is_denied_by_amounts", "is_reversal", "procedure", "sent_on", "modifiers", "place", "claim_type")
     found = [tuple(one) for one in raw.select(*(row[name] for name in names)).collect()]
     assert [(*one[:2], codes_of([one[2]] if one[2] else []), *one[3:]) for one in found] == [
         (True, False, "hcpcs:72148", 20200102030405, ["GP", "59"], "02", "professional"),
         (False, True, "icd10pcs:0SG00Z0", None, ["95"], "11", "other"),
         (False, False, "", None, [], None, "other"),
     ]
+    assert not any(one[0] for one in raw.select(row["is_denied"]).collect())
 
 
 def test_replacements_and_voids_are_told_where_the_mapping_says_how(spark: SparkSession) -> None:

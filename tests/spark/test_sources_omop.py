@@ -16,7 +16,8 @@ from counterpart.codes import CodeLibrary, decode, encode
 from counterpart.errors import CodeSetError, ContractError
 from counterpart.events import build_member_days, plan_events
 from counterpart.protocol import Clause, Study
-from counterpart.sources import ClaimsDelivery, IngestContext, build_claims
+from counterpart.sources import LAYOUTS, ClaimsDelivery, IngestContext, build_claims
+from counterpart.sources.layout import MEDICAL_FORM, spell_columns
 from counterpart.sources.omop_vocabulary import code_concepts
 from counterpart.stages.vocabulary import fill_descendants
 from counterpart.store import Store
@@ -197,6 +198,38 @@ def test_an_event_is_a_claim_with_the_diagnoses_of_its_visit_and_day(delivery: C
         8_110,
     )
     assert lines["procedure_occurrence-201-2211747-20180302"]["specialty"] is None
+
+
+def test_an_emergency_is_the_first_day_of_its_visit(raw: dict[str, DataFrame], frame: Frame) -> None:
+    """262 goes on as a stay; how an emergency visit of two days went on is not known."""
+    rows = {
+        "visit_occurrence": """10 | 1 | 262  | 2018-03-01 | 2018-03-03 |
+                               11 | 1 | 9203 | 2018-04-01 | 2018-04-02 |
+                               12 | 1 | 9201 | 2018-05-01 | 2018-05-01 |""",
+        "procedure_occurrence": """1 | 1 | 2211747 | 0 | 2018-03-01 | 10 |
+                                   2 | 1 | 2211747 | 0 | 2018-03-02 | 10 |
+                                   3 | 1 | 2211747 | 0 | 2018-03-03 | 10 |
+                                   4 | 1 | 2211747 | 0 | 2018-04-01 | 11 |
+                                   5 | 1 | 2211747 | 0 | 2018-04-02 | 11 |
+                                   6 | 1 | 2211747 | 0 | 2018-05-01 | 12 |
+                                   7 | 1 | 2211747 | 0 | 2018-05-01 |    |""",
+    }
+    ddl = {name: TABLES[name][0] for name in rows}
+    tables = {
+        name: frame(" | ".join(part.split()[0] for part in ddl[name].split(",")) + f"\n{rows[name]}", ddl[name])
+        for name in rows
+    }
+    layout = LAYOUTS["omop"]
+    prepared = layout.prepare(spell_columns(layout, {**raw, **tables}))
+    found = {}
+    for source in layout.medical:
+        if source.name in rows:
+            read = source.rows(prepared[source.name], MEDICAL_FORM)
+            lines = prepared[source.name].select(read["claim_id"].alias("claim"), read["place"].alias("place"))
+            found |= {"-".join(row["claim"].split("-")[:2]): row["place"] for row in lines.collect()}
+    visits, done = {"10": "23", "11": "23", "12": "21"}, ["23", "21", "21", "23", None, "21", None]
+    expected = {f"visit_occurrence-{visit}": place for visit, place in visits.items()}
+    assert found == expected | {f"procedure_occurrence-{n}": place for n, place in enumerate(done, start=1)}
 
 
 def test_a_drug_is_a_fill_with_product_and_concepts(delivery: ClaimsDelivery) -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
+from tests.population.as_rif import write_rif
+from tests.population.people import make_population
 
 from counterpart.codes import decode, encode
 from counterpart.errors import ContractError
 from counterpart.sources import LAYOUTS, ClaimsDelivery, IngestContext, build_claims
+from counterpart.sources.eligibility import build_cover
 from counterpart.sources.layout import spell_columns
 from counterpart.sources.lineage import trace_columns
 from counterpart.sources.months import spans_of_months
@@ -48,6 +52,8 @@ CMS_NAMES = {
     "paid": "LINE_NCH_PMT_AMT",
     "denial": "CARR_CLM_PMT_DNL_CD",
     "indicator": "LINE_PRCSG_IND_CD",
+    "entry": "CARR_CLM_ENTRY_CD",
+    "disposition": "CLM_DISP_CD",
     "revenue_line": "CLM_LINE_NUM",
     "revenue_day": "REV_CNTR_DT",
     "revenue": "REV_CNTR",
@@ -67,6 +73,7 @@ CMS_NAMES = {
     "adjustment": "ADJSTMT_DLTN_CD",
     "year": "RFRNC_YR",
     "born": "BENE_BIRTH_DT",
+    "died": "DEATH_DT",
     "sex": "BENE_SEX_IDENT_CD",
     "state": "STATE_CODE",
 }
@@ -108,13 +115,17 @@ CARRIER = """claim    | line | bene | from        | line_day    | processed   | 
              lineless |      |      |             |             |             | M545      |       |         |
              nobodys  | 1    | E    |             |             |             | M545      |       |         |"""
 # Lines that are in or out by what is said about them.
-MARKED = """claim      | line | indicator | dml    | final | processed
-            allowed    | 1    | R         | INSERT | F     |
-            notcovered | 1    | N         | INSERT | F     |
-            notcovered | 2    | A         | INSERT | F     |
-            deleted    | 1    | A         | INSERT | F     | 01-FEB-2020
-            deleted    | 1    | A         | DELETE | F     | 01-MAR-2020
-            notfinal   | 1    | A         | INSERT | N     |"""
+MARKED = """claim      | line | indicator | dml    | final | processed   | entry | disposition
+            allowed    | 1    | R         | INSERT | F     |             | 5     | 01
+            notcovered | 1    | N         | INSERT | F     |             | 1     | 1
+            notcovered | 2    | A         | INSERT | F     |             | 1     |
+            deleted    | 1    | A         | INSERT | F     | 01-FEB-2020 |       |
+            deleted    | 1    | A         | DELETE | F     | 01-MAR-2020 |       |
+            notfinal   | 1    | A         | INSERT | N     |             |       |
+            credited   | 1    | A         | INSERT | F     | 01-FEB-2020 | 1     | 01
+            credited   | 1    | A         | INSERT | F     | 01-MAR-2020 | 3     | 01
+            cancelled  | 1    | A         | INSERT | F     |             | 1     | 03
+            cancelled  | 2    | A         | INSERT | F     |             | 1     | 3"""
 OUTPATIENT = """claim    | revenue_line | revenue_day | revenue | frequency | reason | processed   | payment
                 stay     | 2            | 13-JAN-2020 | 320     | 1         |        |             | 693.11
                 stay     | 3            | 03-JAN-1942 | 0001    | 1         |        |             | 693.11
@@ -144,8 +155,8 @@ INTAKE_ROWS = """source      | fate        | rule            | n_rows
                  carrier     | kept        | mended          | 2
                  carrier     | kept        | as_sent         | 8
                  carrier     | merged      | duplicate       | 1
-                 carrier     | merged      | superseded      | 2
-                 carrier     | quarantined | denied          | 5
+                 carrier     | merged      | superseded      | 3
+                 carrier     | quarantined | denied          | 8
                  carrier     | quarantined | impossible_date | 2
                  carrier     | quarantined | null_key        | 1
                  carrier     | quarantined | unknown_member  | 1
@@ -208,7 +219,7 @@ def raw(frame: Frame) -> dict[str, DataFrame]:
     carrier = table(CARRIER, USUAL["carrier"]).unionByName(marked, allowMissingColumns=True)
     outpatient = table(OUTPATIENT, USUAL["outpatient"])
     return {
-        "beneficiary": table(BENEFICIARIES, {}),
+        "beneficiary": table(BENEFICIARIES, {"died": " "}),
         "carrier": carrier.toDF(*(name.lower() for name in carrier.columns)),
         "outpatient": outpatient.toDF(*(name.lower() for name in outpatient.columns)),
         "inpatient": outpatient.limit(0),
@@ -303,9 +314,38 @@ def test_what_is_missing_is_named(raw: dict[str, DataFrame]) -> None:
     with pytest.raises(ContractError) as caught:
         build_claims("rif", {"beneficiary": raw["beneficiary"].drop("RFRNC_YR")}, IngestContext("x", date(2020, 1, 1)))
     told = str(caught.value)
-    assert "table beneficiary lacks RFRNC_YR" in told
+    assert "table beneficiary lacks RFRNC_YR (or BENE_ENROLLMT_REF_YR) (found" in told
     assert "table carrier is missing" in told
     assert "table dme" not in told
+
+
+@pytest.mark.parametrize("absent", ["DEATH_DT", "HMO_7_IND"])
+def test_what_would_be_cover_without_claims_is_refused(raw: dict[str, DataFrame], absent: str) -> None:
+    with pytest.raises(ContractError, match=rf"table beneficiary lacks {absent} \(or "):
+        build_claims(
+            "rif", {**raw, "beneficiary": raw["beneficiary"].drop(absent)}, IngestContext("x", date(2020, 1, 1))
+        )
+
+
+def test_a_beneficiary_is_told_once(raw: dict[str, DataFrame]) -> None:
+    both = raw["beneficiary"].withColumn("sex_ident_cd", F.lit("1"))
+    with pytest.raises(ContractError, match="table beneficiary has BENE_SEX_IDENT_CD twice"):
+        build_claims("rif", {**raw, "beneficiary": both}, IngestContext("x", date(2020, 1, 1)))
+
+
+def test_beneficiaries_may_have_the_names_that_researchers_get(spark: SparkSession, tmp_path: Path) -> None:
+    """The columns of CCW's MBSF are the same under other names."""
+    population, covers, layout = make_population(40, 20), [], LAYOUTS["rif"]
+    for is_mbsf in (False, True):
+        write_rif(population, tmp_path / str(is_mbsf), is_mbsf)
+        years = spark.read.csv(str(tmp_path / str(is_mbsf) / "beneficiary_*.csv"), header=True, sep="|")
+        spelled = spell_columns(layout, {"beneficiary": years})
+        context = IngestContext("x", date(2022, 1, 31), stage=lambda _, rows: rows.localCheckpoint())
+        covers.append(build_cover(layout.eligibility, layout.prepare(spelled), context))
+    for name in ("members", "enrollment"):
+        told, also_told = (sorted(getattr(cover, name).collect()) for cover in covers)
+        assert told
+        assert told == also_told
 
 
 def test_what_feeds_cover_is_told(spark: SparkSession, raw: dict[str, DataFrame]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pyspark.sql import functions as F
 from tests.studies import small_study
 
 from counterpart.codes import CodeLibrary, encode
@@ -63,3 +64,5 @@ def test_a_list_has_the_systems_of_both_its_ends(frame):
     medical = frame(f"member_key | diagnoses\n 1 | {codes}\n 2 |\n 3 | []", MEDICAL.ddl)
     fills = frame(f"member_key | ndc\n 1 | {encode('ndc', '99001010101')}", PHARMACY.ddl)
     assert find_systems(medical, fills) == {"icd9cm", "icd10cm", "ndc"}
+    told = medical.withColumn("specialty", F.when(F.col("member_key") == 2, F.lit("20")))
+    assert find_systems(told, fills) == {"icd9cm", "icd10cm", "ndc", "specialty"}

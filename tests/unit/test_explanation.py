@@ -25,7 +25,8 @@ ALL_COLUMNS = {
     *(f"eligibility.{name}" for name in ("birth_date", "start_date", "pharmacy_start_date", "death_date")),
     *("eligibility.sex", "eligibility.state"),
     *(f"medical.{name}" for name in ("procedure", "modifiers", "revenue", "place", "specialty", "diagnoses")),
-    *("medical.concepts", "medical.allowed_cents", "pharmacy.ndc", "pharmacy.days_supply", "roster.program"),
+    *("medical.concepts", "medical.service_end_date", "medical.allowed_cents"),
+    *("pharmacy.ndc", "pharmacy.days_supply", "roster.program"),
 }  # fmt: skip
 
 
@@ -215,12 +216,29 @@ def test_a_procedure_is_one_of_three_systems(tmp_path: Path) -> None:
         require_codes(outcome_study(event), library)
 
 
+def test_a_stay_needs_its_last_day_and_a_specialist_the_specialty(library: CodeLibrary) -> None:
+    outcome = {"name": "care", "label": "Care", "role": "primary", "events": ["inpatient_stay", "specialist_referral"]}
+    document = STUDY.model_dump() | {"stays": ["inpatient_stay"], "outcomes": {"outcomes": [outcome]}}
+    study = Study.model_validate(document)
+    require_codes(study, library)
+    assert find_lacks(study, library, ALL_COLUMNS) == []
+    lacks = find_lacks(study, library, ALL_COLUMNS - {"medical.service_end_date", "medical.specialty"})
+    assert [astuple(lack) for lack in lacks] == [
+        (
+            "outcome care",
+            ("medical.service_end_date",),
+            "each line of inpatient_stay is one day, and a stay billed in one line is cut short",
+        ),
+        ("outcome care", ("medical.specialty",), "event specialist_referral is never seen"),
+    ]
+
+
 def test_codes_that_no_claims_are_searched_for_are_refused(tmp_path: Path) -> None:
-    library = library_of(tmp_path, stays="drg", mixed="specialty icd10cm modifier", unused="drg")
+    library = library_of(tmp_path, stays="drg", mixed="revenue icd10cm modifier", unused="drg")
     for study, told in (
         (outcome_study("stays"), "code set stays has codes of drg: "),
-        (outcome_study("mixed"), "code set mixed has codes of modifier, specialty: "),
-        (outcome_study("seen", diagnosis="mixed"), "code set mixed has codes of modifier, specialty: "),
+        (outcome_study("mixed"), "code set mixed has codes of modifier: "),
+        (outcome_study("seen", diagnosis="mixed"), "code set mixed has codes of modifier: "),
     ):
         with pytest.raises(CodeSetError, match=f"^{told}claims are searched for codes of hcpcs, "):
             require_codes(study, library)

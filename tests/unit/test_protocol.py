@@ -315,6 +315,16 @@ def test_a_clean_document_loads_as_it_is_written(write: Callable[[str], Path]) -
             95,
             "…: must be less than 1 (found 95); it is the level of the intervals, such as 0.95",
         ),
+        # Stays
+        ("stays", ["mri", "mri"], "…: listed twice: mri"),
+        ("stays", ["mrii"], "….0: there is no event or code set 'mrii'; did you mean mri?"),
+        ("stays", ["medical_claim"], "….0: 'medical_claim' is the event of every claim line and no stay"),
+        (
+            "stays",
+            ["imaging"],
+            "covariates.events.2.kind: what a stay costs is known when it ends, which may be after the index date: "
+            "imaging can be a flag or a count",
+        ),
         # Events and code sets
         ("cohort.comparator.index.event", "terapy", "…: there is no event or code set 'terapy'; did you mean therapy?"),
         ("cohort.history.0.event", "zz", "…: there is no event or code set 'zz'"),
@@ -500,6 +510,22 @@ def test_an_unknown_code_set_is_found_when_events_are_planned() -> None:
     library = CodeLibrary({"imaging": CodeSet.of("imaging", [])})
     with pytest.raises(CodeSetError, match="there is no code set 'imagin'; the nearest known one is 'imaging'"):
         plan_events(small_study(), library, ["imagin"])
+
+
+def test_stays_are_no_drugs_and_part_of_a_stage_s_key() -> None:
+    from counterpart.codes import CodeLibrary, CodeSet
+    from counterpart.events import plan_events
+    from counterpart.stages.study import _plain_plan
+
+    rule = {"name": "long_cancer", "event": "cancer", "window": [-60, 0], "supplied_days": 30}
+    with pytest.raises(ValidationError, match="no drug is supplied by cancer, which is a stay"):
+        small_study(stays=["cancer"], cohort={"exclusions": [rule]})
+    library = CodeLibrary({name: CodeSet.of(name, []) for name in ("cancer", "mri")})
+    by_day, by_stay, others = (
+        _plain_plan(plan_events(small_study(stays=stays), library, ["mri"])) for stays in ([], ["mri"], ["cancer"])
+    )
+    assert by_day == others
+    assert by_day != by_stay
 
 
 def test_built_in_criteria_are_those_that_the_cohort_judges() -> None:

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 from tests.released import CONTROL, effect, largest, limits, released, withheld, without_pairs
+from tests.studies import small_study
 
 import counterpart.report as report_package
 from counterpart.report import draw_plots, render_report, save_plots, summarise
 from counterpart.report.answer import build_answer, judge_controls
 from counterpart.report.cautions import build_cautions
+from counterpart.report.design import build_design
 from counterpart.report.formats import interval, mean, measure, signed, significant, window
 from counterpart.report.page import SECTIONS
 from counterpart.report.plots.canvas import NARROW, PALETTE, WIDE
@@ -393,3 +395,16 @@ def test_a_bound_that_is_exceeded_is_told_as_one() -> None:
     (bounded,) = [row for group in build_table_one(document) for row in group["rows"] if row["after"]["is_bound"]]
     assert (bounded["after"]["smd"], bounded["after"]["is_off"]) == ("> 1", True)
     assert (1.0, MORE_THAN) in [phases["after"] for _, phases in differences_of(document)]
+
+
+def test_stays_are_told_where_a_study_has_them() -> None:
+    rule = {"name": "r", "event": "back_pain", "min_days": 2}
+    by_day, by_stay = (
+        build_design(small_study(stays=stays, cohort={"history": [rule]}).model_dump(mode="json"))
+        for stays in ([], ["back_pain", "mri"])
+    )
+    assert "Stays" not in dict(by_day["facts"])
+    told = "Back pain and MRI: counted once from admission to discharge, on the first day, and not by day."
+    assert dict(by_stay["facts"])["Stays"] == told
+    assert by_day["eligibility"][-1].startswith("Back pain on at least 2 days, in ")
+    assert by_stay["eligibility"][-1].startswith("Back pain on at least 2 first days of a stay, in ")

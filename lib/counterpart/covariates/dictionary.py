@@ -40,7 +40,8 @@ def describe_covariates(study: Study, levels: dict[str, tuple[str, ...]]) -> tup
 
     `levels` are the values the categories can take (region, from the reference table of states).
     """
-    found = [*_demographics(study, levels), *_charlson(study), *(_from_event(flag) for flag in study.covariates.events)]
+    of_events = (_from_event(flag, flag.event in study.stays) for flag in study.covariates.events)
+    found = [*_demographics(study, levels), *_charlson(study), *of_events]
     return tuple(replace(covariate, covariate_id=number) for number, covariate in enumerate(found, start=1))
 
 
@@ -104,8 +105,9 @@ def _charlson(study: Study) -> Iterator[Covariate]:
     yield Covariate(CHARLSON_INDEX, "Charlson index (Quan 2011 weights)", "count", window)
 
 
-def _from_event(flag: EventFlag) -> Covariate:
+def _from_event(flag: EventFlag, is_stay: bool) -> Covariate:
     start, end = flag.window
-    what = {"flag": "any", "count": "days with", "cents": "allowed cents of"}[flag.kind]
+    counted = "stays begun" if is_stay else "days with"
+    what = {"flag": "any", "count": counted, "cents": "allowed cents of"}[flag.kind]
     label = flag.label or f"{flag.event.replace('_', ' ').capitalize()}: {what}, days {start} to {end}"
     return Covariate(flag.covariate_name, label, flag.kind, flag.window, event=flag.event)

@@ -4,9 +4,9 @@ from counterpart.protocol.document import content_hash, load_mapping, load_site,
 from counterpart.protocol.mapping import BROKEN_LINE, SourceMapping, TextFiles
 from counterpart.protocol.matching import Matching, StudyMatching
 from counterpart.protocol.references import code_set_folders
+from counterpart.protocol.section import ALL_CLAIMS
 from counterpart.protocol.site import RowRules, Site, Source, SparkSettings, Upkeep
 from counterpart.protocol.study import (
-    ALL_CLAIMS,
     Age,
     ClaimsIndex,
     Clause,

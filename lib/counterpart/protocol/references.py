@@ -76,7 +76,7 @@ def _references(content: Any, where: Where) -> Iterator[tuple[Where, str, bool]]
         here = (*where, str(key))
         if key in ("event", "codes", "diagnosis") and isinstance(value, str):
             yield here, value.strip(), key == "event"
-        elif key == "events" and isinstance(value, list):
+        elif key in ("events", "stays") and isinstance(value, list):
             for i, part in enumerate(value):
                 if isinstance(part, str):
                     yield (*here, i), part.strip(), True

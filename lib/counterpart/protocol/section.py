@@ -14,6 +14,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, Vali
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import Self
 
+ALL_CLAIMS = "medical_claim"
+"""The event that every claim line shows; no study can define it otherwise."""
+
 Problem = tuple[tuple[str | int, ...], str]
 """Where in the section (keys and positions), and what is wrong there."""
 

@@ -82,7 +82,9 @@ class Source(Section):
 class RowRules(Section):
     """What becomes of rows that say something impossible, where a site may be stricter or looser than the default.
 
-    `keep` takes a row as it is, `mend` leaves out what cannot be, `quarantine` rejects the row.
+    `keep` takes a row as it is, `mend` leaves out what cannot be, `quarantine` rejects the row. `denied_by_amounts` is
+    of lines without a word for a denial, of which nothing was allowed: are they denied, or paid with another line or by
+    the head? `keep_institutional` takes those of facilities as they are, which are paid by the claim.
     """
 
     earliest_service: Day = Field(default=date(1900, 1, 1), description="a day such as 2015-01-01")
@@ -90,6 +92,7 @@ class RowRules(Section):
     after_death_days: Whole = Field(default=30, ge=0, description="days, such as 30")
     negative_quantity: Literal["mend", "quarantine"] = "mend"
     unknown_sex: Literal["keep", "quarantine"] = "keep"
+    denied_by_amounts: Literal["keep", "keep_institutional", "quarantine"] = "quarantine"
 
 
 class Upkeep(Section):

@@ -14,11 +14,20 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from counterpart.protocol.index_days import decided_by_index_dates
 from counterpart.protocol.matching import StudyMatching
-from counterpart.protocol.section import Name, Problem, Real, Section, Text, Whole, YesNo, each_once, repeated
+from counterpart.protocol.section import (
+    ALL_CLAIMS,
+    Name,
+    Problem,
+    Real,
+    Section,
+    Text,
+    Whole,
+    YesNo,
+    each_once,
+    repeated,
+)
+from counterpart.protocol.stays import misused_stays
 from counterpart.protocol.windows import Lookback, StudyDay
-
-ALL_CLAIMS = "medical_claim"
-"""The event that every claim line shows; no study can define it otherwise."""
 
 BUILT_IN_CRITERIA = (
     "index_date_in_window",
@@ -322,6 +331,8 @@ class Study(Section):
     """One study: one document.
 
     `events` names the clinical events that need more than one code set; any code set is also an event by its own name.
+    An event among `stays` is counted once from admission to discharge, on its first day, whatever is billed meanwhile:
+    its lines, from first to last day of service, are one stay where they overlap or one begins the day after another.
     """
 
     name: Name
@@ -330,6 +341,7 @@ class Study(Section):
     seed: Whole = Field(default=0, ge=0, lt=2**63)
     data: DataWindow
     events: dict[Name, Annotated[tuple[Clause, ...], Field(min_length=1)]] = Field(default={})
+    stays: Annotated[tuple[Name, ...], Once] = ()
     cohort: Cohort
     covariates: Covariates = Covariates()
     scoring: Scoring = Scoring()
@@ -347,6 +359,7 @@ class Study(Section):
             yield ("events", ALL_CLAIMS), "is the event of every claim line already and cannot be another"
         yield from self._uncovered(data)
         yield from decided_by_index_dates(self)
+        yield from misused_stays(self)
 
     def _uncovered(self, data: str) -> Iterator[Problem]:
         """Days that are needed of the very first index date, and that no claims tell of."""

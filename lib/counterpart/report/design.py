@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from counterpart.report.formats import window
@@ -15,7 +15,7 @@ def build_design(protocol: Mapping[str, Any]) -> dict[str, Any]:
     """Protocol -> facts (name, text), eligibility (sentences), exclusions (sentences), outcomes (rows)."""
     return {
         "facts": list(_facts(protocol)),
-        "eligibility": list(_eligibility(protocol["cohort"])),
+        "eligibility": list(_eligibility(protocol["cohort"], protocol.get("stays", ()))),
         "exclusions": [f"{exclusion(rule)}, {window(rule['window'])}" for rule in protocol["cohort"]["exclusions"]],
         "outcomes": [_outcome(one) for one in protocol["outcomes"]["outcomes"]],
     }
@@ -36,6 +36,9 @@ def _facts(protocol: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         f"{comparator['label']}. Index date: {_index(comparator['index'])}, if not treated by then."
         f"{_offered(comparator['index'])} A member serves as comparator in at most one pair.",
     )
+    if protocol.get("stays"):
+        named = listed([spell(name) if i == 0 else in_sentence(name) for i, name in enumerate(protocol["stays"])])
+        yield "Stays", f"{named}: counted once from admission to discharge, on the first day, and not by day."
     yield "Matching", _matching(protocol)
     yield (
         "Follow-up",
@@ -90,13 +93,14 @@ def _matching(protocol: Mapping[str, Any]) -> str:
     )
 
 
-def _eligibility(cohort: Mapping[str, Any]) -> Iterator[str]:
+def _eligibility(cohort: Mapping[str, Any], stays: Collection[str]) -> Iterator[str]:
     enrollment = cohort["enrollment"]
     benefits = listed(list(enrollment["benefits"]))
     yield f"{_ages(cohort['age']).capitalize()} at the index date, with a record as a member, and alive."
     yield f"Insurance cover ({benefits}) on the index date{_reaching_back(enrollment)}."
     for rule in cohort["history"]:
-        days = "1 day" if rule["min_days"] == 1 else f"{rule['min_days']} days"
+        unit = "first day of a stay" if rule["event"] in stays else "day"
+        days = f"1 {unit}" if rule["min_days"] == 1 else f"{rule['min_days']} {unit.replace('day', 'days')}"
         apart = f", at least {rule['min_span_days']} days from first to last" if rule["min_span_days"] else ""
         yield f"{spell(rule['event'])} on at least {days}{apart}, in {window(rule['window'])}."
 

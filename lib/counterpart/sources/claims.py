@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from counterpart.protocol import RowRules
 from counterpart.sources.accounts import KEPT, IngestContext, row_as_json, stack
 from counterpart.sources.broadcasts import given_to_all
 from counterpart.sources.fields import member_key, quoted
@@ -31,9 +32,12 @@ if TYPE_CHECKING:
 
     Raw = Mapping[str, DataFrame]
 
-_FLAGS = ("is_denied", "is_reversal", "is_replacement", "is_void", "is_mended", "has_unreadable_date")
+_FLAGS = (
+    *("is_denied", "is_denied_by_amounts", "is_reversal", "is_replacement", "is_void", "is_mended"),
+    "has_unreadable_date",
+)
 # What a row is judged by, and no draft needs.
-_OF_RULES = ("person_id", "own_claim_id", "has_unreadable_date")
+_OF_RULES = ("person_id", "own_claim_id", "is_denied_by_amounts", "has_unreadable_date")
 # Added by `add_place`, or not content at all.
 _NOT_CONTENT = ("version_hash", "service_month", "service_period", "member_bucket", "claim_key", "member_key")
 
@@ -166,6 +170,7 @@ def _draft_source(
     if originals is not None:
         broken = F.coalesce(broken, F.when(F.col("original_is_circular"), F.lit(CIRCULAR)))
     judged = typed.withColumn("rejected_by", broken)
+    row["is_denied"] = row["is_denied"] | _is_denied_by_amounts(row, context.rules)
     if context.rules.negative_quantity == "mend":
         row = leave_out_negative_quantities(row)
     may_be_quarantined = F.col("rejected_by").isNotNull() | row["is_denied"] | row["is_reversal"]
@@ -177,6 +182,16 @@ def _draft_source(
         row_as_json(source.columns_read(raw), may_be_quarantined).alias("row_json"),
     )
     return drafts.withColumn("version_hash", _hash(claims.content))
+
+
+def _is_denied_by_amounts(row: Mapping[str, Column], rules: RowRules) -> Column:
+    """Is a line denied of which nothing was allowed, as the site judges it? Each by itself: see docs/decisions.md."""
+    if rules.denied_by_amounts == "keep":
+        return F.lit(False)
+    is_kept = F.lit(False)
+    if rules.denied_by_amounts == "keep_institutional" and "claim_type" in row:
+        is_kept = F.coalesce(row["claim_type"] == "institutional", F.lit(False))
+    return row["is_denied_by_amounts"] & ~is_kept
 
 
 def _type_source(claims: ClaimsTable, source: Source, raw: DataFrame, suspects: DataFrame) -> DataFrame:

@@ -7,7 +7,7 @@ of a form below. Rules, versions, spans and accounts are the same for all layout
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,7 @@ _CLAIM_FORM = {
     "paid_on": "date",  # orders the versions of a line; where it is the same,
     "sent_on": "bigint",  # any number that grows with what was sent later
     "is_denied": "boolean",
+    "is_denied_by_amounts": "boolean",  # a charge of which nothing was allowed and paid: a site says what that means
     "is_reversal": "boolean",
     "is_replacement": "boolean",  # of a version of the whole claim: lines told before that are not in it hold no more
     "is_void": "boolean",  # of such a version that takes the whole claim back: nothing told before holds
@@ -119,6 +120,7 @@ class Source:
     `required` columns must be there, `optional` ones are read where they are; of `numbered` stems (`HCPCS_CD_` for
     HCPCS_CD_1, HCPCS_CD_2, ...) as many as there are, at least the first. `rows_of` names the table whose rows these
     are, where a layout's `prepare` divides one: its files are read and its rows accounted for under that name.
+    `other_names` are names that a column may have instead -> the column.
     """
 
     name: str
@@ -128,6 +130,7 @@ class Source:
     numbered: tuple[str, ...] = ()
     may_be_absent: bool = False
     rows_of: str = ""
+    other_names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def table(self) -> str:
@@ -212,6 +215,7 @@ def spell_columns(layout: Layout, raw: Mapping[str, DataFrame]) -> dict[str, Dat
 
 def _spelled(source: Source | Lookup, frame: DataFrame) -> DataFrame:
     spelling = {name.lower(): name for name in (*source.required, *source.optional)}
+    spelling |= {name.lower(): column for name, column in _other_names(source).items()}
     spelling |= {
         name.lower(): stem + name[len(stem) :]
         for name in frame.columns
@@ -219,6 +223,10 @@ def _spelled(source: Source | Lookup, frame: DataFrame) -> DataFrame:
         if name.lower().startswith(stem.lower())
     }
     return frame.toDF(*(spelling.get(name.strip().lower(), name) for name in frame.columns))
+
+
+def _other_names(source: Source | Lookup) -> Mapping[str, str]:
+    return source.other_names if isinstance(source, Source) else {}
 
 
 def check_columns(layout: Layout, raw: Mapping[str, DataFrame]) -> None:
@@ -240,12 +248,19 @@ def _problem_of(source: Source | Lookup, raw: Mapping[str, DataFrame]) -> str | 
     missing = [name for name in columns_needed(source) if name not in frame.columns and name not in twice]
     nested = [] if twice else [name for name in columns_read(source, frame) if _is_nested(frame.schema[name].dataType)]
     problems = {
-        f"lacks {', '.join(missing)} ({_told_found(source, frame.columns)})": missing,
+        f"lacks {', '.join(_with_other_names(source, missing))} ({_told_found(source, frame.columns)})": missing,
         f"has {', '.join(twice)} twice": twice,
         f"has lists or structures in {', '.join(nested)}; a field is text, a number or a date": nested,
     }
     told = [what for what, names in problems.items() if names]
     return f"table {source.name} {' and '.join(told)}" if told else None
+
+
+def _with_other_names(source: Source | Lookup, columns: Sequence[str]) -> Iterator[str]:
+    """The columns, each with the names that it may have instead."""
+    for column in columns:
+        others = [name for name, meant in _other_names(source).items() if meant == column]
+        yield f"{column} (or {', '.join(others)})" if others else column
 
 
 def _told_twice(source: Source | Lookup, found: Sequence[str]) -> list[str]:

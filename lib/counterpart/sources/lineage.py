@@ -25,7 +25,7 @@ Origin = tuple[str, str]
 # What rows are judged by and what no study reads; spans after a row's first are fed by what feeds the first.
 _NOT_TOLD = (
     *("has_unreadable_date", "is_mended", "is_unknown", "is_without_cover", "own_claim_id"),
-    *("more_medical", "more_pharmacy"),
+    *("more_medical", "more_pharmacy", "is_denied_by_amounts"),
 )
 # Columns that nothing feeds have one of these values in every row.
 _SAY_NOTHING: tuple[Any, ...] = (None, False, "U", "other", [])
@@ -68,6 +68,9 @@ def trace_columns(spark: SparkSession, layout: Layout, raw: Mapping[str, DataFra
 
 def _trace(source: Source, form: Mapping[str, str], frame: DataFrame, names: Mapping[str, str]) -> Iterator[Fed]:
     row = source.rows(frame, form)
+    if "is_denied_by_amounts" in row:
+        # One answer, from whichever of the two a layout has.
+        row["is_denied"] |= row["is_denied_by_amounts"]
     plan = _Plan.of(frame.select(*(column.alias(f"our_{name}") for name, column in row.items())), names)
     origins = {name: plan.origins_of(f"our_{name}") for name in row}
     constants = _constants(frame.sparkSession, {name: row[name] for name in row if not origins[name]})

@@ -175,7 +175,7 @@ def read_roster(row: MappedRow, table: RosterTable) -> Row:
 def _claim(row: MappedRow, table: ClaimsTable) -> Row:
     allowed, paid, charged = (row.cents(getattr(table, name)) for name in ("allowed", "paid", "charged"))
     told = F.coalesce(F.nullif(paid, F.lit(0)), F.nullif(allowed, F.lit(0)), charged)
-    is_denied = row.claim_flag(table.denied, (allowed == 0) & (paid == 0) & (charged > 0))
+    is_unpaid = F.coalesce((allowed == 0) & (paid == 0) & (charged > 0), F.lit(False))
     is_void = row.claim_flag(table.void, F.lit(False))
     sent_on = F.unix_date(row.day(table.sent_on)) if table.sent_on else row.large_number(table.sequence)
     read = {
@@ -186,7 +186,8 @@ def _claim(row: MappedRow, table: ClaimsTable) -> Row:
         "paid_on": row.day(table.paid_on),
         "sent_on": sent_on,
         # A void is the last word on a line as a denial is: what was said before no longer holds, whatever its amounts.
-        "is_denied": is_denied | is_void,
+        "is_denied": row.claim_flag(table.denied, F.lit(False)) | is_void,
+        "is_denied_by_amounts": is_unpaid if table.denied and table.denied.amounts else F.lit(False),
         # It takes back no version of its own amounts, even where these are negative or it is marked as a reversal.
         "is_reversal": row.claim_flag(table.reversal, told < 0) & ~is_void,
     }

@@ -16,6 +16,7 @@ _COLUMN_OF = {
     "icd9pcs": "medical.procedure",
     "revenue": "medical.revenue",
     "place": "medical.place",
+    "specialty": "medical.specialty",
     "icd10cm": "medical.diagnoses",
     "icd9cm": "medical.diagnoses",
     "ndc": "pharmacy.ndc",
@@ -77,6 +78,15 @@ def _plain_lacks(study: Study, given: Collection[str]) -> Iterator[Lack]:
         (f"criterion {rule.name}", "pharmacy.days_supply", "no fill supplies a day, and nobody is excluded")
         for rule in cohort.exclusions
         if rule.supplied_days
+    ]
+    asked += [
+        (
+            used_by,
+            "medical.service_end_date",
+            f"each line of {event} is one day, and a stay billed in one line is cut short",
+        )
+        for used_by, event in _events(study)
+        if event in study.stays
     ]
     return (Lack(used_by, (column,), effect) for used_by, column, effect in asked if column not in given)
 

@@ -44,8 +44,10 @@ if TYPE_CHECKING:
     Raw = Mapping[str, DataFrame]
 
 _SEXES = {8507: "M", 8532: "F"}
-# CMS places of service for OMOP's visits; `in person` and emergency visits are judged by them.
-_PLACES = {9201: "21", 262: "23", 9203: "23", 581476: "12", 5083: "02"}
+# CMS places of service for OMOP's visits; `in person` and emergency visits are judged by them. One that begins in an
+# emergency room is there on its first day alone: 262 goes on as a stay, and how 9203 goes on nobody says.
+_PLACES = {9201: "21", 262: "21", 581476: "12", 5083: "02"}
+_FROM_EMERGENCY, _EMERGENCY = (262, 9203), "23"
 _MID_YEAR, _MID_MONTH = 7, 15
 _SUPPLY = ("days_supply", "quantity")
 
@@ -168,7 +170,7 @@ def _diagnoses_of(rows: DataFrame, event: Event) -> DataFrame:
 
 
 def _add_visit(rows: DataFrame, event: Event, raw: Raw, beside: DataFrame) -> DataFrame:
-    """Event row -> the same with `visit_place`, `specialty_code` and the diagnoses of its visit and day."""
+    """Event row -> the same with its visit's concept and first day, `specialty_code`, and the diagnoses of that day."""
     visit = fields.identifier(rows, "visit_occurrence_id")
     if event != CONDITION:
         day = fields.date(rows, event.start)
@@ -176,7 +178,8 @@ def _add_visit(rows: DataFrame, event: Event, raw: Raw, beside: DataFrame) -> Da
     if VISIT.table in raw:
         visits = raw[VISIT.table]
         places = visits.groupBy(fields.identifier(visits, VISIT.row_id).alias("visit_id")).agg(
-            F.min(fields.identifier(visits, VISIT.concept)).alias("visit_concept")
+            F.min(fields.identifier(visits, VISIT.concept)).alias("visit_concept"),
+            F.min(fields.date(visits, VISIT.start)).alias("visit_begins"),
         )
         rows = rows.join(places, visit == F.col("visit_id"), "left")
     if "provider" in raw:
@@ -259,7 +262,7 @@ def reading_of(event: Event) -> Callable[[DataFrame], Row]:
             "procedure": code_of(F.col("line_code"), PROCEDURES),
             "modifiers": fields.present(F.array(modifier.cast("string"))),
             "revenue": F.col("revenue_center") if fields.has_field(raw, "revenue_center") else F.lit(None),
-            "place": _place(raw),
+            "place": _place(raw, event),
             "specialty": F.col("specialty_code") if fields.has_field(raw, "specialty_code") else F.lit(None),
             "diagnoses": fields.present(F.concat(F.array(diagnosis), _given(raw, "beside_diagnoses"))),
             "concepts": fields.present(F.concat(concepts, _given(raw, "beside_concepts"))),
@@ -317,10 +320,13 @@ def _given(raw: DataFrame, name: str) -> Column:
     return F.coalesce(F.col(name), nothing) if fields.has_field(raw, name) else nothing
 
 
-def _place(raw: DataFrame) -> Column:
+def _place(raw: DataFrame, event: Event) -> Column:
+    """Where a row was done, as its visit says. The emergency room is the place on the visit's first day alone."""
     if not fields.has_field(raw, "visit_concept"):
         return F.lit(None)
-    return F.coalesce(*(F.when(F.col("visit_concept") == visit, place) for visit, place in _PLACES.items()))
+    visit, is_first_day = F.col("visit_concept"), fields.date(raw, event.start) == F.col("visit_begins")
+    begins = F.when(visit.isin(*_FROM_EMERGENCY) & is_first_day, _EMERGENCY)
+    return F.coalesce(begins, *(F.when(visit == concept, place) for concept, place in _PLACES.items()))
 
 
 def _events(

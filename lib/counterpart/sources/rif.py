@@ -4,6 +4,8 @@
 - A facility is paid by claim: the payment stands on the claim's first line. Lines of other files have their own.
 - A row that is marked as deleted, voided or not the final action stands like a denial: it takes its line out.
 - A facility's claim that replaces or voids another under its id stands for the whole of it.
+- A beneficiary's year has the names of CCW's summary file of beneficiaries (MBSF), or those of CMS's Beneficiary FHIR
+  Data server, whose made-up files anybody can have.
 - Cover is told month by month, so a year may hold several spans of it. Medical cover is Part A and Part B together,
   outside a Medicare Advantage plan, whose claims are not in these files; pharmacy cover is a contract of Part D.
 
@@ -37,6 +39,15 @@ _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEPT", "OCT"
 _BUYIN = tuple(f"MDCR_ENTLMT_BUYIN_{month}_IND" for month in range(1, 13))
 _HMO = tuple(f"HMO_{month}_IND" for month in range(1, 13))
 _PART_D = tuple(f"PTD_CNTRCT_{month}_ID" for month in _MONTHS)
+# The columns of a beneficiary's year as CCW names them for researchers (MBSF), and as they are named here.
+_MBSF = {
+    "BENE_ENROLLMT_REF_YR": "RFRNC_YR",
+    "SEX_IDENT_CD": "BENE_SEX_IDENT_CD",
+    "BENE_DEATH_DT": "DEATH_DT",
+    **{f"MDCR_ENTLMT_BUYIN_IND_{month:02d}": name for month, name in enumerate(_BUYIN, start=1)},
+    **{f"HMO_IND_{month:02d}": name for month, name in enumerate(_HMO, start=1)},
+    **{f"PTD_CNTRCT_ID_{month:02d}": name for month, name in enumerate(_PART_D, start=1)},
+}
 # Parts A and B both, without and with the state paying the premium (CCW, MDCR_ENTLMT_BUYIN_IND).
 _PARTS_A_AND_B = ("3", "C")
 # Not in a plan, or in one whose claims Medicare itself pays (CCW, HMO_IND). An empty field is not in one either.
@@ -51,6 +62,9 @@ _ALLOWED_LINE = ("A", "R", "S")
 # Every reason but P, "payment requested", is one why Medicare did not pay (CMS, CLM_MDCR_NON_PMT_RSN_CD).
 _PAYMENT_REQUESTED = "P"
 _REPLACEMENT, _VOID = "7", "8"
+# A claim that is taken back: a credit of the carrier's (CMS, CARR_CLM_ENTRY_CD), or a cancellation (CMS, CLM_DISP_CD,
+# with its zero and without; 63 is that of early 1991).
+_CREDIT, _CANCELLED = "3", ("03", "3", "63")
 _LINE_DIAGNOSIS = "LINE_ICD_DGNS_CD"
 # A larger number is no year, and no date could be made of it.
 _DELETED = "DELETE"
@@ -236,13 +250,17 @@ def _line_number(raw: DataFrame) -> Column:
 
 
 def _is_out(raw: DataFrame) -> Column:
-    """Is the row deleted, voided, or not the final action?"""
-    return _is_any(raw, {"DML_IND": _DELETED, "FINAL_ACTION": "N", "CLM_FREQ_CD": _VOID})
+    """Is the row deleted, voided, a credit, or not the final action?"""
+    words = {"DML_IND": _DELETED, "FINAL_ACTION": "N", "CLM_FREQ_CD": _VOID}
+    return _is_any(raw, {**words, "CARR_CLM_ENTRY_CD": _CREDIT, "CLM_DISP_CD": _CANCELLED})
 
 
-def _is_any(raw: DataFrame, words: Mapping[str, str]) -> Column:
-    """Does one of the fields say its word?"""
-    said = (F.upper(fields.text(raw, name)) == word for name, word in words.items())
+def _is_any(raw: DataFrame, words: Mapping[str, str | tuple[str, ...]]) -> Column:
+    """Does one of the fields say its word, or one of its words?"""
+    said = (
+        F.upper(fields.text(raw, name)).isin(*([word] if isinstance(word, str) else word))
+        for name, word in words.items()
+    )
     return reduce(or_, (F.coalesce(one, F.lit(False)) for one in said))
 
 
@@ -250,7 +268,7 @@ _MODIFIERS = ("HCPCS_1ST_MDFR_CD", "HCPCS_2ND_MDFR_CD", "HCPCS_3RD_MDFR_CD", "HC
 _CLAIM = ("BENE_ID", "CLM_ID", "CLM_FROM_DT", "CLM_THRU_DT", "PRNCPAL_DGNS_CD", "HCPCS_CD")
 _VERSIONS = ("PRNCPAL_DGNS_VRSN_CD", *(f"ICD_DGNS_VRSN_CD{place}" for place in range(1, 26)))
 _CAUSES = tuple(f"ICD_DGNS_E_{kind}CD{place}" for kind in ("", "VRSN_") for place in range(1, 13))
-_MORE = ("DML_IND", "FINAL_ACTION", "NCH_WKLY_PROC_DT", *_MODIFIERS, *_VERSIONS, *_CAUSES)
+_MORE = ("DML_IND", "FINAL_ACTION", "CLM_DISP_CD", "NCH_WKLY_PROC_DT", *_MODIFIERS, *_VERSIONS, *_CAUSES)
 
 
 def _professional_file(name: str, reading: Callable[[DataFrame], Row], may_be_absent: bool) -> Source:
@@ -261,7 +279,7 @@ def _professional_file(name: str, reading: Callable[[DataFrame], Row], may_be_ab
         optional=(
             *_MORE,
             *("LINE_1ST_EXPNS_DT", "LINE_LAST_EXPNS_DT", "LINE_ICD_DGNS_CD", "LINE_ICD_DGNS_VRSN_CD"),
-            *("PRVDR_SPCLTY", "LINE_PRCSG_IND_CD", "CARR_CLM_PMT_DNL_CD"),
+            *("PRVDR_SPCLTY", "LINE_PRCSG_IND_CD", "CARR_CLM_PMT_DNL_CD", "CARR_CLM_ENTRY_CD"),
         ),
         numbered=("ICD_DGNS_CD",),
         may_be_absent=may_be_absent,
@@ -285,8 +303,13 @@ RIF = Layout(
         Source(
             "beneficiary",
             read_beneficiary,
-            required=("BENE_ID", "RFRNC_YR", "BENE_BIRTH_DT", "BENE_SEX_IDENT_CD", "STATE_CODE", *_BUYIN),
-            optional=("DML_IND", "DEATH_DT", *_HMO, *_PART_D),
+            required=(
+                # Without the months in a plan whose claims are elsewhere, these would be cover without claims.
+                *("BENE_ID", "RFRNC_YR", "BENE_BIRTH_DT", "BENE_SEX_IDENT_CD", "DEATH_DT", "STATE_CODE"),
+                *(*_BUYIN, *_HMO),
+            ),
+            optional=("DML_IND", *_PART_D),
+            other_names=_MBSF,
         ),
     ),
     medical=(

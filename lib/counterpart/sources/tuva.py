@@ -1,7 +1,8 @@
 """The Tuva Project's input layer (v0.18.0): medical_claim, pharmacy_claim and eligibility, and a roster of our own.
 
 A row of medical_claim is a line and repeats the claim's diagnoses. The layout has no word for denied or reversed lines,
-so amounts tell: nothing allowed and nothing paid of a charge is a denial, a negative amount takes a line back.
+so amounts tell: nothing allowed and nothing paid of a charge is a denial, unless the site says that it is not, and a
+negative amount takes a line back.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def _read_claim(raw: DataFrame) -> Row:
         "paid_cents": paid,
         "paid_on": fields.date(raw, "paid_date"),
         "sent_on": F.unix_date(fields.date(raw, "file_date")),
-        "is_denied": F.coalesce((allowed == 0) & (paid == 0) & (charged > 0), F.lit(False)),
+        "is_denied_by_amounts": F.coalesce((allowed == 0) & (paid == 0) & (charged > 0), F.lit(False)),
         "is_reversal": F.coalesce(told < 0, F.lit(False)),
     }
 

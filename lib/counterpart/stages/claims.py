@@ -99,6 +99,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
         if start.intake is None:
             _account(store, claims, delivery, intake)
         _tell_kept(intake, progress)
+        _tell_denied(intake, progress)
         changed = _write_claims(store, claims, context, count_lines(layout, n_rows), progress)
         _record(store, delivery, delivered, source)
     # What an interrupted ingest wrote before, it does not write again.
@@ -172,6 +173,19 @@ def _tell_kept(intake: pd.DataFrame, progress: Progress) -> None:
         progress.note(f"ingest: {count} former ids are known from the crosswalk that earlier deliveries left")
 
 
+def _tell_denied(intake: pd.DataFrame, progress: Progress) -> None:
+    """A warning for each table of which so much is denied that it may not be."""
+    for name, of_source in intake.groupby("source"):
+        n_denied = int(of_source.loc[of_source["rule"] == _DENIED, "n_rows"].sum())
+        part = share(n_denied, int(of_source["n_rows"].sum()))
+        if part is not None and part > _MOST_DENIED:
+            progress.note(
+                f"ingest: {part:.0%} of the rows of {name} are denied, and no event is seen in them. Lines of which "
+                "nothing was allowed are denied too, unless the site says otherwise (rules.denied_by_amounts): where a "
+                "provider is paid by the head, or a facility by the claim, that is no denial"
+            )
+
+
 def delivery_key(fingerprint: str, layout: Layout, rules: RowRules) -> str:
     """What a delivery is known by: its files, and what reads and judges them. Another mapping makes another one."""
     read_by = {"layout": layout.name, "mapping": layout.content, "code": code_version(_ROOMS)}
@@ -236,6 +250,8 @@ def _count_rejected(intake: pd.DataFrame) -> int:
 
 # The rule of lines whose last version is a denial: what became of a claim, and no sign of bad data.
 _DENIED = "denied"
+# Of a table's rows: more looks like something else than denials.
+_MOST_DENIED = 0.2
 
 
 def _hold_to_threshold(intake: pd.DataFrame, limit: float) -> None:

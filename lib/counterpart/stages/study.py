@@ -98,6 +98,7 @@ def run_cohort(context: Context) -> Metrics:
     clinical = plan_events(study, context.library, cohorts.clinical_events(study))
     members, enrollment, program = (_claims(context, table) for table in (MEMBERS, ENROLLMENT, PROGRAM))
     first, last = cohorts.index_scan(study)
+    first = max(study.data.start, first - timedelta(days=plan.days_before))
     medical, pharmacy = _lines(context, first, last)
     index_days = build_member_days(medical, pharmacy, plan, None, is_priced=False)
     with kept_answering(index_days, partial(events_seen, plan)) as (index_days, seen):
@@ -300,7 +301,8 @@ def _plain(sections: list[Any]) -> list[Any]:
 
 def _plain_plan(plan: EventPlan) -> list[Any]:
     clauses = [[clause.model_dump(mode="json") for clause in group] for group in plan.clauses]
-    return [list(plan.names), clauses, {name: code_set.content_hash for name, code_set in plan.code_sets.items()}]
+    code_sets = {name: code_set.content_hash for name, code_set in plan.code_sets.items()}
+    return [list(plan.names), clauses, code_sets, sorted(plan.stays)]
 
 
 def _claims(context: Context, table: Table) -> DataFrame:
@@ -327,8 +329,11 @@ def _member_days(
     *,
     is_priced: bool = False,
 ) -> DataFrame:
-    """Member-days of the units' members, from the first to the last day any of their windows reaches."""
-    first, last = reach
+    """Member-days of the units' members, from the first to the last day any of their windows reaches.
+
+    Where stays are counted, days before the first are among them: windows are cut by whoever reads the days.
+    """
+    first, last = reach[0] - plan.days_before, reach[1]
     people = units.groupBy("member_key").agg(
         F.date_add(F.min("index_date"), first).alias("from_date"),
         F.date_add(F.max("index_date"), last).alias("to_date"),

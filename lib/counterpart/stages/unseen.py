@@ -55,18 +55,24 @@ def systems_asked(plan: EventPlan, name: str) -> tuple[str, ...]:
     return tuple(system for system, number in SYSTEMS.items() if number in numbers)
 
 
+# Columns of a line whose name is that of their code system.
+_KEPT_AS_TEXT = ("place", "specialty")
+
+
 def find_systems(medical: DataFrame, pharmacy: DataFrame) -> frozenset[str]:
     """The systems of the codes of lines and fills; of a list, of its first and its last.
 
     A pass over billions of lines: codes are not exploded, and one row for each combination of systems is left.
     """
     both_ends = [F.try_element_at(name, F.lit(end)) for name in ("diagnoses", "concepts") for end in (1, -1)]
-    on_lines = [*_systems(F.col("procedure"), F.col("revenue"), *both_ends), F.col("place").isNotNull()]
+    texts = [F.col(name).isNotNull() for name in _KEPT_AS_TEXT]
+    on_lines = [*_systems(F.col("procedure"), F.col("revenue"), *both_ends), *texts]
     on_fills = _systems(F.col("ndc"), *(F.try_element_at("concepts", F.lit(end)) for end in (1, -1)))
-    rows = [*_distinct(medical, on_lines), *_distinct(pharmacy, [*on_fills, F.lit(False)])]
-    numbers = {number for *of_codes, _ in rows for number in of_codes}
-    if any(has_place for *_, has_place in rows):
-        numbers.add(SYSTEMS["place"])  # kept as text
+    of_lines = _distinct(medical, on_lines)
+    numbers = {number for row in of_lines for number in row[: -len(texts)]}
+    numbers |= {number for row in _distinct(pharmacy, on_fills) for number in row}
+    has_texts = [any(told) for told in zip(*(row[-len(texts) :] for row in of_lines), strict=True)]
+    numbers |= {SYSTEMS[name] for name, is_there in zip(_KEPT_AS_TEXT, has_texts, strict=False) if is_there}
     return frozenset(system for system, number in SYSTEMS.items() if number in numbers)
 
 
