@@ -179,11 +179,14 @@ def test_what_is_missing_for_whom(library: CodeLibrary, without: tuple[str, ...]
     assert [f"{lack.used_by}: {', '.join(lack.columns)}; {lack.effect}" for lack in found] == lacks
 
 
+WRITTEN = {"icd10pcs": "1234567", "hcpcs": "12345"}
+
+
 def library_of(folder: Path, **codes: str) -> CodeLibrary:
     """Code sets by their systems, each with one code; those of the small study are of procedures."""
     of_study = dict.fromkeys(("therapy", "back_pain", "cancer", "imaging", "mri"), "hcpcs")
     for name, systems in (of_study | codes).items():
-        rows = (f"{system},{'1234567' if system == 'icd10pcs' else '123'},,,t" for system in systems.split())
+        rows = (f"{system},{WRITTEN.get(system, '123')},,,t" for system in systems.split())
         (folder / f"{name}.csv").write_text("\n".join(("system,code,valid_from,valid_to,source", *rows, "")))
     return CodeLibrary.load([folder])
 

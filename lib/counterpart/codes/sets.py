@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
 
-from counterpart.codes.encoding import SYSTEMS, encode, prefix_range
+from counterpart.codes.encoding import SYSTEMS, encode, modifier_of, prefix_range
 from counterpart.errors import CodeSetError
 
 HEADER = ("system", "code", "valid_from", "valid_to", "source")
@@ -188,6 +188,8 @@ def _parse_code(system: str, text: str) -> tuple[int, int]:
         return low, high
     if text.endswith("*"):
         return prefix_range(system, text[:-1])
+    if system == "hcpcs" and modifier_of(text):
+        raise ValueError(f"{text!r}; a procedure of a code set stands without a modifier")
     code = encode(system, text)
     return code, code
 
