@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from counterpart.codes import SYSTEMS, CodeLibrary, decode, encode
+from counterpart.codes.encoding import prefix_range
 
 Row = tuple[Any, ...]
 START, END = date(2016, 1, 1), date(2021, 9, 30)
@@ -84,7 +85,8 @@ def _near_codes(system: str, first: str, last: str) -> list[int]:
     inside = [first, first, last, first + "1", last + "9", last + "Z"]
     before, after = LETTERS[LETTERS.index(first[-1]) - 1], LETTERS[(LETTERS.index(last[-1]) + 1) % len(LETTERS)]
     outside = [first[:-1], first[:-1] + before, last[:-1] + after]
-    return [encode(system, text) for text in (*inside, *outside) if 0 < len(text) <= 7]
+    # Not all are codes: what a set's edges leave out is compared as it is stored, neither padded nor refused.
+    return [prefix_range(system, text)[0] for text in (*inside, *outside) if 0 < len(text) <= 7]
 
 
 @dataclass

@@ -20,9 +20,10 @@ from counterpart.codes import (
     encode,
     encode_column,
     is_in,
+    joined_modifier,
     match_codes,
 )
-from counterpart.codes.encoding import prefix_range
+from counterpart.codes.encoding import modifier_of, prefix_range
 
 pytestmark = pytest.mark.spark
 
@@ -35,7 +36,10 @@ ODD_TEXTS = [
     "A12\u2028", "A12\n", "M54·5", "00002322730", "0002-3227-30", "12345-678-90", "12345-6789-0", "123-4567-89",
     "1234567890", "+0002322730", "-0002322730", "0002322730.", "99999999999", "999999999999", "0002 3227 30",
     "591034901", " 591 034 901", "591034901.0", "591034901.", "591.034901", "5910349010.0", "005910349", "000000000",
-    "2322730", "322730", "2322730\n",
+    "2322730", "322730", "2322730\n", "N400002322730", "n4 0002-3227-30", "N42322730", "*0002322730", "N400002322730.0",
+    "320.0", "23.0", "2.0", "2.", "39.0", ".0", "72148.0", "7214826", "72148 26", "72148-tc", "72148-26.0", "72148-2",
+    "7214826LT", "1936", "1936.", "1936.0", "0320", "0016070", "S72001A", "0275TRT", "00100QZ", "00100-QZ", "g0283",
+    "38.9", "15.04", "8.45", "08.45", "63.0", "42", "42.", "7", "08", "389", "0.1", "V1.1", "V10", "E95", "456.2",
     "٠٠٠٠٢٣٢٢٧٣٠", "1e5", "\x00",
 ]  # fmt: skip
 SEED, N_RANDOM = 20200315, 400
@@ -74,6 +78,10 @@ def test_the_system_may_stand_in_a_column(frame: Frame) -> None:
            icd10cm  | M54.5
            icd9cm   | 724.2
            icd10pcs | 0SG00A0
+           icd9cm   | 38.9
+           icd10cm  | 38.9
+           hcpcs    | 72148-26
+           hcpcs    | 7214
            ndc      | 00002322730
            snomed   | 1234
                     | M54.5
@@ -82,8 +90,24 @@ def test_the_system_may_stand_in_a_column(frame: Frame) -> None:
         "system string, text string",
     )
     codes = [row[0] for row in claims.select(encode_column(F.col("system"), F.col("text"))).collect()]
-    expected = [("icd10cm", "M545"), ("icd9cm", "7242"), ("icd10pcs", "0SG00A0")]
-    assert codes == [*(encode(*pair) for pair in expected), None, None, None, None]
+    expected = [
+        *(("icd10cm", "M545"), ("icd9cm", "7242"), ("icd10pcs", "0SG00A0"), ("icd9cm", "0389"), ("icd10cm", "389")),
+        ("hcpcs", "72148"),
+    ]
+    assert codes == [*(encode(*pair) for pair in expected), None, None, None, None, None]
+
+
+def test_both_sides_find_the_same_modifiers_in_fields_of_procedures(spark: SparkSession) -> None:
+    texts = [*ODD_TEXTS, *random_texts()]
+    fields = spark.createDataFrame([(n, text) for n, text in enumerate(texts)], "n int, text string")
+    found = {row[0]: row[1] for row in fields.select("n", joined_modifier(F.col("text"))).collect()}
+    assert found == {n: None if text is None else modifier_of(text) for n, text in enumerate(texts)}
+    joined = {text: found[n] for n, text in enumerate(texts) if found[n]}
+    assert joined == {
+        "2322730": "30", "2322730\n": "30", "72148-26": "26",
+        "7214826": "26", "72148 26": "26", "72148-tc": "TC", "72148-26.0": "26", "0275TRT": "RT",
+        "00100-QZ": "QZ",
+    }  # fmt: skip
 
 
 def test_an_unknown_system_is_named() -> None:

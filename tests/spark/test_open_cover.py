@@ -112,6 +112,19 @@ def test_a_later_delivery_ends_cover_that_had_no_end(frame: Frame) -> None:
     assertDataFrameEqual(still_open, expected.select(F.xxhash64("person").alias("member_key"), "open_since"))
 
 
+def test_an_end_that_lies_too_far_away_is_none(frame: Frame) -> None:
+    first = """person | from       | to
+               year   | 2019-01-01 | 2099-12-31
+               later  | 2019-01-01 | 2299-12-31
+               long   | 2019-01-01 | 2071-10-15"""
+    spans = """person | start_date | end_date
+               year   | 2019-01-01 | 9999-12-31
+               later  | 2019-01-01 | 2020-06-30
+               long   | 2019-01-01 | 2071-10-15"""
+    later = "person | from | to\nlater | 2019-01-01 | 2020-06-30\nyear | 2019-01-01 | 2199-12-31"
+    assert_spans(deliver(later, frame, held(deliver(first, frame))).enrollment, spans, frame)
+
+
 def test_a_warehouse_that_never_kept_what_is_open_knows_the_spans_own_start(frame: Frame) -> None:
     first = """person | from       | to
                ended  | 2019-01-01 |

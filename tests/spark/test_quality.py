@@ -43,7 +43,7 @@ COVER = """member_key | benefit  | start_date | end_date
 LINES = """member | type          | day        | end        | code  | rev | place | bill | spec       | dx         | cents | paid
            1      | professional  | 2020-01-31 | 2020-02-01 | 72148 |     | 11    |      | 65         | M545, 7242 | 12345 | 9999
            1      | institutional | 2020-01-31 |            |       | 320 |       | 131  |            | M545       |       | 0
-           1      | dental        | 2020-04-01 | 2020-03-01 | X     |     | 1     |      | 2251X0800X | 54X, M     | -250  | -99
+           1      | dental        | 2020-04-01 | 2020-03-01 | X9999 |     | 1     |      | 2251X0800X | 54X, M     | -250  | -99
            2      | professional  | 2020-01-10 | 2020-01-10 | J1100 |     | 11    |      |            |            | 999   | 1000
            2      | dme           | 2020-02-09 | 2020-02-09 | 0075T |     | 11    |      |            |            | 10099 | 100
            2      | other         | 2020-02-10 | 2020-02-10 | 99213 |     | 11    |      |            |            | 0     | 5

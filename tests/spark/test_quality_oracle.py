@@ -37,7 +37,7 @@ SPOILT: Mapping[Table, Mapping[str, tuple[int, tuple[Any, ...]]]] = {
     MEDICAL: {
         "claim_type": (7, ("other", "dme", "dental", None)),
         "service_end_date": (5, (None, date(2015, 1, 1), date(2022, 1, 1))),
-        "procedure": (13, (encode("hcpcs", "X"), encode("icd10pcs", "0SG00A0"), None)),
+        "procedure": (13, (encode("hcpcs", "X9999"), encode("icd10pcs", "0SG00A0"), None)),
         "revenue": (3, (encode("revenue", "320"), encode("revenue", "ABC"))),
         "place": (8, ("1", "11", None)),
         "bill_type": (4, ("131", "0131", "13")),

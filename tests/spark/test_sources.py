@@ -28,6 +28,10 @@ FIELDS = """given               | as_text             | as_date    | as_number |
             2020-2-9            | 2020-2-9            | 2020-02-09 |           |             |            | false
             2020-02-29 13:30:00 | 2020-02-29 13:30:00 | 2020-02-29 |           |             |            | false
             2020-02-29T00:00:00 | 2020-02-29T00:00:00 | 2020-02-29 |           |             |            | false
+            29FEB2020           | 29FEB2020           | 2020-02-29 |           |             |            | false
+            29-feb-2020         | 29-feb-2020         | 2020-02-29 |           |             |            | false
+            29FEB2021           | 29FEB2021           |            |           |             |            | true
+            29-FEB2020          | 29-FEB2020          |            |           |             |            | true
             20200229            | 20200229            | 2020-02-29 | 20200229  | 20200229    | 2020022900 | false
             20210229            | 20210229            |            | 20210229  | 20210229    | 2021022900 | true
             2021-02-29          | 2021-02-29          |            |           |             |            | true
@@ -38,6 +42,8 @@ FIELDS = """given               | as_text             | as_date    | as_number |
             1e2                 | 1e2                 |            | 100       | 100         | 10000      | true
             99999999999         | 99999999999         |            |           |             | 9999999999900 | true
             n/a                 | n/a                 |            |           |             |            | true
+            (12.50)             | (12.50)             |            |           |             | -1250      | true
+            12.50-              | 12.50-              |            |           |             | -1250      | true
                                 |                     |            |           |             |            | false"""
 
 
@@ -135,54 +141,6 @@ def test_numbers_with_a_fraction_or_lost_digits_are_no_ids_and_no_other_codes(sp
     assertDataFrameEqual(read("decimal(20,3)").filter(small), expected.filter(small))
     given = [row[0] for row in expected.select(fields.is_given(expected, "absent", "given")).collect()]
     assert given == [True] * 15 + [False]
-
-
-def test_codes_that_need_mending(frame: Frame) -> None:
-    codes = frame(
-        """first   | second | is_mended | diagnoses
-           M545    |        | false     | M545
-           M54.5   | M545   | true      | M545
-           M545    | m5416  | true      | M545 M5416
-           M5 45   |        | true      | M545
-           N/A     | M545   | false     | M545
-           M545    | M545   | false     | M545
-           M5456789 | S72001A | false   | S72001A
-           M5456789 | s72001a | true    | S72001A
-           ÄM545   | M545   | false     | M545
-           M54-50  | M545   | false     | M545
-           m545677X | M545  | false     | M545
-           M545    | .      | false     | M545
-                   |        | false     |""",
-        "first string, second string, is_mended boolean, diagnoses string",
-    )
-    pair = [F.col("first"), F.col("second")]
-    encoded = fields.encode_list("icd10cm", fields.join_codes(pair))
-    rows = codes.select("is_mended", "diagnoses", fields.needs_mending(pair), encoded)
-    for row in rows.collect():
-        assert (row[2], " ".join(decode(code)[1] for code in row[3])) == (row[0], row[1] or "")
-
-
-def test_codes_that_lost_zeros_or_have_hyphens_are_mended_where_they_are_read(frame: Frame) -> None:
-    codes = frame(
-        """given         | ndc   | revenue
-           00591034901   | false | false
-           591034901     | true  | false
-           591034901.0   | true  | false
-           0591-0349-01  | true  | false
-           0591034901    | false | false
-           320           | false | true
-           0320          | false | false
-           0320x         | false | false
-                         | false | false""",
-        "given string, ndc boolean, revenue boolean",
-    )
-    given = F.col("given")
-    found = codes.select(
-        "given",
-        fields.ndc_needs_mending(given).alias("ndc"),
-        fields.revenue_needs_mending(given).alias("revenue"),
-    )
-    assertDataFrameEqual(found, codes)
 
 
 def test_sex_and_residence(frame: Frame) -> None:
@@ -286,6 +244,8 @@ def test_a_wide_professional_claim_falls_into_its_lines(spark: SparkSession) -> 
         ("p", "no second", "2008-01-31", None, "724.2", None, "72148", None, "98940", *[None] * 6, *amounts),
         ("p", "empty", "2008-01-31", "2008-01-31", *[None] * 11, *amounts),
         ("p", "mended line", "2008-01-31", "2008-01-31", "7242", None, "g0151", *[None] * 8, *amounts),
+        ("p", "lost zero", "2008-01-31", None, "42", None, "72148", *[None] * 8, *amounts),
+        ("p", "joined", "2008-01-31", None, "7242", None, "7214826", *[None] * 8, "(10.50)", *amounts[1:]),
     ]  # fmt: skip
     raw = spark.createDataFrame(rows, ", ".join(f"{name} string" for name in names))
     first, second, third = (1, "72148", 1050, 800), (2, "99213", 0, 0), (3, "98940", 3000, 2400)
@@ -295,7 +255,15 @@ def test_a_wide_professional_claim_falls_into_its_lines(spark: SparkSession) -> 
         "no second": ("7242", [first, third], True, last_day),
         "empty": ("", [(1, None, 1050, 800)], False, last_day),
         "mended line": ("7242", [(1, "G0151", 1050, 800)], True, last_day),
+        "lost zero": ("042", [(1, "72148", 1050, 800)], True, last_day),
+        "joined": ("7242", [(1, "72148", -1050, 800)], True, last_day),
     }
+    row = DESYNPUF.medical[0].rows(raw, MEDICAL_FORM)
+    spoilt = F.col("CLM_ID") == "empty"
+    told = raw.withColumn("LINE_NCH_PMT_AMT_2", F.when(spoilt, "free").otherwise(F.col("LINE_NCH_PMT_AMT_2")))
+    found = told.select(row["claim_id"], row["lines"][0]["modifiers"], row["has_unreadable_amount"]).collect()
+    assert {one[0]: one[1] for one in found if one[1]} == {"joined": ["26"]}
+    assert [one[0] for one in found if one[2]] == ["empty"]
 
 
 def test_a_facility_is_paid_on_the_first_line_and_segments_are_claims(spark: SparkSession) -> None:

@@ -211,7 +211,7 @@ def test_a_row_that_is_a_whole_claim(spark: SparkSession) -> None:
     m545 = found["A"][2]
     assert codes_of(m545) == "icd10cm:M545"
     assert found == {
-        "A": (0, [(1, "hcpcs:72148 revenue:0320", 1000, 1200), (3, "hcpcs:99213", 550, 0)], m545, False, False),
+        "A": (0, [(1, "hcpcs:72148 revenue:0320", 1000, 1200), (3, "hcpcs:99213", 550, 0)], m545, True, False),
         "B": (0, [(1, "", None, None), (2, "hcpcs:G0151", None, 0)], [], True, True),
     }
 
@@ -233,6 +233,7 @@ def test_systems_sequences_and_amounts_of_a_line(spark: SparkSession) -> None:
         "1|A|1|2020-01-01|9|0|0|c|72148|20200102030405|gp|59|2|Professional",
         "1|A|1|2020-01-01|-9|0|0|I|0SG00Z0|||95|11|X",
         "1|A|1|2020-01-01|0|0|0||72148|||||",
+        "1|A|1|2020-01-01|x|0|(9.00)|c|72148-26||gp|59.0|2.0|",
     )  # fmt: skip
     row = layout.medical[0].rows(raw, MEDICAL_FORM)
     names = ("is_denied_by_amounts", "is_reversal", "procedure", "sent_on", "modifiers", "place", "claim_type")
@@ -241,8 +242,11 @@ def test_systems_sequences_and_amounts_of_a_line(spark: SparkSession) -> None:
         (True, False, "hcpcs:72148", 20200102030405, ["GP", "59"], "02", "professional"),
         (False, True, "icd10pcs:0SG00Z0", None, ["95"], "11", "other"),
         (False, False, "", None, [], None, "other"),
+        (False, True, "hcpcs:72148", None, ["GP", "59", "26"], "02", "other"),
     ]
     assert not any(one[0] for one in raw.select(row["is_denied"]).collect())
+    flags = raw.select(row["is_mended"], row["has_unreadable_amount"]).collect()
+    assert [tuple(one) for one in flags] == [(False, False)] * 3 + [(True, True)]
 
 
 def test_replacements_and_voids_are_told_where_the_mapping_says_how(spark: SparkSession) -> None:

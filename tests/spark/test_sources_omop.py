@@ -66,7 +66,7 @@ TABLES = {
     "procedure_occurrence": (
         "procedure_occurrence_id double, person_id double, procedure_concept_id double, "
         "procedure_source_concept_id double, procedure_date date, visit_occurrence_id double, provider_id double",
-        """200 | 1 | 2211747 | 0 | 2018-03-01 | 10 | 7
+        """200 | 1 | 2211747 | 1010187 | 2018-03-01 | 10 | 7
            201 | 1 | 2211747 | 0 | 2018-03-02 | 10 | 8""",
     ),
     "drug_exposure": (
@@ -89,6 +89,7 @@ TABLES = {
         """35208414 | ICD10CM            | K92.2
            192671   | SNOMED             | 74474003
            2211747  | CPT4               | 72148
+           1010187  | CPT4               | 1010187
            45011828 | NDC                | 00025152531
            38004490 | Medicare Specialty | 65""",
     ),
@@ -124,7 +125,7 @@ INTAKE_ROWS = """source               | fate        | rule            | n_rows
                  drug_exposure        | merged      | duplicate       | 1
                  cost                 | merged      | looked_up       | 4
                  provider             | merged      | looked_up       | 2
-                 concept              | merged      | looked_up       | 5
+                 concept              | merged      | looked_up       | 6
                  location             | merged      | looked_up       | 1
                  concept_ancestor     | kept        | as_sent         | 2
                  concept_ancestor     | merged      | duplicate       | 1
@@ -186,7 +187,10 @@ def test_an_event_is_a_claim_with_the_diagnoses_of_its_visit_and_day(delivery: C
         "condition_occurrence-100-192671-20180301": (["icd10cm K922"], bleeding),
         "condition_occurrence-100-192671-20180501": ([], ["omop 192671"]),
         "condition_occurrence-101-0-20180301": ([], []),
-        "procedure_occurrence-200-2211747-20180301": (["icd10cm K922"], sorted([*bleeding, "omop 2211747"])),
+        "procedure_occurrence-200-2211747-20180301": (
+            ["icd10cm K922"],
+            sorted([*bleeding, "omop 2211747", "omop 1010187"]),
+        ),
         "procedure_occurrence-201-2211747-20180302": ([], ["omop 2211747"]),
     }
     image = lines["procedure_occurrence-200-2211747-20180301"]

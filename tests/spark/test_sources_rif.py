@@ -106,6 +106,8 @@ CARRIER = """claim    | line | bene | from        | line_day    | processed   | 
              before   | 1    |      | 30-SEP-2015 |             |             | 7242      |       | 7245    |
              after    | 1    |      | 01-OCT-2015 |             |             | M545      |       |         |
              told     | 1    |      | 01-OCT-2015 |             |             | 7242      | 9     |         |
+             worded   | 1    |      | 01OCT2015   |             |             | 42        | ICD-9 |         |
+             ten      | 1    |      |             |             |             | M5416     | 10    |         |
              again    | 1    |      |             |             |             | M545      |       |         |
              again    | 1    |      |             |             |             | M545      |       |         |
              changed  | 1    |      |             |             | 01-FEB-2020 | M545      |       | M5126   |
@@ -152,8 +154,8 @@ INTAKE_ROWS = """source      | fate        | rule            | n_rows
                  beneficiary | merged      | no_cover        | 2
                  beneficiary | quarantined | null_key        | 2
                  beneficiary | quarantined | impossible_date | 1
-                 carrier     | kept        | mended          | 2
-                 carrier     | kept        | as_sent         | 8
+                 carrier     | kept        | mended          | 3
+                 carrier     | kept        | as_sent         | 9
                  carrier     | merged      | duplicate       | 1
                  carrier     | merged      | superseded      | 3
                  carrier     | quarantined | denied          | 8
@@ -280,6 +282,8 @@ def test_a_line_has_the_diagnoses_of_its_claim_and_version(delivery: ClaimsDeliv
         ("before", 1): ("7242 7245", "2015-09-30", 8_020),
         ("after", 1): ("M545", "2015-10-01", 8_020),
         ("told", 1): ("7242", "2015-10-01", 8_020),
+        ("worded", 1): ("042", "2015-10-01", 8_020),
+        ("ten", 1): ("M5416", "2020-01-12", 8_020),
         ("again", 1): ("M545", "2020-01-12", 8_020),
         ("changed", 1): ("G8929 M545", "2020-01-12", 8_020),
         ("allowed", 1): ("", "2020-01-12", 8_020),

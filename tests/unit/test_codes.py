@@ -64,6 +64,30 @@ def texts(code_set: CodeSet, system: str, *candidates: str, on: date = ANY_DAY) 
         ("ndc", "591034901", "00591034901"),
         ("ndc", "2322730", "00002322730"),
         ("ndc", "591034901.0", "00591034901"),
+        ("ndc", "N400002322730", "00002322730"),
+        ("ndc", "n4 0002-3227-30", "00002322730"),
+        ("revenue", "320.0", "0320"),
+        ("place", "23.0", "23"),
+        ("place", "2.", "02"),
+        ("drg", "39.0", "039"),
+        ("hcpcs", "72148.0", "72148"),
+        ("hcpcs", "7214826", "72148"),
+        ("hcpcs", "72148 26", "72148"),
+        ("hcpcs", "72148-tc", "72148"),
+        ("hcpcs", "0275T-50", "0275T"),
+        ("hcpcs", "1936", "01936"),
+        ("hcpcs", "1936.0", "01936"),
+        ("icd9cm", "38.9", "0389"),
+        ("icd9cm", "15.04", "01504"),
+        ("icd9cm", "8.45", "00845"),
+        ("icd9cm", "63.0", "0630"),
+        ("icd9cm", "42", "042"),
+        ("icd9cm", "7", "007"),
+        ("icd9cm", "320.0", "3200"),
+        ("icd9cm", "389", "389"),
+        ("icd9cm", "0", "0"),
+        ("icd9cm", "V10", "V10"),
+        ("icd9pcs", "45.6", "456"),
     ],
 )
 def test_a_code_is_read_back_as_it_was_meant(system: str, text: str, stored: str) -> None:
@@ -81,7 +105,12 @@ def test_the_number_is_the_documented_one() -> None:
     [
         ("icd10cm", " . ", "1 to 7 letters and digits"),
         ("icd10cm", "M54.50XXX", "1 to 7"),
-        ("hcpcs", "72148-26", "letters and digits"),
+        ("hcpcs", "72148-2", "letters and digits"),
+        ("hcpcs", "0320", "a code of hcpcs is 5 letters and digits"),
+        ("hcpcs", "7214", "a code of hcpcs is 5"),
+        ("hcpcs", "0016070", "a code of hcpcs is 5"),  # a procedure of ICD-10
+        ("hcpcs", "S72001A", "a code of hcpcs is 5"),  # a diagnosis
+        ("hcpcs", "7214826LT", "1 to 7 letters and digits"),
         ("icd10cm", "ſ33", "letters and digits"),  # upper-cases to S33
         ("ndc", "0002322730", "an NDC is 11 digits"),
         ("ndc", "0002-322-730", "an NDC is 11 digits"),
@@ -89,6 +118,9 @@ def test_the_number_is_the_documented_one() -> None:
         ("ndc", "5910349010.0", "an NDC is 11 digits"),
         ("ndc", "005910349", "an NDC is 11 digits"),
         ("ndc", "322730", "an NDC is 11 digits"),
+        ("ndc", "N42322730", "an NDC is 11 digits"),
+        ("ndc", "*0002322730", "an NDC is 11 digits"),
+        ("ndc", "000023227301", "an NDC is 11 digits"),
         ("snomed", "1", "known systems are icd10cm"),
     ],
 )
@@ -115,7 +147,7 @@ def test_systems_keep_their_numbers() -> None:
     ]  # fmt: skip
 
 
-WIDTHS = {"icd10cm": 7, "hcpcs": 7, "specialty": 10, "ndc": 11}
+WIDTHS = {"icd10cm": 7, "icd10pcs": 7, "specialty": 10, "ndc": 11}
 
 
 @given(st.data())
@@ -194,12 +226,12 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     path = write(
         tmp_path, "wrong", "icd10,M54.5,,,own", "icd10cm,M54!,2020-13-01,,", "icd10cm,M54.5,2021-01-02,2021-01-01,own",
         "icd10cm,M54.5,,own", "icd10cm,C96*-C00*,,,own", "icd10cm,*,,,own", "icd10cm,C00-C96,,,own",
-        "hcpcs,72148,,,own",
+        "hcpcs,72148-26,,,own", "hcpcs,72148,,,own",
     )  # fmt: skip
     with pytest.raises(CodeSetError) as told:
         load_code_set(path)
     lines = str(told.value).splitlines()
-    assert [line.partition(": ")[0] for line in lines] == [f"{path}, line {n}" for n in range(2, 9)]
+    assert [line.partition(": ")[0] for line in lines] == [f"{path}, line {n}" for n in range(2, 10)]
     for line, words in zip(
         lines,
         [
@@ -210,6 +242,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
             ["runs backwards"],
             ["''", "1 to 7"],
             ["'C00-C96'", "letters and digits"],
+            ["'72148-26'", "without a modifier"],
         ],
         strict=True,
     ):

@@ -7,6 +7,7 @@ from counterpart.codes.encoding import (
     encode,
     encode_column,
     encode_normal,
+    joined_modifier,
     ndc_column,
     normalise,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "encode_column",
     "encode_normal",
     "is_in",
+    "joined_modifier",
     "load_code_set",
     "match_codes",
     "ndc_column",

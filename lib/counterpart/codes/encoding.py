@@ -36,8 +36,11 @@ SYSTEMS: Mapping[str, int] = MappingProxyType(
 )
 # Spreadsheets and numeric columns eat leading zeros: revenue 320 is 0320, place 2 is 02.
 FULL_WIDTH: Mapping[str, int] = MappingProxyType({"revenue": 4, "place": 2, "drg": 3})
+# A procedure of another length is none: cut off, or of another system.
+EXACT_WIDTH: Mapping[str, int] = MappingProxyType({"hcpcs": 5})
 # Systems whose codes are numbers, not ASCII characters, below the system's byte.
 NUMERIC = frozenset({"ndc", "specialty", "omop"})
+_PLAIN = tuple(name for name in SYSTEMS if name not in NUMERIC and name not in FULL_WIDTH)
 
 SYSTEM_SHIFT = 56
 BUCKET_SHIFT = 32
@@ -62,9 +65,33 @@ _NDC_HYPHENATED = r"^([0-9]{5}-[0-9]{4}-[0-9]{1,2}|[0-9]{4}-[0-9]{4}-[0-9]{2}|[0
 # FDA's ten does not matter: a labeler of five digits never begins with a zero, so the ten were 4-4-2, and the eleven
 # are these with one zero more. Nine digits that do begin with one are a product without its package.
 _NDC_SHORT = r"^[1-9][0-9]{6,8}\z"
-# What is left of a number that went through a float: without its dot 1234567890.0 would have eleven digits.
-_NO_FRACTION = r"\.0?\z"
 _NDC_PARTS = (5, 4, 2)
+
+# What is left of a number that went through a float: without its dot 320.0 would be 3200, and 1234567890.0 an NDC.
+_NO_FRACTION = r"\.0?\z"
+# N4 says that an NDC follows (X12, LIN03).
+_NDC_QUALIFIER = r"^[Nn]4(?=[0-9]{11}\z|[0-9]+-)"
+# The form of a code of CPT or HCPCS, and what stands behind one in the same field: 72148-26, 72148 26, 7214826.
+_PROCEDURE = r"[0-9A-Va-v][0-9]{3}[0-9AFMTUafmtu]"
+_HYPHENATED_MODIFIER = rf"(?<=^{_PROCEDURE})-[0-9A-Za-z]{{2}}\z"
+# Without the hyphen seven characters may be of ICD: 0016070 is a procedure, S72001A a diagnosis.
+_JOINED_MODIFIER = rf"(?<=^{_PROCEDURE})(?<!^0[0-9]{{4}})([A-Za-z][0-9A-Za-z]|[2-9][0-9])\z"
+# 1936 is anesthesia 01936: no code of five characters has lost its first one otherwise, and 0320 is a revenue centre.
+_ANESTHESIA = r"^(?=1[0-9]{3}\z)"
+# Categories of ICD-9 have three digits before the dot: 38.9 is 038.9, and 42 is 042. 389 may be 038.9 or 389: it stays.
+_TWO_LOST, _ONE_LOST = r"^(?=[1-9](\.|\z))", r"^(?=[1-9][0-9](\.|\z)|0[1-9]\.)"
+# What is put right before dots are left out, in order: a pattern, and what stands in its place. Of ICD a fraction is
+# none: 320.0 is a code.
+_REPAIRS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
+    {
+        "hcpcs": ((_NO_FRACTION, ""), (_HYPHENATED_MODIFIER, ""), (_JOINED_MODIFIER, ""), (_ANESTHESIA, "0")),
+        "icd9cm": ((_TWO_LOST, "00"), (_ONE_LOST, "0")),
+        "ndc": ((_NO_FRACTION, ""), (_NDC_QUALIFIER, "")),
+        **dict.fromkeys(("revenue", "place", "drg"), ((_NO_FRACTION, ""),)),
+    }
+)
+# Most codes need none of it, and one look at them costs less than to clean them.
+_AS_IT_IS: Mapping[str, str] = MappingProxyType({"hcpcs": r"^[0-9A-Za-z]{5}\z", "revenue": r"^[0-9A-Za-z]{4}\z"})
 
 
 def normalise(text: str) -> str:
@@ -76,7 +103,19 @@ def encode(system: str, text: str) -> int:
     """Encode one code. ValueError names an unknown system and text that is empty, too long or not alphanumeric."""
     if system == "ndc":
         return prefix_range(system, _ndc_digits(text))[0]
-    return prefix_range(system, _checked(system, text).rjust(FULL_WIDTH.get(system, 0), "0"))[0]
+    code = _checked(system, _repaired(system, text)).rjust(FULL_WIDTH.get(system, 0), "0")
+    if len(code) != EXACT_WIDTH.get(system, len(code)):
+        raise ValueError(f"{text.strip()!r}; a code of {system} is {EXACT_WIDTH[system]} letters and digits")
+    return prefix_range(system, code)[0]
+
+
+def modifier_of(procedure: str) -> str | None:
+    """`joined_modifier` of one text."""
+    bare = re.sub(
+        _NO_FRACTION.replace(r"\z", r"\Z"), "", procedure.translate(str.maketrans("", "", _BLANKS_OF_NUMBERS))
+    )
+    found = re.search(f"{_HYPHENATED_MODIFIER}|{_JOINED_MODIFIER}".replace(r"\z", r"\Z"), bare)
+    return found[0].removeprefix("-").upper() if found else None
 
 
 def prefix_range(system: str, prefix: str) -> tuple[int, int]:
@@ -115,6 +154,14 @@ def _checked(system: str, text: str) -> str:
     return normal
 
 
+def _repaired(system: str, text: str) -> str:
+    """Text without blanks, put right where its system can be lost or run together; its dots stay."""
+    bare = text.translate(str.maketrans("", "", _BLANKS_OF_NUMBERS))
+    for pattern, instead in _REPAIRS.get(system, ()):
+        bare = re.sub(pattern.replace(r"\z", r"\Z"), instead, bare)
+    return bare
+
+
 def _pack_ascii(text: str) -> tuple[int, int]:
     raw = text.encode("ascii")
     return int.from_bytes(raw.ljust(ASCII_WIDTH, b"\0"), "big"), int.from_bytes(raw.ljust(ASCII_WIDTH, b"\xff"), "big")
@@ -151,10 +198,9 @@ def _base36(number: int) -> str:
 
 def _ndc_digits(text: str) -> str:
     """Eleven digits of an NDC: plain, hyphenated, or 7 to 9 that lost zeros. Ten without hyphens are ambiguous."""
-    hyphenated, plain, short, no_fraction = (
-        pattern.replace(r"\z", r"\Z") for pattern in (_NDC_HYPHENATED, _NDC_PLAIN, _NDC_SHORT, _NO_FRACTION)
-    )
-    number = re.sub(no_fraction, "", text.translate(str.maketrans("", "", _BLANKS_OF_NUMBERS)))
+    patterns = (_NDC_HYPHENATED, _NDC_PLAIN, _NDC_SHORT)
+    hyphenated, plain, short = (pattern.replace(r"\z", r"\Z") for pattern in patterns)
+    number = _repaired("ndc", text)
     bare = number.replace(".", "")
     if re.match(hyphenated, bare):
         return "".join(part.rjust(width, "0") for part, width in zip(bare.split("-"), _NDC_PARTS, strict=True))
@@ -175,7 +221,9 @@ def encode_column(system: str | Column, text: Column) -> Column:
     """
     if isinstance(system, Column):
         byte = _system_bytes(system)
-        return _ascii_payload(_cleaned(text, ASCII_WIDTH)).bitwiseOR(byte)
+        own = [F.when(system == name, _full_text(name, text)) for name in _REPAIRS if name in _PLAIN]
+        is_other = ~F.coalesce(system.isin(*_REPAIRS), F.lit(False))
+        return _ascii_payload(F.coalesce(*own, F.when(is_other, _cleaned(text, ASCII_WIDTH)))).bitwiseOR(byte)
     if system not in SYSTEMS:
         raise ValueError(f"system {system!r}; known systems are {', '.join(SYSTEMS)}")
     if system == "ndc":
@@ -186,11 +234,34 @@ def encode_column(system: str | Column, text: Column) -> Column:
     top = F.lit(SYSTEMS[system] << SYSTEM_SHIFT)
     if system == "specialty":
         return _taxonomy_payload(_cleaned(text, TAXONOMY_WIDTH)).bitwiseOR(top)
-    cleaned = _cleaned(text, ASCII_WIDTH)
+    return _ascii_payload(_full_text(system, text)).bitwiseOR(top)
+
+
+def _full_text(system: str, text: Column) -> Column:
+    """The text of a code of up to seven characters, put right and padded; null where it cannot be read."""
+    width = EXACT_WIDTH.get(system)
+    cleaned = _cleaned(_repaired_column(system, text) if system in _REPAIRS else text, width or ASCII_WIDTH, width or 1)
     if system in FULL_WIDTH:
         # lpad alone would cut what is longer.
         cleaned = F.lpad(cleaned, F.greatest(F.length(cleaned), F.lit(FULL_WIDTH[system])), "0")
-    return _ascii_payload(cleaned).bitwiseOR(top)
+    if system in _AS_IT_IS:
+        cleaned = F.when(text.rlike(_AS_IT_IS[system]), F.upper(text)).otherwise(cleaned)
+    return cleaned
+
+
+def _repaired_column(system: str, text: Column) -> Column:
+    bare = F.translate(text, _BLANKS_OF_NUMBERS, "")
+    for pattern, instead in _REPAIRS[system]:
+        bare = F.regexp_replace(bare, pattern, instead)
+    return bare
+
+
+def joined_modifier(procedure: Column) -> Column:
+    """The modifier that stands behind a procedure's code in its field: 26 of 72148-26; null where there is none."""
+    bare = F.regexp_replace(F.translate(procedure, _BLANKS_OF_NUMBERS, ""), _NO_FRACTION, "")
+    is_joined = bare.rlike(f"{_HYPHENATED_MODIFIER}|{_JOINED_MODIFIER}")
+    # Most fields hold a code alone.
+    return F.when((F.length(procedure) > EXACT_WIDTH["hcpcs"]) & is_joined, F.upper(F.substring(bare, -2, 2)))
 
 
 def encode_normal(system: str, text: Column) -> Column:
@@ -202,9 +273,9 @@ def encode_normal(system: str, text: Column) -> Column:
 def ndc_column(text: Column) -> Column:
     """An NDC as BIGINT: eleven digits, or hyphenated 5-4-2, 4-4-2, 5-3-2, 5-4-1 and padded to eleven; else null.
 
-    Seven to nine digits that do not begin with a zero lost theirs, and are padded.
+    Seven to nine digits that do not begin with a zero lost theirs, and are padded; a qualifier N4 is left out.
     """
-    number = F.regexp_replace(F.translate(text, _BLANKS_OF_NUMBERS, ""), _NO_FRACTION, "")
+    number = _repaired_column("ndc", text)
     bare = F.translate(number, ".", "")
     hyphenated = F.regexp_substr(bare, F.lit(_NDC_HYPHENATED))
     padded = [
@@ -223,9 +294,9 @@ def concept_column(concept_id: Column) -> Column:
     return F.when(is_concept, code)
 
 
-def _cleaned(text: Column, width: int) -> Column:
-    """Normalised text, null unless it is 1 to `width` ASCII letters and digits."""
-    return F.upper(F.regexp_substr(F.translate(text, _BLANKS, ""), F.lit(rf"^[0-9A-Za-z]{{1,{width}}}\z")))
+def _cleaned(text: Column, width: int, least: int = 1) -> Column:
+    """Normalised text, null unless it is `least` to `width` ASCII letters and digits."""
+    return F.upper(F.regexp_substr(F.translate(text, _BLANKS, ""), F.lit(rf"^[0-9A-Za-z]{{{least},{width}}}\z")))
 
 
 def _ascii_payload(cleaned: Column) -> Column:
@@ -242,5 +313,4 @@ def _taxonomy_payload(cleaned: Column) -> Column:
 
 
 def _system_bytes(system: Column) -> Column:
-    plain = [name for name in SYSTEMS if name not in NUMERIC and name not in FULL_WIDTH]
-    return F.coalesce(*(F.when(system == name, F.lit(SYSTEMS[name] << SYSTEM_SHIFT)) for name in plain))
+    return F.coalesce(*(F.when(system == name, F.lit(SYSTEMS[name] << SYSTEM_SHIFT)) for name in _PLAIN))

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from counterpart.codes.buckets import buckets_of
-from counterpart.codes.encoding import SYSTEMS, decode, encode, normalise, prefix_range
+from counterpart.codes.encoding import SYSTEMS, decode, encode, modifier_of, normalise, prefix_range
 from counterpart.codes.written import refuse_unwritten
 from counterpart.errors import CodeSetError
 
@@ -197,6 +197,8 @@ def _parse_code(system: str, text: str) -> tuple[int, int]:
         return low, high
     if text.endswith("*"):
         return _prefix(system, text[:-1])
+    if system == "hcpcs" and modifier_of(text):
+        raise ValueError(f"{text!r}; a procedure of a code set stands without a modifier")
     code = encode(system, text)
     refuse_unwritten(system, decode(code)[1], is_prefix=False)
     return code, code

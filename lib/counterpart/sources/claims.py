@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from counterpart.protocol import RowRules
-from counterpart.sources.accounts import KEPT, IngestContext, row_as_json, stack
+from counterpart.sources.accounts import KEPT, UNREADABLE_AMOUNT, IngestContext, row_as_json, stack
 from counterpart.sources.broadcasts import given_to_all
 from counterpart.sources.fields import member_key, quoted
 from counterpart.sources.layout import LINE, TYPED, Source
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _FLAGS = (
     *("is_denied", "is_denied_by_amounts", "is_reversal", "is_replacement", "is_void", "is_mended"),
-    "has_unreadable_date",
+    *("has_unreadable_date", "has_unreadable_amount"),
 )
 # What a row is judged by, and no draft needs.
 _OF_RULES = ("person_id", "own_claim_id", "is_denied_by_amounts", "has_unreadable_date")
@@ -80,7 +80,8 @@ def build_final_lines(claims: ClaimsTable, raw: Raw, members: DataFrame, context
     originals = find_originals(name, claims.sources, raw, claims.form, context)
     drafts = context.stage(f"{name}_drafts", _draft(claims, raw, suspects, originals, context))
     resolved = resolve_versions(drafts, _find_held(claims, drafts, context), context.stage, name)
-    rows = resolved.rows if originals is None else _tell_unknown_originals(resolved.rows)
+    rows = _tell_unreadable_amounts(resolved.rows)
+    rows = rows if originals is None else _tell_unknown_originals(rows)
     kept = rows.filter(F.col("fate") == KEPT)
     added = conform(_lines(kept, claims).withColumns(_place(claims.day, context.placement)), claims.table)
     renamed = suspects.filter("suspect_given_key != suspect_key")
@@ -127,6 +128,12 @@ def _find_suspects(claims: ClaimsTable, raw: Raw, members: DataFrame, context: I
             F.col("is_known").isNull().alias("suspect_is_unknown"),
         )
     )
+
+
+def _tell_unreadable_amounts(rows: DataFrame) -> DataFrame:
+    """Rows that hold though an amount of theirs is lost: such a version is no reversal, whatever it was meant to be."""
+    is_told = (F.col("fate") == KEPT) & F.col("has_unreadable_amount")
+    return rows.withColumn("rule", F.when(is_told, F.lit(UNREADABLE_AMOUNT)).otherwise(F.col("rule")))
 
 
 def _tell_unknown_originals(rows: DataFrame) -> DataFrame:

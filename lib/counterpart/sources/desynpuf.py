@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     Row = dict[str, Column]
 
 _MONTHS = 12
+_AMOUNTS = ("LINE_NCH_PMT_AMT_", "LINE_ALOWD_CHRG_AMT_")
 
 
 def read_beneficiary(raw: DataFrame) -> Row:
@@ -106,8 +107,9 @@ def _places(raw: DataFrame, *stems: str) -> list[int]:
 
 
 def _claim(raw: DataFrame, claim_type: str) -> Row:
-    diagnoses = _diagnoses(raw)
-    procedures = [fields.code(raw, name) for name in fields.numbered(raw, "HCPCS_CD_")]
+    diagnoses = fields.join_codes(_diagnoses(raw))
+    procedures = fields.join_codes([fields.code(raw, name) for name in fields.numbered(raw, "HCPCS_CD_")])
+    amounts = [name for stem in _AMOUNTS for name in fields.numbered(raw, stem)]
     return {
         "person_id": fields.text(raw, "DESYNPUF_ID"),
         "claim_id": _claim_id(raw),
@@ -116,9 +118,11 @@ def _claim(raw: DataFrame, claim_type: str) -> Row:
         "claim_type": F.lit(claim_type),
         "service_date": fields.date(raw, "CLM_FROM_DT"),
         "service_end_date": F.coalesce(fields.date(raw, "CLM_THRU_DT"), fields.date(raw, "CLM_FROM_DT")),
-        "diagnoses": fields.encode_list("icd9cm", fields.join_codes(diagnoses)),
-        "is_mended": fields.needs_mending([*diagnoses, *procedures]),
+        "diagnoses": fields.encode_list("icd9cm", diagnoses),
+        "is_mended": fields.any_needs_mending("icd9cm", diagnoses) | fields.any_needs_mending("hcpcs", procedures),
         "has_unreadable_date": fields.has_unreadable_date(raw, "CLM_FROM_DT", "CLM_THRU_DT"),
+        "has_unreadable_amount": fields.has_unreadable_amount(raw, "CLM_PMT_AMT")
+        | fields.has_unreadable_among(raw, amounts),
     }
 
 
@@ -169,7 +173,7 @@ DESYNPUF = Layout(
             required=_CLAIM,
             numbered=(
                 *("ICD9_DGNS_CD_", "LINE_ICD9_DGNS_CD_", "HCPCS_CD_", "LINE_PRCSG_IND_CD_"),
-                *("LINE_NCH_PMT_AMT_", "LINE_ALOWD_CHRG_AMT_"),
+                *_AMOUNTS,
             ),
         ),
         _facility("outpatient"),

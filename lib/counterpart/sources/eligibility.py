@@ -15,7 +15,7 @@ from counterpart.sources.accounts import AS_SENT, KEPT, MERGED, QUARANTINED, Ing
 from counterpart.sources.crosswalk import add_known_as
 from counterpart.sources.fields import member_key, quoted
 from counterpart.sources.layout import COVER_FORM, TYPED, Source
-from counterpart.sources.open_cover import OPEN_COVER, add_open_since, end_open_cover, select_open
+from counterpart.sources.open_cover import OPEN_COVER, add_open_since, end_open_cover, open_end, select_open
 from counterpart.sources.rules import cover_rules, first_broken
 from counterpart.spans import label_runs, merge_spans
 from counterpart.tables import ENROLLMENT, MEMBERS, conform
@@ -67,6 +67,7 @@ def _draft(source: Source, raw: DataFrame, context: IngestContext) -> DataFrame:
     # In two steps: rules name a date many times, and in one step Spark would write its reading out each time.
     typed = named.select(*map(quoted, read), "alias_key", *(column.alias(TYPED + name) for name, column in row.items()))
     row = {name: F.col(TYPED + name) for name in row}
+    row |= {name: open_end(row[name], context.received_on) for name in ("end_date", "pharmacy_end_date")}
     judged = typed.withColumn("rejected_by", first_broken(cover_rules(row, context.received_on, context.rules)))
     return judged.select(
         F.lit(source.name).alias("source"),

@@ -13,34 +13,50 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from counterpart.codes import encode_column, encode_normal, ndc_column
+from counterpart.codes import encode_column, encode_normal, joined_modifier
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pyspark.sql import Column, DataFrame
 
 _ISO_DATE = r"^\d{4}-\d{1,2}-\d{1,2}([ T].*)?$"
 _COMPACT_DATE = r"^\d{8}$"
-_NAMED_MONTH = r"^\d{1,2}-[A-Za-z]{3}-\d{4}$"
+# 01-MAR-2021, and 01MAR2021 as SAS writes it.
+_NAMED_MONTH = r"^\d{1,2}(-[A-Za-z]{3}-|[A-Za-z]{3})\d{4}$"
 _LAST_YEAR = 9999
 # From here on two whole numbers may be one float.
 _FIRST_INEXACT: dict[type[T.DataType], int] = {T.FloatType: 2**24, T.DoubleType: 2**53}
 # A diagnosis of ICD-9 that is a number. With fewer digits before the dot zeros are lost: 8.45 was 008.45 or 08.45.
 _DECIMAL_CODE = r"^[1-9]\d{2}\.\d{1,2}\z"
 # The unit separator of ASCII: no code has it.
-_BETWEEN_CODES = "\x1f"
-_BLANK, _LETTER = r"[\s\u00a0]", r"[^\s\u00a0\x1f]"
-# A code that can be read, of one to seven letters and digits, and that has something to be mended among them.
-_MENDED = (
-    rf"(^|{_BETWEEN_CODES})(?=[^{_BETWEEN_CODES}]*([a-z.]|{_BLANK}{_LETTER}|{_LETTER}{_BLANK}))"
-    rf"([.\s\u00a0]*[0-9A-Za-z]){{1,7}}[.\s\u00a0]*({_BETWEEN_CODES}|\z)"
-)
-_WHOLE_NDC = r"^[0-9]{11}\z"
-_SHORT_REVENUE = r"^[.\s\u00a0]*[0-9A-Za-z]{1,3}[.\s\u00a0]*\z"
-# *+ never goes back, which would find nothing; \z as in the encoding.
-_AS_ENCODED = rf"^[0-9A-Z{_BETWEEN_CODES}]*+\z"
+BETWEEN_CODES = "\x1f"
+# How a code of a system is written that is kept as it is written. *+ never goes back, which would find nothing; \z as
+# in the encoding.
+_ANY_CODE = "[0-9A-Z]*+"
+_AS_KEPT = {
+    "hcpcs": "[0-9A-Z]{5}",
+    "revenue": "[0-9A-Z]{4,}",
+    **dict.fromkeys(("icd10cm", "icd10pcs", "icd9pcs"), _ANY_CODE),
+    # 42 lost its zero.
+    "icd9cm": rf"(?![1-9][0-9]?({BETWEEN_CODES}|\z))[0-9A-Z]*+",
+    "ndc": "[0-9]{11}",
+}
+# As `encode_diagnoses` joins versions and codes.
+_VERSIONED = rf"(?!9[1-9][0-9]?({BETWEEN_CODES}|\z))[0-9A-Z]*+"
+ICD9, ICD10 = "9", "0"
+_AS_FLOAT = rf"[0-9A-Za-z]\.0?[\s\u00a0]*({BETWEEN_CODES}|\z)"
+_FRACTION = r"\.0?\z"
+# (12.50) and 12.50- are how mainframes and accountants write what is taken back.
+_TAKEN_BACK = r"^\((.+)\)$|^(.+)-$"
+# Amounts that can be read at a look, most of all.
+_PLAIN_AMOUNTS = rf"^(-?[0-9]{{1,11}}(\.[0-9]*+)?{BETWEEN_CODES}|{BETWEEN_CODES})*+(-?[0-9]{{1,11}}(\.[0-9]*+)?)?\z"
 _LARGEST_AMOUNT = 1e12
+NOTHING = (
+    *("NULL", "null", "Null", "(null)", "\\N", "N/A", "n/a", "#N/A", "NA", "NaN", "nan", "None", "NONE", "none"),
+    *("<NA>", "<null>"),
+)
+"""What databases and programs write where there is nothing."""
 # Whole words: "missing" and "masked" begin with an M, "former" with an F.
 _MALE = ("M", "MALE", "MAN", "1", "01", "1.0")
 _FEMALE = ("F", "FEMALE", "WOMAN", "2", "02", "2.0")
@@ -92,7 +108,7 @@ def _is_given(raw: DataFrame, name: str) -> Column:
 
 
 def date(raw: DataFrame, name: str) -> Column:
-    """A date from a date, a timestamp or text (2020-03-01, 2020-03-01 00:00:00, 20200301, 01-Mar-2020)."""
+    """A date from a date, a timestamp or text (2020-03-01, 2020-03-01 00:00:00, 20200301, 01-Mar-2020, 01MAR2020)."""
     if not has_field(raw, name):
         return F.lit(None).cast("date")
     kind = raw.schema[name].dataType
@@ -105,7 +121,7 @@ def date(raw: DataFrame, name: str) -> Column:
     return (
         F.when(given.rlike(_ISO_DATE), F.substring_index(given, " ", 1).try_cast("date"))
         .when(given.rlike(_COMPACT_DATE), F.try_to_date(given, "yyyyMMdd"))
-        .when(given.rlike(_NAMED_MONTH), F.try_to_date(given, "d-MMM-yyyy"))
+        .when(given.rlike(_NAMED_MONTH), F.try_to_date(F.translate(given, "-", ""), "dMMMyyyy"))
     )
 
 
@@ -169,16 +185,58 @@ def quantity(raw: DataFrame, name: str) -> Column:
 def cents(raw: DataFrame, name: str) -> Column:
     """BIGINT cents from an amount in dollars, half up, through decimals: no float is ever added up.
 
-    A trillion dollars and more is null: sums of amounts must never run over.
+    (80.00) and 80.00- are -80.00. A trillion dollars and more is null: sums of amounts must never run over.
     """
     given = text_or_number(raw, name)
-    by_digits = (given.try_cast("decimal(14,2)") * 100).cast("bigint")
-    if not (has_field(raw, name) and isinstance(raw.schema[name].dataType, T.DoubleType)):
+    if not has_field(raw, name) or isinstance(raw.schema[name].dataType, T.StringType):
+        return _cents_of_text(given)
+    by_digits = _in_cents(given)
+    if not isinstance(raw.schema[name].dataType, T.DoubleType):
         return by_digits
     # The digits of a double are worked out one by one. One that is the nearest to whole cents is these cents.
     nearest = F.rint(given * 100)
     is_whole = (nearest / 100 == given) & (F.abs(given) < _LARGEST_AMOUNT)
     return F.when(is_whole, nearest.cast("bigint")).otherwise(by_digits)
+
+
+def _cents_of_text(given: Column) -> Column:
+    return _in_cents(signed(given))
+
+
+def _in_cents(given: Column) -> Column:
+    return (given.try_cast("decimal(14,2)") * 100).cast("bigint")
+
+
+def signed(amount: Column) -> Column:
+    """The text of an amount with its minus in front: (12.50) and 12.50- are -12.50."""
+    is_taken_back = F.endswith(amount, F.lit("-")) | F.endswith(amount, F.lit(")"))
+    return F.when(is_taken_back, F.regexp_replace(amount, _TAKEN_BACK, "-$1$2")).otherwise(amount)
+
+
+def has_unreadable_amount(raw: DataFrame, *names: str) -> Column:
+    """Is there text in one of the fields that is no amount in dollars?"""
+    written = (name for name in names if has_field(raw, name) and isinstance(raw.schema[name].dataType, T.StringType))
+    unreadable = (is_unreadable(text(raw, name), cents(raw, name)) for name in written)
+    return reduce(or_, unreadable, F.lit(False))
+
+
+def is_unreadable(given: Column, read: Column) -> Column:
+    """Is something given that was not read, and that is no word for nothing?"""
+    return given.isNotNull() & read.isNull() & ~given.isin(*NOTHING)
+
+
+def has_unreadable_among(raw: DataFrame, names: Sequence[str]) -> Column:
+    """`has_unreadable_amount` of many fields: of lines side by side, of which a condition each would be too much."""
+    written = [name for name in names if isinstance(raw.schema[name].dataType, T.StringType)]
+    return any_unreadable([text(raw, name) for name in written], _cents_of_text)
+
+
+def any_unreadable(amounts: Sequence[Column], read: Callable[[Column], Column]) -> Column:
+    """Is one of many texts no amount, as `read` has it, nor a word for nothing?"""
+    joined = F.concat_ws(BETWEEN_CODES, *amounts)
+    is_one = F.exists(F.split(joined, BETWEEN_CODES), lambda one: (one != "") & is_unreadable(one, read(one)))
+    # One look at all of them spares nearly every row the reading.
+    return F.when(joined.rlike(_PLAIN_AMOUNTS), F.lit(False)).otherwise(is_one)
 
 
 def text_or_number(raw: DataFrame, name: str) -> Column:
@@ -208,14 +266,32 @@ def code(raw: DataFrame, name: str) -> Column:
     return F.coalesce(text(raw, name), F.regexp_substr(digits.cast("string"), F.lit(_DECIMAL_CODE)))
 
 
+def whole_code(given: Column) -> Column:
+    """A code that is kept as text (modifier, specialty, type of bill): 95.0 of a float is 95."""
+    # The dot is looked for first, because nearly no code has one.
+    return F.when(given.contains("."), F.regexp_replace(given, _FRACTION, "")).otherwise(given)
+
+
 def two_digits(given: Column) -> Column:
-    """A code of two digits whose leading zero a spreadsheet ate."""
-    return F.when(F.length(given) == 1, F.concat(F.lit("0"), given)).otherwise(given)
+    """A code of two digits whose leading zero a spreadsheet ate, or that went through a float: 2 and 2.0 are 02."""
+    code = whole_code(given)
+    return F.when(F.length(code) == 1, F.concat(F.lit("0"), code)).otherwise(code)
+
+
+def is_any_float(codes: Sequence[Column]) -> Column:
+    """Is one of the codes written as a float: 95.0?"""
+    joined = join_codes(codes)
+    return joined.contains(".") & joined.rlike(_AS_FLOAT)
+
+
+def modifiers(procedure: Column, given: Sequence[Column]) -> Column:
+    """The modifiers beside a procedure, and the one that stands behind its code, each once: ARRAY<STRING>."""
+    return present(F.array(*(F.upper(whole_code(one)) for one in given), joined_modifier(procedure)))
 
 
 def join_codes(codes: Sequence[Column]) -> Column:
     """Codes as they are written, one behind the other; an empty text where there is none."""
-    return F.concat_ws(_BETWEEN_CODES, *codes)
+    return F.concat_ws(BETWEEN_CODES, *codes)
 
 
 def encode_list(system: str, joined: Column) -> Column:
@@ -223,24 +299,35 @@ def encode_list(system: str, joined: Column) -> Column:
     # 25 diagnoses a line, most of them null. Joined and encoded element by element, a million lines take 3 seconds of
     # CPU; an array of 25 encoded columns takes 9 to 14: its generated code is too long to be compiled. Most lines have
     # their codes as we have them: one look at all of them spares what mends each.
-    written = F.split(joined, _BETWEEN_CODES)
+    written = F.split(joined, BETWEEN_CODES)
     as_they_are = F.transform(written, lambda one: encode_normal(system, one))
     mended = F.transform(written, lambda one: encode_column(system, one))
-    return present(F.when(joined.rlike(_AS_ENCODED), as_they_are).otherwise(mended))
+    return present(F.when(joined.rlike(_all_kept(_AS_KEPT[system])), as_they_are).otherwise(mended))
 
 
-def encode_diagnoses(versioned: Sequence[tuple[Column, Column]]) -> Column:
-    """(version, code) -> the codes that can be read, each once, in order: ICD-9 where the version is 9, else ICD-10.
+def icd_version(told: Column) -> Column:
+    """`9` or `0`, from 9, 09, ICD-9, 9.0, and 0, 10, ICD-10; null where neither is told."""
+    return F.when(told.contains(ICD9), ICD9).when(told.contains(ICD10), ICD10)
 
-    A version is one character. ARRAY<BIGINT>.
-    """
-    written = F.split(F.concat_ws(_BETWEEN_CODES, *(F.concat(*pair) for pair in versioned)), _BETWEEN_CODES)
 
-    def encoded(one: Column) -> Column:
-        system = F.when(F.startswith(one, F.lit("9")), "icd9cm").otherwise("icd10cm")
-        return encode_column(system, F.substr(one, F.lit(2)))
+def join_diagnoses(versioned: Sequence[tuple[Column, Column]]) -> Column:
+    """(version, code) one behind the other; a version is one character, see `icd_version`."""
+    return F.concat_ws(BETWEEN_CODES, *(F.concat(*pair) for pair in versioned))
 
-    return present(F.transform(written, encoded))
+
+def encode_diagnoses(joined: Column) -> Column:
+    """Joined diagnoses -> those that can be read, each once, in order: ARRAY<BIGINT>."""
+    return present(F.transform(F.split(joined, BETWEEN_CODES), _encode_versioned))
+
+
+def diagnoses_need_mending(joined: Column) -> Column:
+    """Is one of the joined diagnoses read that is not written as it is kept?"""
+    return _is_any_mended(joined, _VERSIONED, _encode_versioned)
+
+
+def _encode_versioned(one: Column) -> Column:
+    system = F.when(F.startswith(one, F.lit(ICD9)), "icd9cm").otherwise("icd10cm")
+    return encode_column(system, F.substr(one, F.lit(2)))
 
 
 def present(values: Column) -> Column:
@@ -249,20 +336,33 @@ def present(values: Column) -> Column:
     return F.array_except(values, F.array(F.lit(None)))
 
 
-def needs_mending(codes: Sequence[Column]) -> Column:
-    """Is one of the codes written with a dot, a blank or in lower case, and read all the same?"""
-    joined = join_codes(codes)
-    return ~joined.rlike(_AS_ENCODED) & joined.rlike(_MENDED)
+def needs_mending(system: str, code: Column) -> Column:
+    """Is a code read that is not written as it is kept: 72148-26, 320, an NDC with hyphens?"""
+    is_kept = code.isNull() | code.rlike(rf"^{_AS_KEPT[system]}\z")
+    return F.when(is_kept, F.lit(False)).otherwise(encode_column(system, code).isNotNull())
 
 
-def ndc_needs_mending(ndc: Column) -> Column:
-    """Is an NDC read that is not written as eleven digits?"""
-    return F.coalesce(~ndc.rlike(_WHOLE_NDC), F.lit(False)) & ndc_column(ndc).isNotNull()
+def any_needs_mending(system: str, joined: Column) -> Column:
+    """Is one of the joined codes read that is not written as it is kept?"""
+    return _is_any_mended(joined, _AS_KEPT[system], lambda one: encode_column(system, one))
 
 
-def revenue_needs_mending(revenue: Column) -> Column:
-    """Did a revenue centre lose its zeros: 320?"""
-    return F.coalesce(revenue.rlike(_SHORT_REVENUE), F.lit(False))
+def _is_any_mended(joined: Column, as_kept: str, encoded: Callable[[Column], Column]) -> Column:
+    """Does one of the joined codes differ from the pattern, and is it read all the same?"""
+
+    def is_mended(one: Column) -> Column:
+        return ~one.rlike(rf"^{as_kept}\z") & encoded(one).isNotNull()
+
+    # Nearly all rows have codes as they are kept: they are looked at once, all codes together.
+    is_one = F.exists(F.split(joined, BETWEEN_CODES), is_mended)
+    return F.when(joined.rlike(_all_kept(as_kept)), F.lit(False)).otherwise(F.coalesce(is_one, F.lit(False)))
+
+
+def _all_kept(as_kept: str) -> str:
+    """The pattern of joined codes that are all written so."""
+    if as_kept == _ANY_CODE:
+        return rf"^[0-9A-Z{BETWEEN_CODES}]*+\z"
+    return rf"^({as_kept}{BETWEEN_CODES}|{BETWEEN_CODES})*+({as_kept})?\z"
 
 
 def sex(given: Column) -> Column:

@@ -58,6 +58,7 @@ _CLAIM_FORM = {
     "is_void": "boolean",  # of such a version that takes the whole claim back: nothing told before holds
     "is_mended": "boolean",
     "has_unreadable_date": "boolean",
+    "has_unreadable_amount": "boolean",
 }
 
 LINE = {

@@ -24,7 +24,7 @@ Origin = tuple[str, str]
 
 # What rows are judged by and what no study reads; spans after a row's first are fed by what feeds the first.
 _NOT_TOLD = (
-    *("has_unreadable_date", "is_mended", "is_unknown", "is_without_cover", "own_claim_id"),
+    *("has_unreadable_date", "has_unreadable_amount", "is_mended", "is_unknown", "is_without_cover", "own_claim_id"),
     *("more_medical", "more_pharmacy", "is_denied_by_amounts"),
 )
 # Columns that nothing feeds have one of these values in every row.
@@ -75,6 +75,10 @@ def _trace(source: Source, form: Mapping[str, str], frame: DataFrame, names: Map
     origins = {name: plan.origins_of(f"our_{name}") for name in row}
     constants = _constants(frame.sparkSession, {name: row[name] for name in row if not origins[name]})
     of_lines = plan.fields_of("our_lines", tuple(LINE)) if origins.get("lines") else set()
+    # A modifier may stand behind its procedure. Where no column is for modifiers, none are to be expected all the same.
+    of_lines -= {"modifiers"}
+    if "modifiers" in origins:
+        origins["modifiers"] = tuple(one for one in origins["modifiers"] if one not in origins["procedure"])
     for name in form:
         if name in of_lines:
             yield Fed(name, origins["lines"])

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 AnyTable = TypeVar("AnyTable", bound=MappedTable)
 
+_PROCEDURE_SYSTEMS = ("hcpcs", "icd10pcs", "icd9pcs")
 _CLAIM_TYPES = ("professional", "institutional", "dme", "other")
 
 
@@ -115,32 +116,53 @@ def read_cover(row: MappedRow, table: EligibilityTable) -> Row:
 def read_medical(row: MappedRow, table: MedicalTable) -> Row:
     """A claim line, or with `lines` a whole claim."""
     start, end, claim_type = row.day(table.service_date), row.day(table.service_end_date), _claim_type(row, table)
-    codes = [*row.codes(table.procedure), *row.codes(table.revenue)]
-    if table.lines is not None:
-        codes = row.codes_of(*table.lines.procedure, *table.lines.revenue)
     coded_on = coding_day(claim_type, start, end)
-    diagnoses, written = mapped_diagnoses.read_diagnoses(row, table.diagnoses, coded_on)
+    diagnoses, is_mended = mapped_diagnoses.read_diagnoses(row, table.diagnoses, coded_on)
+    texts = [row.text(field) for field in (table.place, table.bill_type, table.specialty)]
     read = {
         **_claim(row, table),
         "claim_type": claim_type,
         "service_date": start,
         "service_end_date": F.coalesce(end, start),
-        "place": fields.two_digits(row.text(table.place)),
-        "bill_type": row.text(table.bill_type),
-        "specialty": F.upper(row.text(table.specialty)),
+        "place": fields.two_digits(texts[0]),
+        "bill_type": fields.whole_code(texts[1]),
+        "specialty": F.upper(fields.whole_code(texts[2])),
         "diagnoses": diagnoses,
-        "is_mended": fields.needs_mending([*codes, *written]),
+        "is_mended": is_mended | fields.is_any_float(texts),
         "has_unreadable_date": _has_unreadable_day(row, table, table.service_date, table.service_end_date),
     }
-    if table.lines is not None:
-        return read | {"line_number": F.lit(0), "lines": _lines(row, table, table.lines)}
-    modifiers = F.array(*(F.upper(F.trim(code)) for code in row.codes_of(*table.modifiers)))
-    return read | {
+    return read | (_read_line(row, table, read) if table.lines is None else _read_lines(row, table, table.lines, read))
+
+
+def _read_line(row: MappedRow, table: MedicalTable, read: Row) -> Row:
+    """What differs from line to line, where a row is a line."""
+    modifiers, revenue = row.codes_of(*table.modifiers), row.code(table.revenue)
+    procedure, of_hcpcs, is_mended = _procedure(row, table)
+    return {
         "line_number": row.whole_number(table.line_number),
-        "procedure": _procedure(row, table),
-        "modifiers": fields.present(modifiers.cast("array<string>")),
-        "revenue": encode_column("revenue", row.code(table.revenue)),
-        "is_mended": read["is_mended"] | fields.revenue_needs_mending(row.code(table.revenue)),
+        "procedure": procedure,
+        "modifiers": fields.modifiers(of_hcpcs, [F.trim(code) for code in modifiers]),
+        "revenue": encode_column("revenue", revenue),
+        "is_mended": read["is_mended"]
+        | is_mended
+        | fields.needs_mending("revenue", revenue)
+        | fields.is_any_float(modifiers),
+    }
+
+
+def _read_lines(row: MappedRow, table: MedicalTable, lines: Lines, read: Row) -> Row:
+    """The lines of a claim, where a row is one."""
+    is_mended = [
+        fields.any_needs_mending(system, fields.join_codes(row.codes_of(*columns)))
+        for system, columns in (("hcpcs", lines.procedure), ("revenue", lines.revenue))
+        if columns
+    ]
+    return {
+        "line_number": F.lit(0),
+        "lines": _lines(row, table, lines),
+        "is_mended": reduce(or_, is_mended, read["is_mended"]),
+        "has_unreadable_amount": read["has_unreadable_amount"]
+        | row.has_unreadable_among([*lines.allowed, *lines.paid]),
     }
 
 
@@ -155,7 +177,7 @@ def read_pharmacy(row: MappedRow, table: PharmacyTable) -> Row:
         "ndc": ndc_column(row.code(table.ndc)),
         "days_supply": row.whole_number(table.days_supply),
         "quantity": row.quantity(table.quantity),
-        "is_mended": fields.ndc_needs_mending(row.code(table.ndc)),
+        "is_mended": fields.needs_mending("ndc", row.code(table.ndc)),
         "has_unreadable_date": _has_unreadable_day(row, table, table.dispensing_date),
     }
 
@@ -190,6 +212,7 @@ def _claim(row: MappedRow, table: ClaimsTable) -> Row:
         "is_denied_by_amounts": is_unpaid if table.denied and table.denied.amounts else F.lit(False),
         # It takes back no version of its own amounts, even where these are negative or it is marked as a reversal.
         "is_reversal": row.claim_flag(table.reversal, told < 0) & ~is_void,
+        "has_unreadable_amount": row.has_unreadable_amount(table.allowed, table.paid, table.charged),
     }
     if table.replacement or table.void:
         if len(table.claim_id.column) > 1:
@@ -220,11 +243,19 @@ def _claim_type(row: MappedRow, table: MedicalTable) -> Column:
     return F.when(given.isin(*_CLAIM_TYPES), given).otherwise("other")
 
 
-def _procedure(row: MappedRow, table: MedicalTable) -> Column:
-    if table.procedure is None:
-        return F.lit(None)
-    system, code = table.procedure.system, row.code(table.procedure)
-    return encode_column(row.listed(system) if system.column else str(system.constant), code)
+def _procedure(row: MappedRow, table: MedicalTable) -> tuple[Column, Column, Column]:
+    """The code, how it is written if it is one of HCPCS, and whether it was mended."""
+    field, written, nothing = table.procedure, row.code(table.procedure), F.lit(None).cast("string")
+    if field is None:
+        return F.lit(None), nothing, F.lit(False)
+    if not field.system.column:
+        system = str(field.system.constant)
+        of_hcpcs = written if system == "hcpcs" else nothing
+        return encode_column(system, written), of_hcpcs, fields.needs_mending(system, written)
+    told = row.listed(field.system)
+    mended = (F.when(told == name, fields.needs_mending(name, written)) for name in _PROCEDURE_SYSTEMS)
+    is_mended = F.coalesce(*mended, F.lit(False))
+    return encode_column(told, written), F.when(told == "hcpcs", written), is_mended
 
 
 def _lines(row: MappedRow, table: MedicalTable, lines: Lines) -> Column:

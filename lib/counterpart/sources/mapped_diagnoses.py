@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from counterpart.codes import encode_column
 from counterpart.protocol.mapping import Diagnoses, MedicalTable, columns_of_diagnoses
 from counterpart.sources import fields
 from counterpart.sources.icd_version import is_icd9
@@ -41,28 +40,34 @@ def add_diagnoses(raw: Mapping[str, DataFrame], document: SourceMapping) -> dict
     return {**raw, **joined}
 
 
-def read_diagnoses(row: MappedRow, diagnoses: Diagnoses | None, day: Column) -> tuple[Column, list[Column]]:
-    """ARRAY<BIGINT> of the codes that can be read, each once, in order; and the codes as they are written.
+def read_diagnoses(row: MappedRow, diagnoses: Diagnoses | None, day: Column) -> tuple[Column, Column]:
+    """ARRAY<BIGINT> of the codes that can be read, each once, in order; and whether one of them was mended.
 
     Where no system is told the day decides, see `icd_version.coding_day`.
     """
     if diagnoses is None:
-        return F.lit(None), []
+        return F.lit(None), F.lit(False)
     if diagnoses.table:
         if not fields.has_field(row.raw, _JOINED):
-            return F.lit(None), []
-        joined = F.col(_JOINED)
-
-        def encoded(one: Column) -> Column:
-            return encode_column(F.coalesce(one["system"], _by_date(day, one["code"])), one["code"])
-
-        codes = F.transform(joined, encoded)
-        return fields.present(codes), [joined["code"]]
+            return F.lit(None), F.lit(False)
+        return _read_joined(F.col(_JOINED), day)
     written = row.codes_of(*diagnoses.columns)
     together = fields.join_codes(written)
     is_old = F.coalesce(row.listed(diagnoses.system), _by_date(day, together)) == "icd9cm"
     icd9, icd10 = (fields.encode_list(name, together) for name in ("icd9cm", "icd10cm"))
-    return F.when(is_old, icd9).otherwise(icd10), written
+    mended = [fields.any_needs_mending(name, together) for name in ("icd9cm", "icd10cm")]
+    return F.when(is_old, icd9).otherwise(icd10), F.when(is_old, mended[0]).otherwise(mended[1])
+
+
+def _read_joined(joined: Column, day: Column) -> tuple[Column, Column]:
+    """The same of what a table of diagnoses has for a claim: structs of which each may name its system."""
+
+    def versioned(one: Column) -> Column:
+        is_old = F.coalesce(one["system"], _by_date(day, one["code"])) == "icd9cm"
+        return F.concat(F.when(is_old, fields.ICD9).otherwise(fields.ICD10), one["code"])
+
+    together = F.array_join(F.transform(joined, versioned), fields.BETWEEN_CODES)
+    return fields.encode_diagnoses(together), fields.diagnoses_need_mending(together)
 
 
 def _by_date(day: Column, joined: Column) -> Column:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 # Thousands are only told from decimals where they stand in threes: 12,50 must never become 1250.
 _IN_THOUSANDS = {".": r"^-?\d{1,3}(,\d{3})+(\.\d*)?$", ",": r"^-?\d{1,3}(\.\d{3})+(,\d*)?$"}
 _THOUSANDS = {".": ",", ",": "."}
-# (12.50) and 12.50- are how mainframes and accountants write what is taken back.
-_TAKEN_BACK = r"^\((.+)\)$|^(.+)-$"
 
 
 @dataclass(frozen=True)
@@ -95,12 +93,34 @@ class MappedRow:
 
     def cents_of(self, name: str, field: AmountField | None = None) -> Column:
         """BIGINT cents of one column, written as the field or else the document says."""
-        usual = self.document.amounts
-        unit = usual.unit if field is None or field.unit is None else field.unit
-        decimal = usual.decimal if field is None or field.decimal is None else field.decimal
         amount = fields.text_or_number(self.raw, name)
-        if isinstance(self.raw.schema[name].dataType, T.StringType):
-            amount = _plain_number(amount, decimal)
+        return self._in_cents(self._plain(amount, field) if self._is_text(name) else amount, field)
+
+    def has_unreadable_amount(self, *given: AmountField | None) -> Column:
+        """Is there text in one of the fields' columns that is no amount?"""
+        unreadable = (
+            fields.is_unreadable(written, self.cents_of(name, field))
+            for field in given
+            if field is not None
+            for name, written in zip(field.column, self._written(field), strict=True)
+            if self._is_text(name)
+        )
+        return reduce(or_, unreadable, F.lit(False))
+
+    def has_unreadable_among(self, names: Sequence[str]) -> Column:
+        """The same of many columns, written as the document says."""
+        texts = [self._some(name, (), fields.text(self.raw, name)) for name in names if self._is_text(name)]
+        return fields.any_unreadable(texts, lambda one: self._in_cents(self._plain(one, None), None))
+
+    def _is_text(self, name: str) -> bool:
+        return isinstance(self.raw.schema[name].dataType, T.StringType)
+
+    def _plain(self, written: Column, field: AmountField | None) -> Column:
+        usual = self.document.amounts
+        return _plain_number(written, usual.decimal if field is None or field.decimal is None else field.decimal)
+
+    def _in_cents(self, amount: Column, field: AmountField | None) -> Column:
+        unit = self.document.amounts.unit if field is None or field.unit is None else field.unit
         if unit == "cents":
             return amount.try_cast("decimal(16,0)").cast("bigint")
         return (amount.try_cast("decimal(14,2)") * 100).cast("bigint")
@@ -153,7 +173,7 @@ def _is_one_of(given: Column, values: Sequence[str]) -> Column:
 
 def _plain_number(written: Column, decimal: str) -> Column:
     """An amount as a number is written: no $, blanks or thousands, a dot before the decimals, the minus in front."""
-    bare = F.regexp_replace(F.translate(written, "$ \u00a0", ""), _TAKEN_BACK, "-$1$2")
+    bare = fields.signed(F.translate(written, "$ \u00a0", ""))
     is_grouped = bare.rlike(_IN_THOUSANDS[decimal])
     plain = F.when(is_grouped, F.translate(bare, _THOUSANDS[decimal], "")).otherwise(bare)
     return F.translate(plain, ",", ".") if decimal == "," else plain

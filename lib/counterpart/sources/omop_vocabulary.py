@@ -24,6 +24,7 @@ _SYSTEMS = {
 """OMOP's vocabularies whose codes we know, and our names of the systems."""
 
 _SHORTEST_NDC = 11
+_PROCEDURE_WIDTH = 5
 
 DIAGNOSES = ("icd10cm", "icd9cm")
 PROCEDURES = ("hcpcs", "icd10pcs", "icd9pcs")
@@ -40,7 +41,9 @@ def code_concepts(concept: DataFrame) -> DataFrame:
     vocabulary, text = fields.text(concept, "vocabulary_id"), fields.code(concept, "concept_code")
     # NDCs of nine digits are products without a package there, and none that lost zeros.
     is_product = (vocabulary == "NDC") & (F.length(text) < _SHORTEST_NDC)
-    text = F.when(~F.coalesce(is_product, F.lit(False)), text)
+    # CPT4's headings have codes of seven digits, and its modifiers of two: no procedures with a modifier or cut off.
+    is_heading = vocabulary.isin(*_MODIFIERS) & (F.length(text) != _PROCEDURE_WIDTH)
+    text = F.when(~F.coalesce(is_product | is_heading, F.lit(False)), text)
     codes = F.coalesce(*(F.when(vocabulary == name, encode_column(system, text)) for name, system in _SYSTEMS.items()))
     rows = concept.select(fields.identifier(concept, "concept_id").alias("code_concept"), codes.alias("code"))
     return rows.filter("code IS NOT NULL").groupBy("code_concept").agg(F.min("code").alias("code"))
@@ -65,7 +68,7 @@ def code_of(code: Column, systems: tuple[str, ...]) -> Column:
 
 def add_modifier(rows: DataFrame, concept: DataFrame | None) -> DataFrame:
     """Procedures -> the same with `modifier_code`: the code of the modifier's concept, else the source's own text."""
-    told = F.upper(fields.text(rows, "modifier_source_value"))
+    told = F.upper(fields.whole_code(fields.text(rows, "modifier_source_value")))
     written = F.when(told.rlike(_MODIFIER), told)
     if concept is None or not fields.has_field(rows, "modifier_concept_id"):
         return rows.withColumn("modifier_code", written)
@@ -83,7 +86,9 @@ def specialty_codes(provider: DataFrame, concept: DataFrame | None) -> DataFrame
     """Providers -> `rendering_id` and `specialty_code`: CMS specialty or taxonomy; without concepts as written."""
     keys = fields.identifier(provider, "provider_id").alias("rendering_id")
     if concept is None:
-        told = provider.select(keys, F.upper(fields.text(provider, "specialty_source_value")).alias("specialty_code"))
+        told = provider.select(
+            keys, F.upper(fields.whole_code(fields.text(provider, "specialty_source_value"))).alias("specialty_code")
+        )
     else:
         named = concept.filter(fields.text(concept, "vocabulary_id").isin(*_SPECIALTIES)).select(
             fields.identifier(concept, "concept_id").alias("specialty_key"),

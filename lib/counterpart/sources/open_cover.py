@@ -15,11 +15,15 @@ from counterpart.tables import Table, conform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 OPEN_END = "9999-12-31"
 """Where a source has cover without an end."""
+
+# No contract is made for so long: 2099-12-31 and the like are other ways to say that cover goes on.
+_LONGEST_YEARS = 50
 
 OPEN_COVER = Table(
     name="open_cover",
@@ -28,6 +32,12 @@ OPEN_COVER = Table(
     columns={"member_key": "bigint", "benefit": "string", "open_since": "date"},
     is_result=False,
 )
+
+
+def open_end(end: Column, received_on: date) -> Column:
+    """The end of cover as a source tells it; the open end where it lies more than 50 years after the delivery."""
+    last = F.add_months(F.lit(received_on), 12 * _LONGEST_YEARS)
+    return F.when(end > last, F.lit(OPEN_END).cast("date")).otherwise(end)
 
 
 def add_open_since(enrollment: DataFrame, known: DataFrame | None) -> DataFrame:

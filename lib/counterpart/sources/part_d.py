@@ -28,6 +28,7 @@ def read_event(raw: DataFrame, person: str) -> dict[str, Column]:
         "quantity": fields.quantity(raw, "QTY_DSPNSD_NUM"),
         "allowed_cents": cost,
         "paid_cents": cost - fields.cents(raw, "PTNT_PAY_AMT"),
-        "is_mended": fields.ndc_needs_mending(product),
+        "is_mended": fields.needs_mending("ndc", product),
         "has_unreadable_date": fields.has_unreadable_date(raw, "SRVC_DT"),
+        "has_unreadable_amount": fields.has_unreadable_amount(raw, "TOT_RX_CST_AMT", "PTNT_PAY_AMT"),
     }

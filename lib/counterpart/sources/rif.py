@@ -117,7 +117,7 @@ def _add_claim(lines: DataFrame, *, is_facility: bool) -> DataFrame:
     listed = fields.join_codes([fields.code(lines, name) for name in (*_diagnosis_columns(lines), _LINE_DIAGNOSIS)])
     lines = lines.withColumn("icd_version", F.when(is_icd9(coded_on, listed), "9").otherwise("0"))
     claim = {f"whole_{name}": fields.text(lines, name) for name in ("BENE_ID", "CLM_ID", "NCH_WKLY_PROC_DT")}
-    diagnoses = _encoded(lines, [_LINE_DIAGNOSIS])
+    diagnoses = fields.encode_diagnoses(_joined(lines, [_LINE_DIAGNOSIS]))
     claims = lines.groupBy(*(column.alias(name) for name, column in claim.items())).agg(
         F.min(_line_number(lines)).alias("first_line"),
         F.array_sort(F.array_distinct(F.flatten(F.collect_set(diagnoses)))).alias("line_diagnoses"),
@@ -164,17 +164,21 @@ def _professional(raw: DataFrame, claim_type: str) -> Row:
     start = fields.first_date(raw, *dates[:2])
     indicator = fields.text(raw, "LINE_PRCSG_IND_CD")
     is_denied = fields.text(raw, "CARR_CLM_PMT_DNL_CD").rlike(_DENIED_CLAIM) | ~indicator.isin(*_ALLOWED_LINE)
+    line, amounts = _line(raw), ("LINE_ALOWD_CHRG_AMT", "LINE_NCH_PMT_AMT")
+    place, specialty = (fields.text(raw, name) for name in ("LINE_PLACE_OF_SRVC_CD", "PRVDR_SPCLTY"))
     return {
-        **_line(raw),
+        **line,
         "claim_type": F.lit(claim_type),
         "service_date": start,
         "service_end_date": F.coalesce(fields.first_date(raw, *dates[2:]), start),
-        "place": fields.two_digits(fields.text(raw, "LINE_PLACE_OF_SRVC_CD")),
-        "specialty": F.upper(fields.text(raw, "PRVDR_SPCLTY")),
-        "allowed_cents": fields.cents(raw, "LINE_ALOWD_CHRG_AMT"),
-        "paid_cents": fields.cents(raw, "LINE_NCH_PMT_AMT"),
+        "place": fields.two_digits(place),
+        "specialty": F.upper(fields.whole_code(specialty)),
+        "allowed_cents": fields.cents(raw, amounts[0]),
+        "paid_cents": fields.cents(raw, amounts[1]),
         "is_denied": _is_out(raw) | F.coalesce(is_denied, F.lit(False)),
+        "is_mended": line["is_mended"] | fields.is_any_float([place, specialty]),
         "has_unreadable_date": fields.has_unreadable_date(raw, *dates, "NCH_WKLY_PROC_DT"),
+        "has_unreadable_amount": fields.has_unreadable_amount(raw, *amounts),
     }
 
 
@@ -186,9 +190,10 @@ def read_facility(raw: DataFrame) -> Row:
     payment = F.when(_line_number(raw) == F.col("first_line"), fields.cents(raw, "CLM_PMT_AMT")).otherwise(0)
     line = _line(raw)
     dates = ("CLM_FROM_DT", "CLM_THRU_DT", "REV_CNTR_DT", "NCH_WKLY_PROC_DT")
-    bill_type = [fields.text(raw, name) for name in ("CLM_FAC_TYPE_CD", "CLM_SRVC_CLSFCTN_TYPE_CD", "CLM_FREQ_CD")]
+    told_type = [fields.text(raw, name) for name in ("CLM_FAC_TYPE_CD", "CLM_SRVC_CLSFCTN_TYPE_CD", "CLM_FREQ_CD")]
+    bill_type = [fields.whole_code(one) for one in told_type]
     reason, revenue = fields.text(raw, "CLM_MDCR_NON_PMT_RSN_CD"), fields.code(raw, "REV_CNTR")
-    is_mended = line["is_mended"] | fields.revenue_needs_mending(revenue)
+    is_mended = line["is_mended"] | fields.needs_mending("revenue", revenue) | fields.is_any_float(told_type)
     return {
         **line,
         "claim_type": F.lit("institutional"),
@@ -203,6 +208,7 @@ def read_facility(raw: DataFrame) -> Row:
         "is_void": bill_type[-1] == _VOID,
         "is_mended": is_mended | (told.isNotNull() & ~is_inside),
         "has_unreadable_date": fields.has_unreadable_date(raw, *dates),
+        "has_unreadable_amount": fields.has_unreadable_amount(raw, "CLM_PMT_AMT"),
     }
 
 
@@ -220,16 +226,19 @@ def _line(raw: DataFrame) -> Row:
     """What lines of all claims files have."""
     listed = _diagnosis_columns(raw)
     procedure = fields.code(raw, "HCPCS_CD")
-    modifiers = [F.upper(fields.text(raw, name)) for name in _MODIFIERS]
+    modifiers = [fields.text(raw, name) for name in _MODIFIERS]
+    diagnoses = _joined(raw, listed)
     return {
         "person_id": fields.text(raw, "BENE_ID"),
         "claim_id": fields.text(raw, "CLM_ID"),
         "line_number": _line_number(raw),
         "procedure": encode_column("hcpcs", procedure),
-        "modifiers": fields.present(F.array(*modifiers)),
-        "diagnoses": fields.present(F.concat(_encoded(raw, listed), F.col("line_diagnoses"))),
+        "modifiers": fields.modifiers(procedure, modifiers),
+        "diagnoses": fields.present(F.concat(fields.encode_diagnoses(diagnoses), F.col("line_diagnoses"))),
         "paid_on": fields.date(raw, "NCH_WKLY_PROC_DT"),
-        "is_mended": fields.needs_mending([procedure, *(fields.code(raw, name) for name in listed)]),
+        "is_mended": fields.needs_mending("hcpcs", procedure)
+        | fields.diagnoses_need_mending(diagnoses)
+        | fields.is_any_float(modifiers),
     }
 
 
@@ -238,11 +247,12 @@ def _diagnosis_columns(raw: DataFrame) -> list[str]:
     return ["PRNCPAL_DGNS_CD", *listed]
 
 
-def _encoded(raw: DataFrame, names: Sequence[str]) -> Column:
-    """Diagnoses, each of the version told beside it; where none is told, of the one in force on the claim's day."""
-    versions = (F.coalesce(fields.text(raw, name.replace("_CD", "_VRSN_CD")), F.col("icd_version")) for name in names)
+def _joined(raw: DataFrame, names: Sequence[str]) -> Column:
+    """Diagnoses, each behind the version told beside it; where none is told, behind the one of the claim's day."""
+    told = (fields.icd_version(fields.text(raw, name.replace("_CD", "_VRSN_CD"))) for name in names)
     codes = (fields.code(raw, name) for name in names)
-    return fields.encode_diagnoses(list(zip(versions, codes, strict=True)))
+    pairs = zip((F.coalesce(version, F.col("icd_version")) for version in told), codes, strict=True)
+    return fields.join_diagnoses(list(pairs))
 
 
 def _line_number(raw: DataFrame) -> Column:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from counterpart.sources.fields import NOTHING
+
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
@@ -18,11 +20,6 @@ if TYPE_CHECKING:
 
 EARLIEST_DATE = date(1900, 1, 1)
 
-# What databases and programs write where there is nothing: as an id, all rows that have it would be one person's.
-_NO_ID = (
-    *("NULL", "null", "Null", "(null)", "\\N", "N/A", "n/a", "#N/A", "NA", "NaN", "nan", "None", "NONE", "none"),
-    *("<NA>", "<null>"),
-)
 # 1.23457E+11 is what a spreadsheet leaves of an id of twelve digits.
 _SHORTENED = r"^\d(\.\d+)?[Ee]\+\d+$"
 _NO_CHARACTER = "\ufffd"
@@ -34,8 +31,8 @@ def first_broken(rules: Mapping[str, Column]) -> Column:
 
 
 def is_no_id(given: Column) -> Column:
-    """Is there no id, or a word for nothing where one should be?"""
-    return given.isNull() | given.isin(*_NO_ID)
+    """Is there no id, or a word for nothing where one should be? All rows that have it would be one person's."""
+    return given.isNull() | given.isin(*NOTHING)
 
 
 def is_unreadable_id(*given: Column) -> Column:
@@ -106,6 +103,8 @@ def cover_rules(row: Mapping[str, Column], received_on: date, site: RowRules) ->
         "unreadable_id": is_unreadable_id(row["person_id"]),
         "impossible_date": row["has_unreadable_date"]
         | (start < F.lit(EARLIEST_DATE))
+        | (row["birth_date"] < F.lit(EARLIEST_DATE))
+        | (row["death_date"] < F.lit(EARLIEST_DATE))
         | (row["birth_date"] > end)
         | (row["birth_date"] > row["death_date"]),
         "reversed_span": (start > end) | (row["pharmacy_start_date"] > row["pharmacy_end_date"]),

@@ -61,6 +61,10 @@ def read_medical(raw: DataFrame) -> Row:
     end = F.coalesce(fields.first_date(raw, "claim_line_end_date", "claim_end_date"), start)
     claim_type, left_on = F.lower(fields.text(raw, "claim_type")), fields.date(raw, "claim_end_date")
     procedure, revenue = (fields.code(raw, name) for name in ("hcpcs_code", "revenue_center_code"))
+    modifiers = [fields.text(raw, name) for name in _MODIFIERS]
+    texts = ("place_of_service_code", "bill_type_code", "rendering_specialty")
+    place, bill_type, specialty = (fields.text(raw, name) for name in texts)
+    diagnoses, has_mended = _read_diagnoses(raw, coding_day(claim_type, start, F.coalesce(left_on, end)))
     dates = ("claim_line_start_date", "claim_start_date", "claim_line_end_date", "claim_end_date", *_SENT)
     return {
         **_read_claim(raw),
@@ -68,13 +72,16 @@ def read_medical(raw: DataFrame) -> Row:
         "service_date": start,
         "service_end_date": end,
         "procedure": encode_column("hcpcs", procedure),
-        "modifiers": fields.present(F.array(*(F.upper(fields.text(raw, name)) for name in _MODIFIERS))),
+        "modifiers": fields.modifiers(procedure, modifiers),
         "revenue": encode_column("revenue", revenue),
-        "place": fields.two_digits(fields.text(raw, "place_of_service_code")),
-        "bill_type": fields.text(raw, "bill_type_code"),
-        "specialty": F.upper(fields.text(raw, "rendering_specialty")),
-        "diagnoses": _read_diagnoses(raw, coding_day(claim_type, start, F.coalesce(left_on, end))),
-        "is_mended": fields.needs_mending([procedure, revenue, F.col(_JOINED)]) | fields.revenue_needs_mending(revenue),
+        "place": fields.two_digits(place),
+        "bill_type": fields.whole_code(bill_type),
+        "specialty": F.upper(fields.whole_code(specialty)),
+        "diagnoses": diagnoses,
+        "is_mended": has_mended
+        | fields.needs_mending("hcpcs", procedure)
+        | fields.needs_mending("revenue", revenue)
+        | fields.is_any_float([place, bill_type, specialty, *modifiers]),
         "has_unreadable_date": fields.has_unreadable_date(raw, *dates),
     }
 
@@ -89,7 +96,7 @@ def read_pharmacy(raw: DataFrame) -> Row:
         "ndc": ndc_column(fields.code(raw, "ndc_code")),
         "days_supply": fields.whole_number(raw, "days_supply"),
         "quantity": fields.quantity(raw, "quantity"),
-        "is_mended": fields.ndc_needs_mending(fields.code(raw, "ndc_code")),
+        "is_mended": fields.needs_mending("ndc", fields.code(raw, "ndc_code")),
         "has_unreadable_date": fields.has_unreadable_date(raw, "dispensing_date", *_SENT),
     }
 
@@ -107,7 +114,8 @@ def read_roster(raw: DataFrame) -> Row:
 
 
 def _read_claim(raw: DataFrame) -> Row:
-    allowed, paid, charged = (fields.cents(raw, f"{kind}_amount") for kind in ("allowed", "paid", "charge"))
+    amounts = [f"{kind}_amount" for kind in ("allowed", "paid", "charge")]
+    allowed, paid, charged = (fields.cents(raw, name) for name in amounts)
     told = F.coalesce(F.nullif(paid, F.lit(0)), F.nullif(allowed, F.lit(0)), charged)
     return {
         "person_id": fields.text(raw, "person_id"),
@@ -119,14 +127,17 @@ def _read_claim(raw: DataFrame) -> Row:
         "sent_on": F.unix_date(fields.date(raw, "file_date")),
         "is_denied_by_amounts": F.coalesce((allowed == 0) & (paid == 0) & (charged > 0), F.lit(False)),
         "is_reversal": F.coalesce(told < 0, F.lit(False)),
+        "has_unreadable_amount": fields.has_unreadable_amount(raw, *amounts),
     }
 
 
-def _read_diagnoses(raw: DataFrame, day: Column) -> Column:
-    told = fields.text(raw, "diagnosis_code_type")
-    is_old = F.coalesce(told.contains("9"), is_icd9(day, F.col(_JOINED)))
-    icd9, icd10 = (fields.encode_list(system, F.col(_JOINED)) for system in ("icd9cm", "icd10cm"))
-    return F.when(is_old, icd9).otherwise(icd10)
+def _read_diagnoses(raw: DataFrame, day: Column) -> tuple[Column, Column]:
+    """The codes that can be read, and whether one was mended."""
+    told, joined = fields.text(raw, "diagnosis_code_type"), F.col(_JOINED)
+    is_old = F.coalesce(told.contains("9"), is_icd9(day, joined))
+    codes = [fields.encode_list(system, joined) for system in ("icd9cm", "icd10cm")]
+    mended = [fields.any_needs_mending(system, joined) for system in ("icd9cm", "icd10cm")]
+    return F.when(is_old, codes[0]).otherwise(codes[1]), F.when(is_old, mended[0]).otherwise(mended[1])
 
 
 def _join_diagnoses(raw: Mapping[str, DataFrame]) -> Mapping[str, DataFrame]:

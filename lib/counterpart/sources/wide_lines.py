@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from counterpart.codes import encode_column
+from counterpart.codes import encode_column, joined_modifier
 from counterpart.sources.layout import LINE
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def told_lines(lines: Sequence[tuple[Column, Column]]) -> Column:
             "line_number": line["line_number"],
             "procedure": encode_column("hcpcs", line["procedure"]),
             "revenue": encode_column("revenue", line["revenue"]),
-            "modifiers": F.array(),
+            "modifiers": F.array_compact(F.array(joined_modifier(line["procedure"]))),
             "allowed_cents": line["allowed_cents"],
             "paid_cents": line["paid_cents"],
         }
