@@ -286,6 +286,34 @@ def test_json_that_cannot_be_written_is_told_before_the_work(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
 
+def test_an_address_is_no_place_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would become a folder called dbfs: where the command runs, and the exit code would say that all is well."""
+    monkeypatch.chdir(tmp_path)
+    for option, address in (("--json", "dbfs:/told.json"), ("--json", "s3a://lab/told.json"), ("--out", "gs://lab/x")):
+        arguments = ["synth", *([] if option == "--out" else ["--out", "x"]), option, address]
+        assert cli.main(arguments) == 14
+        assert f"counterpart: {option} is {Path(address)}, an address; it must be a place" in capsys.readouterr().err
+    assert cli.main(["demo", "--folder", "abfss://lab/demo"]) == 14
+    assert cli.main(["match-table", "units.csv", "--score", "ps", "--out", "s3a://lab/matched"]) == 14
+    assert "--out is s3a://lab/matched, an address, which only Spark knows" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_json_to_a_pipe_leaves_it_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As /dev/stdout, which root could replace by a file."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    monkeypatch.setattr(cli, "_synth", lambda _: {})
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert cli.main(["synth", "--out", "x", "--json", str(pipe)]) == 0
+    told = os.read(reader, 4096).decode()
+    os.close(reader)
+    assert re.findall(r'"status": "(\w+)"', told) == ["running", "done"]
+    assert pipe.is_fifo()
+
+
 def test_json_that_cannot_be_written_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

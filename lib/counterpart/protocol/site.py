@@ -134,7 +134,13 @@ class Site(Section):
     spark: SparkSettings = SparkSettings()
 
     def contradictions(self) -> Iterator[Problem]:
-        """MLflow's file cannot lie beside a warehouse that is no folder of this machine."""
+        """Reports, and MLflow's file beside the warehouse, are written to folders of this machine only."""
+        if is_address(self.reports):
+            yield (
+                ("reports",),
+                f"must be a folder of this machine (found {self.reports!r}); a volume or mount is one, such as "
+                "/Volumes/main/counterpart/reports on Databricks",
+            )
         if self.mlflow is None and is_address(self.warehouse):
             yield ("mlflow",), "is missing: beside a warehouse in an object store there is no place for MLflow's file"
 
