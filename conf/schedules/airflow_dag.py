@@ -36,8 +36,8 @@ FOR_PEOPLE = frozenset({2, *range(10, 15)})
 # Of what a job tells, that by which other tasks find its results; the results themselves are in the ledger.
 TOLD = ("study", "run_id", "mlflow", "paths", "result_keys", "table_versions", "delivery")
 NOTHING_TOLD = (
-    "it told nothing, so nobody knows what became of it; COUNTERPART_TOLD must name a folder that a driver elsewhere in "
-    "the cluster shares with Airflow's workers"
+    "it told nothing, so nobody knows what became of it; COUNTERPART_TOLD must name a folder that a driver elsewhere "
+    "in the cluster shares with Airflow's workers"
 )
 # At a time-out; a task that somebody stops is given five by Airflow, and its driver then ends on its own.
 SECONDS_TO_END = 60

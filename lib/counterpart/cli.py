@@ -362,6 +362,7 @@ def _report(chosen: argparse.Namespace) -> dict[str, Any]:
 
 def _run(chosen: argparse.Namespace) -> dict[str, Any]:
     with _open(chosen.site, chosen.study) as application:
+        application.require_places()
         ingested = {} if chosen.no_ingest else application.ingest(chosen.received_on)
         return {**ingested, **application.run_study()}
 

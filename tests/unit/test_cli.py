@@ -214,6 +214,26 @@ def test_days_of_supply_of_no_drug_are_told_before_an_ingest(
     ]
 
 
+def test_what_cannot_be_told_at_the_end_is_known_before_the_ingest(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A report that cannot be written, and an MLflow that does not answer."""
+
+    class Places:
+        def __enter__(self) -> Places:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def require_places(self) -> None:
+            raise errors.EnvironmentProblem("MLflow cannot be used")
+
+    monkeypatch.setattr(cli, "_open", lambda *_: Places())
+    assert cli.main(["run", "--study", "x", "--site", "y"]) == 15
+    assert capsys.readouterr().err == "counterpart: MLflow cannot be used\n"
+
+
 def test_ingest_takes_a_study_and_does_not_read_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All jobs take the same arguments."""
     code = cli.main(["ingest", "--study", str(tmp_path / "no.yaml"), "--site", str(tmp_path / "nowhere.yaml")])
