@@ -39,6 +39,10 @@ def fills(frame: Frame, claim: str, days: Sequence[str]) -> DataFrame:
     )
 
 
+def add(store: Store, rows: DataFrame) -> None:
+    store.change_lines(PHARMACY, rows, None, {}, store.find_versions([PHARMACY]))
+
+
 def by_period(store: Store) -> dict[str, int]:
     """Files of the newest version by month."""
     return dict(Counter(re.findall(r"service_period=(\d+)", " ".join(store.files(PHARMACY)))))
@@ -67,9 +71,9 @@ def test_files_are_joined_where_an_ingest_wrote_and_removed_when_they_are_old(
 ) -> None:
     store, notes = Store(spark, f"{tmp_path}/tables"), Notes()
     for claim, days in (("a", ("2020-01-31", "2020-02-01")), ("b", ("2020-01-31", "2020-02-01"))):
-        store.change_lines(PHARMACY, fills(frame, claim, days), None, {})
+        add(store, fills(frame, claim, days))
     before = take_versions(store)
-    store.change_lines(PHARMACY, fills(frame, "c", ["2020-02-01"]), None, {})
+    add(store, fills(frame, "c", ["2020-02-01"]))
     assert (before, by_period(store)) == ({"pharmacy": 2}, {"202001": 2, "202002": 3})
     rows = store.read(PHARMACY).localCheckpoint()
     keep_up(store, Upkeep(optimize="never"), [PHARMACY], before, notes)

@@ -26,6 +26,7 @@ RANKS = {
     "protocol": 1,
     "numerics": 1,
     "local_spark": 1,
+    "cluster": 1,
     # the words that stages share
     "codes": 2,
     "masks": 2,
@@ -37,6 +38,7 @@ RANKS = {
     "sources": 4,
     "quality": 4,
     "text_tables": 4,
+    "commits": 4,
     "deliveries": 5,
     "cohort": 4,
     "covariates": 4,
@@ -104,6 +106,8 @@ DOORS: dict[tuple[str, str], str] = {
     ("deliveries.catalog", "_tables_of"): "names of the tables of a schema",
     ("deliveries.catalog", "_describe"): "columns and properties of a table",
     ("deliveries.catalog", "_content_of"): "one row",
+    ("commits", "changers_since"): "a row per commit since an ingest began",
+    ("session", "require_ours_on_executors"): "one row",
     ("store", "commit"): "one row",
     ("store", "properties"): "one row",
     ("store", "written_at"): "a row per version that a table's log holds",
@@ -254,7 +258,8 @@ def test_the_session_is_set_up_in_one_place() -> None:
     setters = [
         f"counterpart.{module}, line {node.lineno}"
         for module, tree in TREES.items()
-        if module != "session"
+        # Of a MERGE Delta takes the name from there, and from nowhere else.
+        if module not in ("session", "commits")
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("spark.conf.set", "SparkSession.builder"))
     ]
