@@ -28,12 +28,17 @@ SITE = os.environ.get("COUNTERPART_SITE", "conf/sites/local.yaml")
 STUDIES = shlex.split(os.environ.get("COUNTERPART_STUDIES", "conf/studies/msk_imaging.yaml"))
 SUBMIT = shlex.split(os.environ.get("COUNTERPART_SUBMIT") or shlex.quote(str(HOME / ".venv/bin/spark-submit")))
 SCHEDULE = os.environ.get("COUNTERPART_SCHEDULE", "@daily") or None
+SHARED = os.environ.get("COUNTERPART_TOLD") or None
 AT_ONCE = int(os.environ.get("COUNTERPART_AT_ONCE", "1"))
 
 # Wrong arguments, documents, code sets, tables, data and settings are the same at the next try.
 FOR_PEOPLE = frozenset({2, *range(10, 15)})
 # Of what a job tells, that by which other tasks find its results; the results themselves are in the ledger.
 TOLD = ("study", "run_id", "mlflow", "paths", "result_keys", "table_versions", "delivery")
+NOTHING_TOLD = (
+    "it told nothing, so nobody knows what became of it; COUNTERPART_TOLD must name a folder that a driver elsewhere "
+    "in the cluster shares with Airflow's workers"
+)
 # At a time-out; a task that somebody stops is given five by Airflow, and its driver then ends on its own.
 SECONDS_TO_END = 60
 
@@ -57,17 +62,22 @@ class CounterpartJob(BaseOperator):
         """Run the job to its end."""
         if self.is_stopped:
             raise AirflowException(f"{self.job} was stopped before it started")
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory(dir=SHARED) as folder:
             file = Path(folder, "told.json")
             command = [*SUBMIT, str(HOME / "jobs" / f"{self.job}.py"), *self.arguments, "--json", str(file)]
             exit_code = self.process.run_command(command, cwd=str(HOME)).exit_code
-            # A driver elsewhere in the cluster writes the file there.
             told = json.loads(file.read_text()) if file.is_file() else {}
-        if exit_code:
-            why = told.get("error", {}).get("message", "its log says why")
-            failure = AirflowFailException if exit_code in FOR_PEOPLE else AirflowException
-            raise failure(f"{self.job} ended with exit code {exit_code}: {why}")
+        # Of a driver in the cluster, spark-submit may end with 0 whatever became of it.
+        if exit_code or told.get("status") != "done":
+            raise self._failure(exit_code, told)
         return {name: told[name] for name in TOLD if name in told}
+
+    def _failure(self, exit_code: int, told: dict[str, Any]) -> AirflowException:
+        is_silent = not (exit_code or told)
+        why = NOTHING_TOLD if is_silent else told.get("error", {}).get("message", "its log says why")
+        is_for_people = is_silent or (exit_code or told.get("exit_code")) in FOR_PEOPLE
+        failure = AirflowFailException if is_for_people else AirflowException
+        return failure(f"{self.job} ended with exit code {exit_code}: {why}")
 
     def on_kill(self) -> None:
         """End the job: spark-submit goes at once, the driver behind it has time to tell the ledger."""

@@ -13,7 +13,7 @@ from typing_extensions import Self
 from counterpart.codes import CodeLibrary
 from counterpart.disclosure import release_explanation, release_intake
 from counterpart.errors import DataError
-from counterpart.ledger import Ledger, public_address
+from counterpart.ledger import Ledger, how_to_look, public_address
 from counterpart.progress import TerminalProgress, say
 from counterpart.protocol import Site, Study, code_set_folders, content_hash, load_site, load_study
 from counterpart.report import summarise, summarise_attrition
@@ -51,6 +51,7 @@ class Application:
             require_codes(self.study, self.library)
         self.progress = TerminalProgress()
         self._open = ExitStack()
+        self._opened: Ledger | None = None
 
     def __enter__(self) -> Self:
         self.progress.note(f"site {self.site.name}" + (f", study {self.study.name}" if self.study else ""))
@@ -99,14 +100,18 @@ class Application:
 
     def run_study(self) -> dict[str, Any]:
         """All stages and the report, as one parent run."""
+        self.require_places()
         context, ledger = self._context(), self._ledger()
-        # Before hours of work: can the report be written at all?
-        make_reports_folder(self.site)
         with ledger.study_run(context.study.name, self._tags()) as run_id:
             ledger.log_params(run_id, {"protocol": context.study.model_dump(mode="json"), "seed": context.study.seed})
             runs = self._run(context, ledger, run_id, list(STAGES))
             published = publish(context, ledger, run_id, runs, self.site)
         return self._present(context, run_id, published) | {"stages": {run.stage: run.as_told() for run in runs}}
+
+    def require_places(self) -> None:
+        """EnvironmentProblem if the report cannot be written or MLflow not be used: said before hours of work."""
+        make_reports_folder(self.site)
+        self._ledger()
 
     def publish_finished(self) -> dict[str, Any]:
         """The report of a study whose stages are all finished."""
@@ -137,8 +142,10 @@ class Application:
         return context
 
     def _ledger(self) -> Ledger:
-        name = self.study.name if self.study else "counterpart"
-        return Ledger(self.site.tracking_uri(), self.site.mlflow_experiment or name)
+        if self._opened is None:
+            name = self.study.name if self.study else "counterpart"
+            self._opened = Ledger(self.site.tracking_uri(), self.site.mlflow_experiment or name)
+        return self._opened
 
     def _tags(self) -> dict[str, str]:
         study = self.study
@@ -157,6 +164,6 @@ class Application:
     def _present(self, context: Context, run_id: str, published: Published) -> dict[str, Any]:
         say(summarise(published.document))
         say(f"Report:  {published.report}")
-        say(f"MLflow:  mlflow ui --backend-store-uri {public_address(self.site.tracking_uri())}   (run {run_id})")
+        say(f"MLflow:  {how_to_look(self.site.tracking_uri())}   (run {run_id})")
         paths = {"report": str(published.report), "results": str(published.results)}
         return self._told(context, run_id) | {"results": published.document, "paths": paths}

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from counterpart import __version__
-from counterpart.errors import EnvironmentProblem, ProtocolError, StudyError
+from counterpart.errors import EnvironmentProblem, ProtocolError, SettingsError, StudyError
 from counterpart.made_up_options import SAY_DEFAULT, a_day, add_story_options, add_synth_options
 from counterpart.match_table.command import add_match_table
 from counterpart.progress import TerminalProgress, say
@@ -46,9 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     about: dict[str, Any] = {"command": chosen.command, "version": __version__}
     told: Path | None = getattr(chosen, "json", None)
     try:
+        _refuse_addresses(chosen)
         # Before hours of work: can it be written at all? And a run that is killed leaves no older success behind.
         _write_json(told, about | {"status": "running"})
-    except EnvironmentProblem as problem:
+    except (EnvironmentProblem, SettingsError) as problem:
         return int(_failed(problem)["exit_code"])
     with _ended_by_signal() as ending:
         outcome = _carry_out(chosen, ending)
@@ -156,15 +157,28 @@ def _say_failed(message: str, kind: str, exit_code: int) -> dict[str, Any]:
     return {"status": "failed", "error": {"kind": kind, "message": message}, "exit_code": exit_code}
 
 
+def _refuse_addresses(chosen: argparse.Namespace) -> None:
+    """SettingsError for an address where only a folder or file of this machine is written: it would become one."""
+    from counterpart.protocol.site import is_address
+
+    for name in ("json", "folder", "out"):
+        place = getattr(chosen, name, None)
+        if isinstance(place, Path) and is_address(str(place)):
+            raise SettingsError(f"--{name} is {place}, an address; it must be a place of this machine")
+
+
 def _write_json(path: Path | None, document: dict[str, Any]) -> None:
     """The whole document or the one before, never half of it. EnvironmentProblem if it cannot be written."""
     if path is None:
         return
-    text = json.dumps(_plain(document), indent=2, sort_keys=True, allow_nan=False)
+    text = json.dumps(_plain(document), indent=2, sort_keys=True, allow_nan=False) + "\n"
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text + "\n", encoding="utf-8")
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe, or /dev/stdout: nothing to replace
+            path.write_text(text, encoding="utf-8")
+            return
+        partial.write_text(text, encoding="utf-8")
         partial.replace(path)
     except OSError as problem:
         with suppress(OSError):
@@ -230,7 +244,10 @@ def _study_command(
     command.add_argument("--site", type=Path, required=True, help="the site document (YAML)")
     command.add_argument("--json", type=Path, metavar="FILE", help=_JSON_HELP)
     command.add_argument(
-        "--received-on", type=a_day, default=None, help="date of the delivery; later service dates are impossible"
+        "--received-on",
+        type=a_day,
+        default=None,
+        help="date of the delivery (ingest, run): service dates after it are impossible",
     )
     return command
 
@@ -349,6 +366,7 @@ def _report(chosen: argparse.Namespace) -> dict[str, Any]:
 
 def _run(chosen: argparse.Namespace) -> dict[str, Any]:
     with _open(chosen.site, chosen.study) as application:
+        application.require_places()
         ingested = {} if chosen.no_ingest else application.ingest(chosen.received_on)
         return {**ingested, **application.run_study()}
 

@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import os
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -67,20 +68,31 @@ def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 class Ledger:
-    """Runs of one study in one MLflow experiment. EnvironmentProblem if MLflow or the experiment cannot be used."""
+    """Runs of one study in one MLflow experiment.
+
+    EnvironmentProblem if MLflow or the experiment cannot be used, at the start or at any later call.
+    """
 
     def __init__(self, tracking_uri: str, experiment: str) -> None:
         self.tracking_uri = tracking_uri
         self.experiment = experiment
-        try:
+        self._is_gone = False
+        with self._reached():
             if tracking_uri.startswith(_SQLITE):
                 _make_file(make_url(tracking_uri))
             mlflow.set_tracking_uri(tracking_uri)
             self.client = MlflowClient(tracking_uri)
             self.experiment_id = self._find_experiment() or self._create_experiment()
-        except (MlflowException, OSError) as problem:
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """EnvironmentProblem where MLflow does not take what it is given in this block: it may go in the middle."""
+        try:
+            yield
+        except (MlflowException, OSError) as problem:  # what uploads files raises OSError, for a server too
+            self._is_gone = True
             raise EnvironmentProblem(
-                f"MLflow at {public_address(tracking_uri)} cannot be used: {safe_text(str(problem))}"
+                f"MLflow at {public_address(self.tracking_uri)} cannot be used: {safe_text(str(problem))}"
             ) from None
 
     def _find_experiment(self) -> str | None:
@@ -121,30 +133,36 @@ class Ledger:
 
     @contextmanager
     def _run(self, name: str, tags: Mapping[str, str]) -> Iterator[str]:
-        run = self.client.create_run(self.experiment_id, tags=dict(tags), run_name=name)
+        with self._reached():
+            run = self.client.create_run(self.experiment_id, tags=dict(tags), run_name=name)
         run_id: str = run.info.run_id
         try:
             yield run_id
         except BaseException as problem:
-            with suppress(MlflowException):  # what failed is to be told, not that MLflow is gone too
-                self.client.set_tag(run_id, "counterpart.failed_with", type(problem).__name__)
-                self.client.set_terminated(run_id, "FAILED")
+            # What failed is to be told, not that MLflow is gone too; where that is it, MLflow would try for minutes.
+            with suppress(MlflowException):
+                if not self._is_gone:
+                    self.client.set_tag(run_id, "counterpart.failed_with", type(problem).__name__)
+                    self.client.set_terminated(run_id, "FAILED")
             raise
-        self.client.set_terminated(run_id, "FINISHED")
+        with self._reached():
+            self.client.set_terminated(run_id, "FINISHED")
 
     def log_params(self, run_id: str, content: Mapping[str, Any]) -> None:
         """Settings, flattened to dotted names."""
         params = [Param(name, value) for name, value in flatten(content).items()]
-        for start in range(0, len(params), 100):
-            self.client.log_batch(run_id, params=params[start : start + 100])
+        with self._reached():
+            for start in range(0, len(params), 100):
+                self.client.log_batch(run_id, params=params[start : start + 100])
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float | int | None]) -> None:
         """Numbers; a suppressed or missing one (None, not a number, infinite) is left out."""
         now = int(time.time() * 1000)
         numbers = {name: float(value) for name, value in metrics.items() if value is not None}
         batch = [Metric(name, value, now, 0) for name, value in numbers.items() if math.isfinite(value)]
-        for start in range(0, len(batch), 500):
-            self.client.log_batch(run_id, metrics=batch[start : start + 500])
+        with self._reached():
+            for start in range(0, len(batch), 500):
+                self.client.log_batch(run_id, metrics=batch[start : start + 500])
 
     def log_inputs(self, run_id: str, tables: Mapping[str, tuple[str, int | str]]) -> None:
         """Delta tables a run read, as MLflow datasets: name -> (path, version or result key)."""
@@ -152,20 +170,23 @@ class Ledger:
             DatasetInput(_delta_dataset(name, path, version), [InputTag("version", str(version))])
             for name, (path, version) in sorted(tables.items())
         ]
-        self.client.log_inputs(run_id, datasets=datasets)
+        with self._reached():
+            self.client.log_inputs(run_id, datasets=datasets)
 
     def log_document(self, run_id: str, content: Any, name: str) -> None:
         """A JSON artifact."""
-        self.client.log_text(run_id, json.dumps(content, indent=2, sort_keys=True, default=str), name)
+        self.log_text(run_id, json.dumps(content, indent=2, sort_keys=True, default=str), name)
 
     def log_text(self, run_id: str, text: str, name: str) -> None:
         """A text artifact."""
-        self.client.log_text(run_id, text, name)
+        with self._reached():
+            self.client.log_text(run_id, text, name)
 
     def log_files(self, run_id: str, paths: Sequence[Path], folder: str) -> None:
         """Files as artifacts."""
-        for path in paths:
-            self.client.log_artifact(run_id, str(path), folder)
+        with self._reached():
+            for path in paths:
+                self.client.log_artifact(run_id, str(path), folder)
 
     def log_score_model(self, run_id: str, model: Pipeline, example: pd.DataFrame) -> None:
         """The propensity model with its signature: `mlflow.sklearn.load_model("runs:/<run>/propensity_model")`.
@@ -183,7 +204,8 @@ class Ledger:
                 # Saved without pickle; of what the model names, this function is not on the list of safe types.
                 skops_trusted_types=["numpy.clip"],
             )
-            self.client.log_artifacts(run_id, str(path), "propensity_model")
+            with self._reached():
+                self.client.log_artifacts(run_id, str(path), "propensity_model")
 
 
 def _delta_dataset(name: str, path: str, version: int | str) -> Dataset:
@@ -198,3 +220,10 @@ def public_address(address: str) -> str:
     parts = urlsplit(address)
     # Put together again, sqlite:////folder would lose its empty host.
     return address.replace(f"{parts.netloc}", parts.netloc.rpartition("@")[2], 1) if "@" in parts.netloc else address
+
+
+def how_to_look(address: str) -> str:
+    """Where MLflow shows its runs: a server's own address, else the command for a shell that shows a file's."""
+    if urlsplit(address).scheme in ("http", "https") or address.startswith("databricks"):
+        return public_address(address)
+    return f"mlflow ui --backend-store-uri {shlex.quote(public_address(address))}"

@@ -123,7 +123,7 @@ def delta_coordinate() -> str:
 def delta_problem(home: Path) -> str | None:
     """What keeps the Spark in `home` from finding Delta; None if nothing does."""
     defaults = home / "conf" / "spark-defaults.conf"
-    listed = re.search(r"^spark\.jars\s+(\S+)", defaults.read_text(), re.MULTILINE) if defaults.is_file() else None
+    listed = re.search(r"^spark\.jars\s+(.+?)\s*$", defaults.read_text(), re.MULTILINE) if defaults.is_file() else None
     if listed is None:
         return f"{defaults} names no Delta jars"
     jars = [Path(jar) for jar in listed.group(1).split(",")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,8 +14,10 @@ from typing import Any
 
 from py4j.protocol import Py4JError, Py4JNetworkError  # type: ignore[import-untyped]  # py4j ships no types
 from pyspark import SparkContext
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from counterpart.cluster import is_alone, refuse_connect, require_classic
 from counterpart.errors import EnvironmentProblem, StudyError
 from counterpart.local_spark import require_delta, require_java
 from counterpart.protocol import SparkSettings
@@ -114,21 +117,29 @@ def open_session(settings: SparkSettings) -> Iterator[SparkSession]:
 def build_session(settings: SparkSettings) -> tuple[SparkSession, bool]:
     """The session of these settings, and whether it was started here (and so is ours to stop).
 
-    An active session is taken as it is but for ANSI mode and time zone. EnvironmentProblem without Java or Delta.
+    A session that is there is taken as it is but for ANSI mode and time zone. EnvironmentProblem without Java or Delta,
+    over Spark Connect, and where a cluster's executors have no counterpart.
     """
     silence_row_quotes()
-    active = SparkSession.getActiveSession()
-    spark = active or start_session(settings)
+    refuse_connect()
+    # Not whether one is active: that is asked of a thread, and a platform may call us in another than its own.
+    is_ours = SparkContext._active_spark_context is None
+    spark = (
+        start_session(settings) if is_ours else SparkSession.getActiveSession() or SparkSession.builder.getOrCreate()
+    )
+    require_classic(spark)
     for name, value in SEMANTICS.items():
         spark.conf.set(name, value)
     require_delta_in(spark)
+    if not is_alone(spark.sparkContext.master or ""):
+        require_ours_on_executors(spark)
     remember_java_names(spark)
-    return spark, active is None
+    return spark, is_ours
 
 
 def start_session(settings: SparkSettings) -> SparkSession:
     """A new session: local mode with everything it needs, or the cluster that spark-submit or the platform names."""
-    is_local = settings.master is not None and settings.master.startswith("local")
+    is_local = settings.master is not None and is_alone(settings.master)
     if is_local and starts_java():
         require_java()
         require_delta()
@@ -154,9 +165,8 @@ def settings_without_site() -> SparkSettings:
 
 
 def starts_java() -> bool:
-    """Will the session start its own JVM? Not under spark-submit, in a platform's driver or over Spark Connect."""
-    is_given = "PYSPARK_GATEWAY_PORT" in os.environ or "SPARK_REMOTE" in os.environ
-    return not is_given and SparkContext._gateway is None
+    """Will the session start its own JVM? Not under spark-submit or in a platform's driver."""
+    return "PYSPARK_GATEWAY_PORT" not in os.environ and SparkContext._gateway is None
 
 
 def local_settings(settings: SparkSettings) -> dict[str, str]:
@@ -183,14 +193,30 @@ def silence_row_quotes() -> None:
 
 
 def remember_java_names(spark: SparkSession) -> None:
-    """Ask Java once for the classes of which pyspark makes columns. Over Spark Connect there are none to ask for.
+    """Ask Java once for the classes of which pyspark makes columns.
 
     What a platform does not tell now is asked when it is needed, as ever.
     """
-    java: Any = getattr(spark, "_jvm", None)
-    for name in ASKED_FOR if java is not None else ():
+    java: Any = spark._jvm
+    for name in ASKED_FOR:
         with suppress(Py4JError):
             setattr(java, name, getattr(java, name))
+
+
+def require_ours_on_executors(spark: SparkSession) -> None:
+    """EnvironmentProblem if a task cannot import what ours will: said before hours of work, not by the first match."""
+    # By name: the task imports its module, as those of a match do, and with it pandas, pyarrow and numba.
+    from counterpart.matching.task import pass_on
+
+    try:
+        spark.range(0, 1, 1, 1).mapInArrow(pass_on, "id bigint").collect()
+    except PySparkException as problem:
+        missing = re.search(r"No module named '?([\w.]+)", str(problem))
+        why = f"no module {missing[1]}" if missing else problem.getCondition() or type(problem).__name__
+        raise EnvironmentProblem(
+            f"the cluster's executors cannot run counterpart ({why}): each needs it, with pandas and pyarrow, in the "
+            "Python of PYSPARK_PYTHON. Install it there, or ship an environment with --archives (docs/schedules.md)"
+        ) from None
 
 
 def require_delta_in(spark: SparkSession) -> None:

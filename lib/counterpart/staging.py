@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # py4j ships no types
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _STALE_SECONDS = 2 * 24 * 3600
+_BEGUN = re.compile(r"-(\d+)-[0-9a-f]{8}$")
 
 
 @contextmanager
@@ -24,7 +26,7 @@ def staging(spark: SparkSession, warehouse: str, name: str) -> Iterator[Callable
     """Writes frames and returns them read back; what it wrote is gone at the end of the block."""
     place = _place(warehouse)
     _sweep(spark, place)
-    folder = f"{place}/{name}-{secrets.token_hex(4)}"
+    folder = f"{place}/{name}-{int(time.time())}-{secrets.token_hex(4)}"
     _make_folder(spark, warehouse, folder)
 
     def stage(part: str, rows: DataFrame) -> DataFrame:
@@ -66,8 +68,23 @@ def _sweep(spark: SparkSession, folder: str) -> None:
     system, path = file_system(spark, folder)
     if system.exists(path):
         for status in system.listStatus(path):
-            if status.getModificationTime() / 1000 < time.time() - _STALE_SECONDS:
+            if _is_stale(system, status, time.time() - _STALE_SECONDS):
                 system.delete(status.getPath(), True)
+
+
+def _is_stale(system: Any, status: Any, limit: float) -> bool:
+    """Was a folder begun before the time, and nothing written to it since?
+
+    Object stores have no folders, and say of each that it was changed just now: its name tells when it was begun.
+    """
+    begun = _BEGUN.search(status.getPath().getName())
+    if (float(begun[1]) if begun else status.getModificationTime() / 1000) >= limit:
+        return False
+    files = system.listFiles(status.getPath(), True)
+    while files.hasNext():
+        if files.next().getModificationTime() / 1000 >= limit:
+            return False
+    return True
 
 
 def _delete(spark: SparkSession, folder: str) -> None:

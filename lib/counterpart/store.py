@@ -7,33 +7,40 @@ interrupted run leaves nothing that is ever read.
 
 from __future__ import annotations
 
-import json
 import math
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import reduce
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
 
 import pyarrow as pa
-from delta import exceptions as races
 from delta.tables import DeltaTable
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from counterpart.commits import (
+    LOST_RACES,
+    Commit,
+    Found,
+    Place,
+    changers_since,
+    conflict,
+    on_what_was_found,
+    statement_with,
+)
 from counterpart.deliveries import absolute, file_system
-from counterpart.errors import ConflictError, ContractError, DataError
+from counterpart.errors import ContractError, DataError
 from counterpart.protocol import Upkeep
+from counterpart.records import BEGUN, INGESTED, StageResult, result_of, row_of
 from counterpart.tables import RESULTS, Table, conform
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, SparkSession
 
 RESULT_KEY = "result_key"
-# What `results` calls an ingest that is finished, and one that is about to change tables, which is no finished stage.
-INGESTED, BEGUN = "ingest", "ingest_begun"
 _ATTEMPTS = 5
 # Whoever reads a partition reads all its files: ranges of columns by file, up to a third of a write, spare none.
 _NO_RANGES = {"delta.dataSkippingNumIndexedCols": "0"}
@@ -41,38 +48,7 @@ _NO_RANGES = {"delta.dataSkippingNumIndexedCols": "0"}
 _RARE_CHECKPOINTS = {"delta.checkpointInterval": "100"}
 # So many a task sorts in memory, in the share of a heap of 6 GB that two tasks have. Lines of one file are one task's.
 _LINES_SORTED = 1_000_000
-# In Python these have no common class.
-_LOST_RACES = (
-    races.ConcurrentAppendException,
-    races.ConcurrentDeleteDeleteException,
-    races.ConcurrentDeleteReadException,
-    races.ConcurrentTransactionException,
-    races.ConcurrentWriteException,
-    races.DeltaConcurrentModificationException,
-    races.MetadataChangedException,
-    races.ProtocolChangedException,
-)
 Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True)
-class StageResult:
-    """A finished stage: its content key, the key or version of everything it read, and small metrics."""
-
-    stage: str
-    study: str
-    result_key: str
-    inputs: Mapping[str, Any]
-    metrics: Mapping[str, Any]
-    finished_at: datetime
-
-
-@dataclass(frozen=True)
-class Commit:
-    """A version of a table and when it was committed, in ms since 1970: a table that is made anew counts from 0."""
-
-    version: int
-    at: int
 
 
 class Store:
@@ -87,6 +63,9 @@ class Store:
     def path(self, table: Table) -> str:
         """Where a table lives."""
         return f"{self.warehouse}/{table.name}"
+
+    def _place(self, table: Table) -> Place:
+        return Place(table.name, self.path(table))
 
     def exists(self, table: Table) -> bool:
         """Has the table been written yet?"""
@@ -164,29 +143,42 @@ class Store:
         if doubled and (first := reduce(DataFrame.union, doubled).head(1)):
             _refuse_doubled(next(table for table in tables if table.name == first[0]["name"]))
 
-    def replace(self, table: Table, rows: DataFrame) -> None:
-        """Replace a whole claims table in one commit."""
+    def find_versions(self, tables: Sequence[Table]) -> Found:
+        """At which versions the tables stand, for a run that will change them."""
+        found = {table.name: self.version(table) if self.exists(table) else None for table in tables}
+        return Found(found, secrets.token_hex(8))
+
+    def require_as_found(self, tables: Sequence[Table], found: Found) -> dict[str, int]:
+        """ConflictError if another run changed rows of a table since it was found; else the newest versions."""
+        newest = {}
+        for table in tables:
+            version, changers = changers_since(self.spark, self.path(table), found.versions[table.name])
+            if set(changers) - {found.run}:
+                raise conflict(table.name)
+            newest[table.name] = version
+        return {name: version for name, version in newest.items() if version is not None}
+
+    def has_changed(self, table: Table, version: int) -> bool:
+        """Did any run change rows of the table after this version?"""
+        return bool(changers_since(self.spark, self.path(table), version)[1])
+
+    def replace(self, table: Table, rows: DataFrame, found: Found | None = None) -> None:
+        """Replace a whole claims table in one commit. ConflictError if it is not as it was `found`."""
         writer = conform(rows, table).write.format("delta").options(**self._made_with).mode("overwrite")
         if table.partitioned_by:
             writer = writer.partitionBy(*table.partitioned_by)
-        _retrying(lambda: writer.save(self.path(table)))
+        if found is None:
+            _retrying(lambda: writer.save(self.path(table)))
+            return
+        with on_what_was_found(self.spark, self._place(table), found) as options:
+            writer.options(**options).save(self.path(table))
 
-    def append(self, table: Table, rows: DataFrame, once: str | None = None) -> None:
-        """Add rows in one commit. With `once`, ConflictError if rows were added under that name before."""
+    def append(self, table: Table, rows: DataFrame) -> None:
+        """Add rows in one commit."""
         writer = conform(rows, table).write.format("delta").options(**_RARE_CHECKPOINTS).mode("append")
         if table.partitioned_by:
             writer = writer.partitionBy(*table.partitioned_by)
-        if once is None:
-            _retrying(lambda: writer.save(self.path(table)))
-            return
-        # Delta's own idempotent writes: the commit carries the name, and a second one with it is left out.
-        named = writer.option("txnAppId", once).option("txnVersion", "1")
-        before = self.version(table)
-        _retrying(lambda: named.save(self.path(table)))
-        if self.version(table) == before:
-            raise ConflictError(
-                f"another run has added these rows to table {table.name} already; nothing was added again"
-            )
+        _retrying(lambda: writer.save(self.path(table)))
 
     def replace_where(self, table: Table, rows: DataFrame, column: str, value: str) -> None:
         """Replace the rows whose column has the value, in one commit."""
@@ -247,7 +239,7 @@ class Store:
         files = DeltaTable.forPath(self.spark, self.path(table)).optimize()
         try:
             (files if where is None else files.where(where)).executeCompaction()
-        except _LOST_RACES:
+        except LOST_RACES:
             return False
         return True
 
@@ -273,25 +265,27 @@ class Store:
         added: DataFrame,
         retired: DataFrame | None,
         properties: Mapping[str, str],
-        once: str | None = None,
+        found: Found,
         n_lines: int = 0,
     ) -> bool:
         """Take out the retired lines and add the new ones in one commit; False where there is nothing to change.
 
-        `once` names the change: of two runs that make it at the same time one does, the other gets a ConflictError,
-        as it does if any other change came between.
+        ConflictError if the table is not as it was `found`: what is added was told from it.
         Lines lie sorted by member and date inside the files of a month and member bucket; the more `n_lines` are added
         at most, the more tasks sort them.
         """
         is_new = not self.exists(table)
-        if is_new:
-            self._create(table, properties)
-        if retired is not None and not is_new and not retired.isEmpty():
-            self._merge_lines(table, added, retired)
-        elif is_new or not added.isEmpty():
-            self.append(table, _laid_out(added, table, n_lines), once)
-        else:
+        has_retired = retired is not None and not is_new and not retired.isEmpty()
+        if not (is_new or has_retired or not added.isEmpty()):
             return False
+        with on_what_was_found(self.spark, self._place(table), found) as options:
+            if is_new:
+                self._create(table, properties)
+            if has_retired and retired is not None:
+                self._merge_lines(table, added, retired, options)
+            else:
+                lines = _laid_out(conform(added, table), table, n_lines).write.format("delta").mode("append")
+                lines.options(**options).partitionBy(*table.partitioned_by).save(self.path(table))
         return True
 
     def _create(self, table: Table, properties: Mapping[str, str]) -> None:
@@ -302,7 +296,7 @@ class Store:
             builder = builder.property(name, value)
         builder.execute()
 
-    def _merge_lines(self, table: Table, added: DataFrame, retired: DataFrame) -> None:
+    def _merge_lines(self, table: Table, added: DataFrame, retired: DataFrame, options: Mapping[str, str]) -> None:
         key = list(table.key)
         gone = retired.select(*key, F.col("service_period").alias("old_period"))
         changes = conform(added, table).join(gone, key, "full")
@@ -320,25 +314,12 @@ class Store:
             .whenMatchedUpdate(set=values)
             .whenNotMatchedInsert("change.version_hash IS NOT NULL", values=values)
         )
-        try:
+        with statement_with(self.spark, options):
             ready.execute()
-        except _LOST_RACES:  # not tried again: the change was made from the table as it was
-            raise ConflictError(
-                f"table {table.name} was changed by another run meanwhile; nothing was changed here: ingest again"
-            ) from None
 
     def record(self, result: StageResult, protocol_hash: str, code_version: str) -> None:
         """Mark a stage as finished: from now on its rows may be read and reused."""
-        row = {
-            "stage": result.stage,
-            "study": result.study,
-            "result_key": result.result_key,
-            "protocol_hash": protocol_hash,
-            "code_version": code_version,
-            "inputs_json": json.dumps(dict(result.inputs), sort_keys=True),
-            "metrics_json": json.dumps(dict(result.metrics), sort_keys=True),
-            "finished_at": result.finished_at,
-        }
+        row = row_of(result) | {"protocol_hash": protocol_hash, "code_version": code_version}
         self.append(RESULTS, self.spark.createDataFrame(pa.Table.from_pylist([row])).coalesce(1))
 
     def finished(self, result_keys: Iterable[str] | None = None) -> dict[str, StageResult]:
@@ -353,25 +334,16 @@ class Store:
     def _recorded(self, is_asked: Column) -> dict[str, StageResult]:
         if not self.exists(RESULTS):
             return {}
-        rows = self._load(RESULTS).filter(is_asked)
-        return {row[RESULT_KEY]: _result_of(row) for row in rows.orderBy("finished_at").collect()}
+        # Collected, a timestamp is one of this process's time zone, and says twice what is told in an autumn hour.
+        at = F.unix_micros("finished_at").alias("finished_at")
+        columns = ("stage", "study", RESULT_KEY, "inputs_json", "metrics_json", at)
+        rows = self._load(RESULTS).filter(is_asked).select(*columns).orderBy("finished_at")
+        return {row[RESULT_KEY]: result_of(row) for row in rows.collect()}
 
 
 def _refuse_doubled(table: Table) -> None:
     raise ContractError(
         f"table {table.name} has keys ({', '.join(table.key)}) more than once; its grain is one row per {table.grain}"
-    )
-
-
-def _result_of(row: Any) -> StageResult:
-    finished_at = row["finished_at"].replace(tzinfo=timezone.utc)
-    return StageResult(
-        row["stage"],
-        row["study"],
-        row[RESULT_KEY],
-        json.loads(row["inputs_json"]),
-        json.loads(row["metrics_json"]),
-        finished_at,
     )
 
 
@@ -391,7 +363,7 @@ def _retrying(write: Callable[[], Answer]) -> Answer:
     for attempt in range(_ATTEMPTS):
         try:
             return write()
-        except _LOST_RACES:
+        except LOST_RACES:
             if attempt == _ATTEMPTS - 1:
                 raise
         except AnalysisException as problem:

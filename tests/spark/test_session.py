@@ -5,21 +5,33 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from py4j.java_gateway import JVMView
 from py4j.protocol import Py4JError
+from pyspark import sql as spark_sql
+from pyspark.errors import PySparkAttributeError
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 
 import counterpart
+from counterpart import Matching, match, plan
+from counterpart.cluster import is_alone, require_classic
 from counterpart.errors import EnvironmentProblem
+from counterpart.matching import task
 from counterpart.protocol import SparkSettings
-from counterpart.session import ASKED_FOR, build_session, remember_java_names, require_delta_in
+from counterpart.session import (
+    ASKED_FOR,
+    build_session,
+    remember_java_names,
+    require_delta_in,
+    require_ours_on_executors,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -49,6 +61,72 @@ def test_an_active_session_is_taken_and_stays_its_owners(spark: SparkSession) ->
     assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
 
 
+def test_a_session_is_its_owners_in_any_thread(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A platform may call us in a thread in which no session is active: it is taken, and not stopped."""
+    found = []
+    monkeypatch.setattr(spark_sql.SparkSession, "getActiveSession", lambda: None)
+    thread = Thread(target=lambda: found.append(build_session(SparkSettings(conf={"spark.x": "ours"}))))
+    thread.start()
+    thread.join()
+    assert found == [(spark, False)]
+    assert spark.conf.get("spark.x", None) is None
+
+
+class Connected:
+    """A session of Spark Connect, of which Java cannot be asked."""
+
+    @property
+    def _jvm(self) -> None:
+        raise PySparkAttributeError("[JVM_ATTRIBUTE_NOT_SUPPORTED]")
+
+
+def test_spark_connect_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = "needs a classic Spark session: .* dedicated .* not serverless"
+    with pytest.raises(EnvironmentProblem, match=message):
+        require_classic(Connected())
+    for told in (match, plan):
+        with pytest.raises(EnvironmentProblem, match=message):
+            told(Table(), Matching(score="ps"))
+    monkeypatch.setenv("SPARK_REMOTE", "sc://localhost")
+    with pytest.raises(EnvironmentProblem, match=message):
+        build_session(SparkSettings())
+
+
+Table = type("Table", (), {"__module__": "pyspark.sql.connect.dataframe", "sparkSession": Connected()})
+
+
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [("No module named 'counterpart'", r"\(no module counterpart\)"), ("out of space", r"\(PYTHON_EXCEPTION\)")],
+)
+def test_executors_without_counterpart_are_told_before_the_work(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, says: str, told: str
+) -> None:
+    require_ours_on_executors(spark)
+
+    def fail(batches: Iterator[Any]) -> Iterator[Any]:
+        raise ImportError(says)
+        yield from batches
+
+    monkeypatch.setattr(task, "pass_on", fail)
+    with pytest.raises(EnvironmentProblem, match=f"executors cannot run counterpart {told}: .* --archives"):
+        require_ours_on_executors(spark)
+
+
+def test_a_cluster_is_what_is_not_this_process() -> None:
+    masters = (
+        "local",
+        "local[2]",
+        "local[*]",
+        "local[2,1]",
+        "yarn",
+        "k8s://x",
+        "spark://x:7077",
+        "local-cluster[1,1,1]",
+    )
+    assert [is_alone(master) for master in masters] == [True] * 4 + [False] * 4
+
+
 def test_java_is_asked_once_for_what_columns_are_made_of(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     ask = JVMView.__getattr__
@@ -69,7 +147,6 @@ def test_what_a_platform_does_not_tell_of_java_stops_nobody() -> None:
     java = Guarded()
     remember_java_names(SimpleNamespace(_jvm=java))
     assert set(vars(java)) == set(ASKED_FOR) - {"PythonUtils"}
-    remember_java_names(SimpleNamespace())  # Spark Connect
 
 
 def test_a_session_without_delta_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

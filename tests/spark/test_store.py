@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
@@ -17,14 +18,16 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
+from counterpart import commits
 from counterpart.deliveries import read_delivery
 from counterpart.deliveries.failures import explain_forbidden_folders
 from counterpart.errors import ConflictError, ContractError, DataError, EnvironmentProblem
 from counterpart.protocol import BROKEN_LINE, Site
+from counterpart.records import StageResult
 from counterpart.stages import make_reports_folder
 from counterpart.staging import require_writable, staging
-from counterpart.store import StageResult, Store
-from counterpart.tables import ATTRITION, INTAKE, MEMBERS, PHARMACY, SCORE_HISTOGRAM, SCORES, UNMATCHED
+from counterpart.store import Store
+from counterpart.tables import ATTRITION, INTAKE, MEMBERS, PHARMACY, PROGRAM, SCORE_HISTOGRAM, SCORES, UNMATCHED
 
 pytestmark = pytest.mark.spark
 
@@ -144,6 +147,28 @@ def test_parts_versions_and_the_same_rows(store: Store, frame: Frame) -> None:
     assert store.version(INTAKE) == 2
 
 
+@pytest.fixture
+def new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A process whose time zone is not the session's."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("new_york")
+def test_records_keep_their_time_and_order_in_an_autumn_hour(store: Store) -> None:
+    """Where clocks are set back, the local hour of the later one is the earlier's."""
+    ends = [datetime(2026, 11, 1, 5, 50, tzinfo=timezone.utc), datetime(2026, 11, 1, 6, 10, 0, 7, tzinfo=timezone.utc)]
+    for at in ends:
+        store.record(StageResult("match", "small", "a", {}, {"pairs": at.hour}, at), "protocol", "code")
+        store.record(StageResult("match", "small", str(at.hour), {}, {}, at), "protocol", "code")
+    found = store.finished()
+    assert found["a"].metrics == {"pairs": 6}
+    assert [found["5"].finished_at, found["6"].finished_at] == ends
+
+
 def test_the_newest_record_of_a_stage_counts(store: Store) -> None:
     def result(key: str, n: int, hour: int) -> StageResult:
         return StageResult(
@@ -171,6 +196,12 @@ def fills(frame: Frame, text: str) -> DataFrame:
     return rows.withColumns({name: F.lit(None).cast(kind) for name, kind in missing.items()}).select(*PHARMACY.columns)
 
 
+def change_lines(store: Store, *change: Any, **options: Any) -> bool:
+    """As an ingest that is alone."""
+    added, retired, properties = change
+    return store.change_lines(PHARMACY, added, retired, properties, store.find_versions([PHARMACY]), **options)
+
+
 def test_lines_are_added_corrected_and_taken_out(store: Store, frame: Frame) -> None:
     table = fills(
         frame,
@@ -189,11 +220,11 @@ def test_lines_are_added_corrected_and_taken_out(store: Store, frame: Frame) -> 
            1          | changes  | 2020-02-01      | 90         | 2
            2          | new      | 2020-02-01      | 100        | 1""",
     ).withColumn("line_number", F.when(F.col("claim_id") == "changes", 2).otherwise(1))
-    store.change_lines(PHARMACY, table, None, {"counterpart.member_buckets": "2"})
-    store.change_lines(PHARMACY, table.limit(0), table.limit(0), {})
+    change_lines(store, table, None, {"counterpart.member_buckets": "2"})
+    change_lines(store, table.limit(0), table.limit(0), {})
     assert (store.version(PHARMACY), store.properties(PHARMACY)["counterpart.member_buckets"]) == (1, "2")
     retired = table.filter("claim_id IN ('moves', 'changes', 'goes')")
-    store.change_lines(PHARMACY, added, retired, {})
+    change_lines(store, added, retired, {})
     expected = table.filter("claim_id IN ('late', 'stays')").unionAll(added)
     assertDataFrameEqual(store.read(PHARMACY), expected)
     assert store.version(PHARMACY) == 2
@@ -207,8 +238,8 @@ def test_files_are_by_month_and_bucket_sorted_by_member_and_day(
     """However many tasks sort them."""
     days = [f"2020-0{month}-{day:02d}" for month in (1, 2) for day in (28, 3, 17)]
     lines = "\n".join(f"{member} | c{member} | {day} | 1 | 1" for day in days for member in (4, 1, 3, 2))
-    store.change_lines(
-        PHARMACY,
+    change_lines(
+        store,
         fills(frame, f"member_key | claim_id | dispensing_date | paid_cents | version_hash\n{lines}"),
         None,
         {},
@@ -251,9 +282,16 @@ def test_what_a_killed_run_left_is_swept_and_what_is_at_work_is_not(store: Store
         folder.mkdir(parents=True)
     three_days_ago = time.time() - 3 * 24 * 3600
     os.utime(left, (three_days_ago, three_days_ago))
+    # As an object store has it, which knows no folders: only files were changed at a time.
+    begun = (f"one-{int(three_days_ago)}-{end}" for end in ("01234567", "89abcdef"))
+    left_there, long_at_work = (Path(store.warehouse, "_staging", name) for name in begun)
+    for folder, at in ((left_there, three_days_ago), (long_at_work, time.time())):
+        (folder / "part").mkdir(parents=True)
+        file = folder / "part" / "rows.parquet"
+        file.touch()
+        os.utime(file, (at, at))
     with staging(store.spark, store.warehouse, "one"):
-        assert not left.exists()
-        assert at_work.exists()
+        assert [path.exists() for path in (left, left_there, at_work, long_at_work)] == [False, False, True, True]
 
 
 def test_a_warehouse_or_reports_that_cannot_be_written_are_a_message(spark: SparkSession, tmp_path: Path) -> None:
@@ -286,15 +324,78 @@ def test_a_folder_that_may_not_be_listed_is_a_message() -> None:
         raise Py4JJavaError("refused", refusal)
 
 
-def test_rows_of_one_name_are_added_once(store: Store, frame: Frame) -> None:
-    """Two runs of one ingest that both found the table empty: the second must not double the lines."""
-    rows = units(frame, "unit_id | reason\n 1 | caliper")
-    store.append(UNMATCHED, rows.limit(0))
-    store.append(UNMATCHED, rows, once="delivery")
-    with pytest.raises(ConflictError, match="another run has added these rows to table unmatched already"):
-        store.append(UNMATCHED, rows, once="delivery")
-    store.append(UNMATCHED, rows, once="another delivery")
-    assert store.read(UNMATCHED).count() == 2
+ONE_FILL = """member_key | claim_id | dispensing_date | paid_cents | version_hash
+              1          | {claim}  | 2020-0{month}-01 | 100      | 1"""
+
+
+def one_fill(frame: Frame, claim: str, month: int = 1) -> DataFrame:
+    return fills(frame, ONE_FILL.format(claim=claim, month=month))
+
+
+def test_of_two_ingests_that_found_the_same_table_one_changes_it(store: Store, frame: Frame) -> None:
+    """Whatever they add, and where no table was there to find."""
+    for claims in (("a", "b"), ("c", "c")):
+        first, second = (store.find_versions([PHARMACY]) for _ in range(2))
+        assert store.change_lines(PHARMACY, one_fill(frame, claims[0]), None, {}, first)
+        with pytest.raises(ConflictError, match="table pharmacy was changed by another run after this one had read it"):
+            store.change_lines(PHARMACY, one_fill(frame, claims[1]), None, {}, second)
+        store.require_as_found([PHARMACY], first)
+        with pytest.raises(ConflictError, match="table pharmacy was changed by another run"):
+            store.require_as_found([PHARMACY], second)
+    assert sorted(row.claim_id for row in store.read(PHARMACY).collect()) == ["a", "c"]
+
+
+def test_a_correction_told_twice_at_once_is_made_once(store: Store, frame: Frame) -> None:
+    """By MERGE; what joined files meanwhile stands in nobody's way."""
+    store.change_lines(PHARMACY, old := one_fill(frame, "old"), None, {}, store.find_versions([PHARMACY]))
+    first, second = (store.find_versions([PHARMACY]) for _ in range(2))
+    store.set_properties(PHARMACY, {"counterpart.x": "1"})
+    added = one_fill(frame, "new", 2)
+    assert store.change_lines(PHARMACY, added, old, {}, first)
+    with pytest.raises(ConflictError):
+        store.change_lines(PHARMACY, added, old, {}, second)
+    assert store.require_as_found([PHARMACY], first) == {"pharmacy": 3}
+    assertDataFrameEqual(store.read(PHARMACY), added)
+    third = store.find_versions([PHARMACY])
+    assert store.change_lines(PHARMACY, old, added, {}, third)
+    assertDataFrameEqual(store.read(PHARMACY), old)
+
+
+@pytest.mark.parametrize("is_merge", [False, True])
+def test_a_change_that_another_one_crosses_is_refused(store: Store, frame: Frame, is_merge: bool) -> None:
+    """In other months, where Delta sees no conflict: another ingest commits while this one is about to write."""
+    held = one_fill(frame, "held")
+    store.change_lines(PHARMACY, held, None, {}, store.find_versions([PHARMACY]))
+    crossed, crossing = (store.find_versions([PHARMACY]) for _ in range(2))
+    seen = iter([False])
+
+    def cross() -> None:
+        if not next(seen, True):
+            store.change_lines(PHARMACY, one_fill(frame, "crossing", 3), None, {}, crossing)
+
+    exists, version = commits.changers_since, store.version(PHARMACY)
+
+    def look(*asked: Any) -> Any:
+        told = exists(*asked)
+        cross()
+        return told
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(commits, "changers_since", look)
+        with pytest.raises(ConflictError, match="table pharmacy was changed by another run"):
+            store.change_lines(PHARMACY, one_fill(frame, "crossed", 2), held if is_merge else None, {}, crossed)
+    assert store.version(PHARMACY) == version + 1
+    assert sorted(row.claim_id for row in store.read(PHARMACY).collect()) == ["crossing", "held"]
+
+
+def test_of_two_ingests_one_replaces_members(store: Store, spark: SparkSession) -> None:
+    rows = spark.createDataFrame([(1, "digital", date(2020, 1, 1), None)], PROGRAM.ddl)
+    for _ in range(2):
+        first, second = (store.find_versions([PROGRAM]) for _ in range(2))
+        store.replace(PROGRAM, rows, first)
+        with pytest.raises(ConflictError, match="table program was changed by another run"):
+            store.replace(PROGRAM, rows.limit(0), second)
+        assertDataFrameEqual(store.read(PROGRAM), rows)
 
 
 def write(path: Path, text: str) -> None:
@@ -377,6 +478,6 @@ def test_a_relative_folder_is_one_of_this_machine(spark: SparkSession, tmp_path:
     assert Store(spark, "demo/tables").warehouse == f"{tmp_path}/demo/tables"
     assert Store(spark, "s3a://bucket/tables/").warehouse == "s3a://bucket/tables"
     store = Store(spark, "tables")
-    store.change_lines(PHARMACY, spark.createDataFrame([], PHARMACY.ddl), None, {})
+    change_lines(store, spark.createDataFrame([], PHARMACY.ddl), None, {})
     assert store.version(PHARMACY) >= 0
     assert (tmp_path / "tables" / "pharmacy" / "_delta_log").is_dir()

@@ -18,9 +18,10 @@ from pyspark.testing import assertDataFrameEqual
 from tests.notes import Notes
 
 from counterpart.protocol import Upkeep
+from counterpart.records import StageResult
 from counterpart.stages import upkeep as upkeep_stage
 from counterpart.stages.upkeep import choose_partitions, keep_up, take_versions, tell_lost
-from counterpart.store import StageResult, Store
+from counterpart.store import Store
 from counterpart.tables import PHARMACY, RESULTS
 
 pytestmark = pytest.mark.spark
@@ -38,6 +39,10 @@ def fills(frame: Frame, claim: str, days: Sequence[str]) -> DataFrame:
     return rows.select(*(F.col(n) if n in rows.columns else F.lit(None).alias(n) for n in PHARMACY.columns)).select(
         *(F.col(n).cast(kind) for n, kind in PHARMACY.columns.items())
     )
+
+
+def add(store: Store, rows: DataFrame) -> None:
+    store.change_lines(PHARMACY, rows, None, {}, store.find_versions([PHARMACY]))
 
 
 def by_period(store: Store) -> dict[str, int]:
@@ -68,9 +73,9 @@ def test_files_are_joined_where_an_ingest_wrote_and_removed_when_they_are_old(
 ) -> None:
     store, notes = Store(spark, f"{tmp_path}/tables"), Notes()
     for claim, days in (("a", ("2020-01-31", "2020-02-01")), ("b", ("2020-01-31", "2020-02-01"))):
-        store.change_lines(PHARMACY, fills(frame, claim, days), None, {})
+        add(store, fills(frame, claim, days))
     before = take_versions(store)
-    store.change_lines(PHARMACY, fills(frame, "c", ["2020-02-01"]), None, {})
+    add(store, fills(frame, "c", ["2020-02-01"]))
     assert (before, by_period(store)) == ({"pharmacy": 2}, {"202001": 2, "202002": 3})
     rows = store.read(PHARMACY).localCheckpoint()
     for upkeep in (Upkeep(optimize="never"), Upkeep()):  # three files are few

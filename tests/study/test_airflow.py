@@ -83,3 +83,44 @@ def test_nobody_is_named_in_what_airflow_keeps(night: tuple[str, Path]) -> None:
     kept = [path for path in database.parent.rglob("*") if path.is_file()]
     assert CANARY not in said
     assert not [path.name for path in kept if CANARY.encode() in path.read_bytes()]
+
+
+ASKED = """
+import json, sys
+import airflow_dag
+from airflow.exceptions import AirflowException
+for submit in [airflow_dag.SUBMIT, *([path] for path in sys.argv[2:])]:
+    airflow_dag.SUBMIT = submit
+    try:
+        told = airflow_dag.CounterpartJob(task_id="one", job="ingest", arguments=[]).execute({})
+    except AirflowException as problem:
+        told = [type(problem).__name__, str(problem)]
+    print(json.dumps(told), file=open(sys.argv[1], "a"))
+"""
+
+
+def test_an_exit_code_of_0_is_not_believed(root: Path, tmp_path: Path) -> None:
+    """A driver in the cluster may fail, or tell nobody, and spark-submit end well."""
+    documents = (
+        {"status": "running"},
+        {"status": "failed", "exit_code": 15, "error": {"message": "no Java"}},
+        {"status": "failed", "exit_code": 13, "error": {"message": "no rows"}},
+        {"status": "done", "run_id": "1"},
+    )
+    scripts = [tmp_path / f"submit-{number}" for number in range(len(documents))]
+    for script, told in zip(scripts, documents, strict=True):
+        # The last argument is the file of --json.
+        script.write_text(f"#!/bin/sh\nfor file; do :; done\ncat > $file <<'END'\n{json.dumps(told)}\nEND\n")
+        script.chmod(0o755)
+    settings = {"AIRFLOW_HOME": str(tmp_path), "COUNTERPART_SUBMIT": "true", "COUNTERPART_HOME": str(root)}
+    environment = os.environ | settings | {"PYTHONPATH": str(root / "conf" / "schedules")}
+    command = [AIRFLOW.with_name("python"), "-c", ASKED, tmp_path / "said", *scripts]
+    subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, check=True)
+    silent, running, again, for_people, done = map(json.loads, (tmp_path / "said").read_text().splitlines())
+    assert silent[0] == "AirflowFailException"
+    assert silent[1].startswith("ingest ended with exit code 0: it told nothing")
+    ended = "ingest ended with exit code 0:"
+    assert running == ["AirflowException", f"{ended} its log says why"]
+    assert again == ["AirflowException", f"{ended} no Java"]
+    assert for_people == ["AirflowFailException", f"{ended} no rows"]
+    assert done == {"run_id": "1"}

@@ -20,7 +20,7 @@ from tests.notes import Notes
 
 from counterpart.codes import decode
 from counterpart.disclosure.cells import rounded
-from counterpart.errors import DataError, ProtocolError
+from counterpart.errors import ConflictError, DataError, ProtocolError
 from counterpart.protocol import Site, Upkeep
 from counterpart.sources import build_claims
 from counterpart.stages import claims as claims_stage
@@ -280,6 +280,8 @@ def test_a_later_delivery_appends_and_corrects(
 
     def note_upkeep(_: Store, upkeep: Upkeep, changed: list[Table], before: dict[str, int], __: Notes) -> None:
         kept_up.append((upkeep, [table.name for table in changed], before))
+        if len(kept_up) == 1:
+            raise OSError("no space left")
 
     monkeypatch.setattr(claims_stage, "keep_up", note_upkeep)
     before, before_versions = lines_of(store), versions(store)
@@ -290,7 +292,11 @@ def test_a_later_delivery_appends_and_corrects(
     taken_back = taken_back.assign(**{name: -taken_back[name] for name in amounts}, paid_date=paid_on)
     new = new.assign(claim_id="later-" + new.claim_id, hcpcs_code="72148")
     write_later(claims, tmp_path / "later", pd.concat([again, cheaper, taken_back, new]))
-    later = bring_in(store, tmp_path / "later", notes := Notes())
+    with pytest.raises(OSError, match="no space left"):
+        bring_in(store, tmp_path / "later", notes := Notes())
+    # Its upkeep is made up for once.
+    later = bring_in(store, tmp_path / "later")
+    assert [later.is_reused, bring_in(store, tmp_path / "later").is_reused] == [True, True]
     work = (
         "members whose lines need a look",
         "reading rows",
@@ -330,4 +336,30 @@ def test_a_later_delivery_appends_and_corrects(
     assert changed == {"medical", "intake"}
     assert versions(store)["medical"] == before_versions["medical"] + 1
     known = {name: before_versions[name] for name in ("medical", "pharmacy")}
-    assert kept_up == [(Upkeep(), ["medical"], known)]
+    assert kept_up == [(Upkeep(), ["medical"], known)] * 2
+
+
+def test_of_two_ingests_at_once_the_one_that_was_crossed_is_refused(
+    report: IngestReport, store: Store, claims: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two deliveries share lines that are in no table yet: the second had told them new before the first was in."""
+    shared = choose(claims, lines_of(store), 20)
+    shared = shared.assign(claim_id="twice-" + shared.claim_id)
+    for name, rows in (("quick", shared), ("slow", shared.iloc[:10])):
+        write_later(claims, tmp_path / name, rows)
+
+    def crossed(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        made = build_claims(*arguments)
+        bring_in(store, tmp_path / "quick")
+        return made
+
+    monkeypatch.setattr(claims_stage, "build_claims", crossed)
+    with pytest.raises(ConflictError, match="table medical was changed by another run after this one had read it"):
+        bring_in(store, tmp_path / "slow")
+    before = versions(store)
+    again = bring_in(store, tmp_path / "slow")
+    assert by_rule(again.intake[again.intake.source == "medical_claim"]) == {
+        ("medical_claim", "merged", "duplicate"): 10
+    }
+    assert {name for name, number in versions(store).items() if number != before[name]} == {"intake"}

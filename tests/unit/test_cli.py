@@ -255,6 +255,26 @@ def test_a_check_says_what_was_read_and_where_without_a_session(
     assert "no.yaml does not exist" in capsys.readouterr().err
 
 
+def test_what_cannot_be_told_at_the_end_is_known_before_the_ingest(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A report that cannot be written, and an MLflow that does not answer."""
+
+    class Places:
+        def __enter__(self) -> Places:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def require_places(self) -> None:
+            raise errors.EnvironmentProblem("MLflow cannot be used")
+
+    monkeypatch.setattr(cli, "_open", lambda *_: Places())
+    assert cli.main(["run", "--study", "x", "--site", "y"]) == 15
+    assert capsys.readouterr().err == "counterpart: MLflow cannot be used\n"
+
+
 def test_ingest_takes_a_study_and_does_not_read_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All jobs take the same arguments."""
     code = cli.main(["ingest", "--study", str(tmp_path / "no.yaml"), "--site", str(tmp_path / "nowhere.yaml")])
@@ -325,6 +345,34 @@ def test_json_that_cannot_be_written_is_told_before_the_work(
         assert cli.main(["synth", "--out", "x", "--json", str(path)]) == 15
         assert f"counterpart: --json {path} cannot be written: " in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_an_address_is_no_place_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would become a folder called dbfs: where the command runs, and the exit code would say that all is well."""
+    monkeypatch.chdir(tmp_path)
+    for option, address in (("--json", "dbfs:/told.json"), ("--json", "s3a://lab/told.json"), ("--out", "gs://lab/x")):
+        arguments = ["synth", *([] if option == "--out" else ["--out", "x"]), option, address]
+        assert cli.main(arguments) == 14
+        assert f"counterpart: {option} is {Path(address)}, an address; it must be a place" in capsys.readouterr().err
+    assert cli.main(["demo", "--folder", "abfss://lab/demo"]) == 14
+    assert cli.main(["match-table", "units.csv", "--score", "ps", "--out", "s3a://lab/matched"]) == 14
+    assert "--out is s3a://lab/matched, an address, which only Spark knows" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_json_to_a_pipe_leaves_it_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As /dev/stdout, which root could replace by a file."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    monkeypatch.setattr(cli, "_synth", lambda _: {})
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert cli.main(["synth", "--out", "x", "--json", str(pipe)]) == 0
+    told = os.read(reader, 4096).decode()
+    os.close(reader)
+    assert re.findall(r'"status": "(\w+)"', told) == ["running", "done"]
+    assert pipe.is_fifo()
 
 
 def test_json_that_cannot_be_written_at_the_end(

@@ -34,6 +34,12 @@ def test_nothing_kept_yet(tmp_path: Path) -> None:
     assert not (tmp_path / "not there").exists()
 
 
+def test_sources_in_a_zip_say_nothing_of_when_they_changed(tmp_path: Path) -> None:
+    (tmp_path / "caller.step-1.py311.nbi").write_text("")
+    forget_older(tmp_path, tmp_path / "counterpart.zip" / "counterpart" / "numerics")
+    assert [path.name for path in tmp_path.iterdir()] == ["caller.step-1.py311.nbi"]
+
+
 def test_who_waits_for_machine_code_is_told_once() -> None:
     halved, doubled = njit(lambda number: number / 2), njit(lambda number: number * 2)
     told: list[str] = []

@@ -27,6 +27,7 @@ RANKS = {
     "protocol": 1,
     "numerics": 1,
     "local_spark": 1,
+    "cluster": 1,
     # the words that stages share
     "codes": 2,
     "masks": 2,
@@ -35,11 +36,13 @@ RANKS = {
     "small_counts": 2,
     "tallies": 2,
     "small_frames": 2,
+    "records": 2,
     "events": 3,
     # the stages: pure functions of tables
     "sources": 4,
     "quality": 4,
     "text_tables": 4,
+    "commits": 4,
     "deliveries": 5,
     "cohort": 4,
     "covariates": 4,
@@ -108,6 +111,8 @@ DOORS: dict[tuple[str, str], str] = {
     ("deliveries.catalog", "_tables_of"): "names of the tables of a schema",
     ("deliveries.catalog", "_describe"): "columns and properties of a table",
     ("deliveries.catalog", "_content_of"): "one row",
+    ("commits", "changers_since"): "a row per commit since an ingest began",
+    ("session", "require_ours_on_executors"): "one row",
     ("store", "commit"): "one row",
     ("store", "properties"): "one row",
     ("store", "written_at"): "a row per version that a table's log holds",
@@ -261,7 +266,8 @@ def test_the_session_is_set_up_in_one_place() -> None:
     setters = [
         f"counterpart.{module}, line {node.lineno}"
         for module, tree in TREES.items()
-        if module != "session"
+        # Of a MERGE Delta takes the name from there, and from nowhere else.
+        if module not in ("session", "commits")
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("spark.conf.set", "SparkSession.builder"))
     ]

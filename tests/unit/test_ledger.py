@@ -23,7 +23,7 @@ import pytest
 from counterpart import __version__
 from counterpart import ledger as ledgers
 from counterpart.errors import DataError, EnvironmentProblem
-from counterpart.ledger import Ledger, flatten
+from counterpart.ledger import Ledger, flatten, how_to_look
 from counterpart.scores.document import example_input
 from counterpart.scores.model import Diagnostics, ScoreModel, Term
 
@@ -238,6 +238,42 @@ def test_a_failure_is_told_even_if_mlflow_is_gone(ledger: Ledger, monkeypatch: p
     monkeypatch.setattr(ledger.client, "set_tag", gone)
     with pytest.raises(DataError, match="no rows"), ledger.study_run("small", {}):
         raise DataError("no rows")
+
+
+GONE = (mlflow.exceptions.MlflowException("gone"), ConnectionError("gone"))
+
+
+@pytest.mark.parametrize("problem", GONE)
+@pytest.mark.parametrize(
+    "call",
+    ["create_run", "log_batch", "log_inputs", "log_text", "log_artifact", "log_artifacts", "set_terminated"],
+)
+def test_mlflow_that_goes_in_the_middle_is_the_environments(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, problem: Exception
+) -> None:
+    """And is not asked again, which would take it minutes each time."""
+
+    def gone(*_: Any, **__: Any) -> None:
+        raise problem
+
+    monkeypatch.setattr(ledger.client, call, gone)
+    monkeypatch.setattr(ledger.client, "set_tag", lambda *_: pytest.fail("it was asked again"))
+    monkeypatch.setattr(mlflow.sklearn, "save_model", lambda *_, **__: None)
+    (tmp_path / "report.html").touch()
+    with pytest.raises(EnvironmentProblem, match=r"MLflow at sqlite:.* cannot be used: "):
+        keep_a_study(ledger, tmp_path / "report.html")
+
+
+def test_how_to_look_at_runs() -> None:
+    command = "mlflow ui --backend-store-uri "
+    for address, told in (
+        ("https://jo:secret@mlflow.example.org", "https://mlflow.example.org"),
+        ("databricks", "databricks"),
+        ("databricks://lab", "databricks://lab"),
+        ("sqlite:////home/jo/mlflow.db", f"{command}sqlite:////home/jo/mlflow.db"),
+        ("sqlite:////home/my claims/mlflow.db", f"{command}'sqlite:////home/my claims/mlflow.db'"),
+    ):
+        assert how_to_look(address) == told
 
 
 def test_many_params_and_metrics_are_logged_in_batches(ledger: Ledger) -> None:

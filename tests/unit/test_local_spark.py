@@ -67,12 +67,12 @@ def test_a_missing_java_is_said_before_anything_else_is_needed(tmp_path: Path) -
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A Spark without Delta, as pip leaves it, with pyspark 4.2.0 and delta-spark 4.4.0."""
-    (tmp_path / "spark" / "jars").mkdir(parents=True)
+    """A Spark without Delta, as pip leaves it in a folder with a blank, with pyspark 4.2.0 and delta-spark 4.4.0."""
+    (tmp_path / "a checkout" / "spark" / "jars").mkdir(parents=True)
     versions = {"delta-spark": "4.4.0", "pyspark": "4.2.0"}
     monkeypatch.setattr(local_spark, "version", versions.__getitem__)
-    monkeypatch.setattr(local_spark, "own_spark", lambda: tmp_path / "spark")
-    return tmp_path / "spark"
+    monkeypatch.setattr(local_spark, "own_spark", lambda: tmp_path / "a checkout" / "spark")
+    return tmp_path / "a checkout" / "spark"
 
 
 @pytest.fixture

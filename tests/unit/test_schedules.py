@@ -52,7 +52,9 @@ def test_every_task_is_a_job_of_ours_with_arguments_it_takes(
             assert load_study(root / chosen.study.relative_to(FILES)).name == "msk_imaging"
         (library,) = task["libraries"]
         assert (folder / library["whl"]).resolve() == root / "dist" / "*.whl"
-    assert bundle["artifacts"]["wheel"]["build"].split()[-3:] == ["--wheel-dir", "dist", "."]
+    build = bundle["artifacts"]["wheel"]["build"]
+    assert build.split()[-3:] == ["--wheel-dir", "dist", "."]
+    assert build.startswith("rm -rf dist build/lib && ")
 
 
 def test_nothing_reads_the_tables_before_the_ingest_is_done(resources: tuple[Path, dict[str, Any]]) -> None:

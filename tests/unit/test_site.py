@@ -54,6 +54,15 @@ SITE: dict[str, Any] = {"name": "here", "warehouse": "w/tables", "reports": "w/r
         ("spark.driver_memory", 4, "…: must be text (found 4; put it in quotes); it is a size such as 4g or 4096m"),
         ("spark.shuffle_partitions", 0, "…: must be greater than or equal to 1 (found 0)"),
         ("spark.conf", {"spark.x": [1]}, "….spark.x: must be text (found a list of 1)"),
+        *(
+            (
+                "reports",
+                address,
+                f"…: must be a folder of this machine (found {address!r}); a volume or mount is one, such as "
+                "/Volumes/main/counterpart/reports on Databricks",
+            )
+            for address in ("s3a://lab/reports", "dbfs:/reports")
+        ),
         (
             "warehouse",
             "s3://claims/tables",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from delta.tables import DeltaTable
 from pyspark.sql import functions as F
 
+from counterpart.commits import KEEPS_ROWS
 from counterpart.deliveries.failures import SPARK_PROBLEMS, condition_of
 from counterpart.deliveries.source_table import SourceTable
 from counterpart.errors import DataError, ProtocolError
@@ -19,13 +20,6 @@ from counterpart.errors import DataError, ProtocolError
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
 
-# Commits that leave every row as it was. After one of any other name the rows count as new, which costs a reading.
-KEEPS_ROWS = frozenset(
-    (
-        *("OPTIMIZE", "REORG", "VACUUM START", "VACUUM END", "COMPUTE STATS", "CLUSTER BY", "UPGRADE PROTOCOL"),
-        *("SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "ADD CONSTRAINT", "DROP CONSTRAINT"),
-    )
-)
 # So many commits back is looked for the one that made the rows.
 _COMMITS = 100
 

@@ -29,7 +29,8 @@ def file_system(spark: SparkSession, folder: str) -> tuple[Any, Any]:
     jvm: Any = spark._jvm
     try:
         path = jvm.org.apache.hadoop.fs.Path(folder)
-        return path.getFileSystem(spark._jsc.hadoopConfiguration()), path
+        # The session's, which platforms give the keys to a store, not the context's.
+        return path.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf()), path
     except (Py4JJavaError, PySparkException) as problem:
         raise EnvironmentProblem(
             f"{folder} cannot be reached ({condition_of(problem)}): it must be a folder of this machine, or an "

@@ -76,12 +76,15 @@ def _match_table(chosen: argparse.Namespace) -> dict[str, Any]:
     from counterpart.errors import SettingsError
     from counterpart.match_table.request import Request, read_matching
     from counterpart.numerics.compiled import announcing_compilation
+    from counterpart.protocol.site import is_address
 
     if not (chosen.spark or chosen.plan):
         if chosen.task_bytes is not None:
             raise SettingsError("--task-bytes is for --spark: in memory nothing is cut into tasks")
         if chosen.catalog:
             raise SettingsError("--catalog is for --spark: without it there is no catalog that knows the name")
+        if is_address(chosen.out):
+            raise SettingsError(f"--out is {chosen.out}, an address, which only Spark knows: match with --spark")
     given = {name: getattr(chosen, name) for name in MATCHING_OPTIONS if hasattr(chosen, name)}
     values = [name for name in given if MATCHING_OPTIONS[name] == "VALUE"]
     matching = read_matching(given, values)

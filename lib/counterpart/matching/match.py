@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from counterpart.cluster import require_classic
 from counterpart.errors import ContractError
 from counterpart.matching.cost import TASK_BYTES
 from counterpart.matching.in_memory import match_pandas
@@ -32,7 +33,8 @@ def match(
     the same kind. On Spark a task takes `task_bytes` at most, as predicted, or some three times what the smaller arm of
     a stratum takes, if that is more.
 
-    ContractError for missing columns and a seed that is none, DataError for values that no match can use.
+    ContractError for missing columns and a seed that is none, DataError for values that no match can use,
+    EnvironmentProblem for a table of Spark Connect.
     """
     refuse_seed(seed)
     if isinstance(units, pd.DataFrame):
@@ -42,16 +44,18 @@ def match(
         raise ContractError(f"matching: units must be a pandas or a Spark DataFrame; they are of type {kind}")
     from counterpart.matching.distributed import match_frame
 
+    require_classic(units.sparkSession)
     return match_frame(units, matching, seed, task_bytes)
 
 
 def plan(units: DataFrame, matching: Matching, task_bytes: int = TASK_BYTES) -> Plan:
     """How `match` would cut a Spark table into tasks, and what they will take: print it. Nothing is paired.
 
-    ContractError and DataError as `match`.
+    Errors as of `match`.
     """
     from counterpart.matching.distributed import plan_frame
 
+    require_classic(units.sparkSession)
     return plan_frame(units, matching, task_bytes)
 
 

@@ -71,7 +71,8 @@ def forget_older(kept: Path, sources: Path) -> None:
     Numba asks whether the file of a function has changed, never those of the functions it calls: code of an older
     version would go on deciding pairs. Without its index a function is compiled again.
     """
-    newest = max(file.stat().st_mtime_ns for file in sources.glob("*.py"))
+    # From a zip there are no files to ask.
+    newest = max((file.stat().st_mtime_ns for file in sources.glob("*.py")), default=0)
     for index in kept.glob("*.nbi"):
         # Another process may be at the same.
         with suppress(FileNotFoundError):

@@ -7,8 +7,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from counterpart.errors import EnvironmentProblem
 from counterpart.protocol.study import ALL_CLAIMS
-from counterpart.shipped import shipped_conf
+from counterpart.shipped import NO_FILES, shipped_conf
 
 Where = tuple[str | int, ...]
 
@@ -18,10 +19,12 @@ _CHARLSON = "charlson_"
 def code_set_folders(study: Path) -> list[Path]:
     """Where a study's code sets lie: those shipped, then `codesets` beside the folder of the study, if there is one.
 
-    A set of the second folder replaces its namesake of the first.
+    A set of the second folder replaces its namesake of the first. EnvironmentProblem if none are shipped.
     """
     own = study.absolute().parent.parent / "codesets"
     shipped = shipped_conf() / "codesets"
+    if not shipped.is_dir():
+        raise EnvironmentProblem(f"{shipped} is no folder: {NO_FILES}")
     return [shipped, own] if own.is_dir() and own.resolve() != shipped.resolve() else [shipped]
 
 

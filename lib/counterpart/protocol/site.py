@@ -158,7 +158,13 @@ class Site(Section):
     spark: SparkSettings = SparkSettings()
 
     def contradictions(self) -> Iterator[Problem]:
-        """MLflow's file cannot lie beside a warehouse that is not a folder of this machine."""
+        """Reports, and MLflow's file beside the warehouse, are written to folders of this machine only."""
+        if is_address(self.reports):
+            yield (
+                ("reports",),
+                f"must be a folder of this machine (found {self.reports!r}); a volume or mount is one, such as "
+                "/Volumes/main/counterpart/reports on Databricks",
+            )
         if self.mlflow is None and self.warehouse.lower().startswith("file:"):
             folder = "/" + self.warehouse[len("file:") :].lstrip("/")
             yield ("warehouse",), f"{self.warehouse!r} is a folder of this machine: write {folder}, or say mlflow"

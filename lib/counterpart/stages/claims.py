@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from counterpart.commits import Found
 from counterpart.deliveries import Delivery, explain_unreadable_files, read_source
 from counterpart.disclosure.cells import share, shown
 from counterpart.errors import DataError, ProtocolError
 from counterpart.protocol import RowRules, Site, Source, content_hash
+from counterpart.records import INGESTED, StageResult
 from counterpart.sources import ClaimsDelivery, IngestContext, Layout, build_claims, layout_of, source_tables
 from counterpart.sources.accounts import QUARANTINED
 from counterpart.sources.crosswalk import FROM_KEPT, KEPT_CROSSWALK
@@ -22,9 +24,9 @@ from counterpart.sources.placement import Placement
 from counterpart.stages.context import Progress, code_version
 from counterpart.stages.plan import describe_plan
 from counterpart.stages.upkeep import JOINED, keep_up, take_versions
-from counterpart.stages.whole import find_received_on, note_begun
+from counterpart.stages.whole import LEFT, find_received_on, note_begun
 from counterpart.staging import staging
-from counterpart.store import INGESTED, StageResult, Store
+from counterpart.store import Store
 from counterpart.tables import (
     CONCEPT_ANCESTORS,
     ENROLLMENT,
@@ -76,9 +78,12 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
     delivered = read_source(store.spark, source, source_tables(layout), layout.separator, layout.files)
     delivery = delivery_key(delivered.fingerprint, layout, site.rules)
     rosters = frozenset(one.name for one in layout.roster)
-    if delivery in store.finished([delivery]):
+    if ingested := store.finished([delivery]).get(delivery):
         progress.note(f"ingest: reused, this delivery is in the tables already (key {delivery})")
+        _keep_up(store, site, ingested, progress)
         return IngestReport(delivery, True, _read_intake(store, delivery), rosters, delivered.versions)
+    # Before anything is looked at: what others change from now on must not be overwritten.
+    found = store.find_versions(_CHANGED)
     start = _begin(store, site, layout, delivered, delivery, progress)
     with progress.stage("ingest"), explain_unreadable_files(), staging(store.spark, store.warehouse, delivery) as stage:
         n_rows = start.n_rows | {
@@ -88,25 +93,23 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
             delivery=delivery,
             received_on=start.received_on or received_on,
             placement=start.placement or _placement(store, site, layout, n_rows),
-            existing={table.name: store.read(table) for table in (*_CLAIMS, *_KEPT) if store.exists(table)},
+            existing=_read_found(store, found),
             stage=_telling(stage, progress),
             rules=site.rules,
         )
         claims = build_claims(layout, delivered.tables, context)
         progress.doing("adding up the fates of all rows")
         intake = _count(claims, site, n_rows) if start.intake is None else start.intake
-        note_begun(store, delivery, context.received_on)
+        store.require_as_found(_CHANGED, found)
+        note_begun(store, delivery, context.received_on, found.versions)
         if start.intake is None:
             _account(store, claims, delivery, intake)
         _tell_kept(intake, progress)
         _tell_denied(intake, progress)
-        changed = _write_claims(store, claims, context, count_lines(layout, n_rows), progress)
-        _record(store, delivery, delivered, source)
-    # What an interrupted ingest wrote before, it does not write again.
-    written = changed + [table for table in JOINED if start.intake is not None and table not in changed]
-    if written and start.has_tables:
-        with progress.stage("upkeep"):
-            keep_up(store, site.upkeep, written, start.versions, progress)
+        written = _write_claims(store, claims, context, found, count_lines(layout, n_rows), progress)
+        due = _upkeep_due(start, written)
+        ingested = _record(store, delivery, delivered, source, store.require_as_found(_CHANGED, found), due)
+    _keep_up(store, site, ingested, progress)
     return IngestReport(delivery, False, intake, rosters, delivered.versions)
 
 
@@ -196,7 +199,14 @@ def delivery_key(fingerprint: str, layout: Layout, rules: RowRules) -> str:
 _CLAIMS = (MEMBERS, ENROLLMENT, MEDICAL, PHARMACY, PROGRAM)
 # What the next delivery must know beside them.
 _KEPT = (KEPT_CROSSWALK, OPEN_COVER)
+_CHANGED = (*_CLAIMS, *_KEPT, CONCEPT_ANCESTORS)
 _REJECTED_A_FILE = 1_000_000
+
+
+def _read_found(store: Store, found: Found) -> dict[str, DataFrame]:
+    """What the next delivery must know of the tables, as they were found: what is written later is not read back."""
+    held = ((table, found.versions[table.name]) for table in (*_CLAIMS, *_KEPT))
+    return {table.name: store.read(table, version) for table, version in held if version is not None}
 
 
 def _placement(store: Store, site: Site, layout: Layout, n_rows: Mapping[str, int]) -> Placement:
@@ -270,9 +280,9 @@ def _hold_to_threshold(intake: pd.DataFrame, limit: float) -> None:
 
 
 def _write_claims(
-    store: Store, claims: ClaimsDelivery, context: IngestContext, n_lines: int, progress: Progress
+    store: Store, claims: ClaimsDelivery, context: IngestContext, found: Found, n_lines: int, progress: Progress
 ) -> list[Table]:
-    """Bring the tables up to date; those that changed."""
+    """Bring the tables up to date; those that changed. ConflictError if one is not as it was found."""
     changed = []
     for table, rows in (
         # First: a delivery that comes after an interrupted one must know which ids the tables do not have.
@@ -288,7 +298,7 @@ def _write_claims(
             continue
         progress.doing(f"writing {table.name}")
         if not (store.exists(table) and store.holds_the_same(table, rows)):
-            store.replace(table, rows)
+            store.replace(table, rows, found)
             changed.append(table)
     properties = context.placement.as_properties()
     for table, added, retired in (
@@ -296,13 +306,41 @@ def _write_claims(
         (PHARMACY, claims.pharmacy, claims.pharmacy_retired),
     ):
         progress.doing(f"writing {table.name}")
-        if store.change_lines(table, added, retired, properties, context.delivery, n_lines):
+        if store.change_lines(table, added, retired, properties, found, n_lines):
             changed.append(table)
     return changed
 
 
-def _record(store: Store, delivery: str, delivered: Delivery, source: Source) -> None:
-    now = datetime.now(timezone.utc).replace(microsecond=0)
+def _record(
+    store: Store, delivery: str, delivered: Delivery, source: Source, left: Mapping[str, int], due: Mapping[str, Any]
+) -> StageResult:
     inputs: dict[str, Any] = {"fingerprint": delivered.fingerprint, "source": source.catalog or source.path}
-    inputs["versions"] = delivered.versions
-    store.record(StageResult(INGESTED, "", delivery, inputs, {}, now), "", code_version(_ROOMS))
+    inputs |= {"versions": delivered.versions, LEFT: left}
+    ingested = StageResult(INGESTED, "", delivery, inputs, {_UPKEEP: due}, datetime.now(timezone.utc))
+    store.record(ingested, "", code_version(_ROOMS))
+    return ingested
+
+
+_UPKEEP = "upkeep"
+
+
+def _upkeep_due(start: _Start, written: Sequence[Table]) -> dict[str, Any]:
+    """Which tables are to be kept up once an ingest is finished, and from which versions it started."""
+    if not start.has_tables:
+        return {}
+    # What an interrupted ingest wrote before, it does not write again.
+    changed = (*written, *(JOINED if start.intake is not None else ()))
+    return {"tables": sorted({table.name for table in changed}), "before": dict(start.versions)}
+
+
+def _keep_up(store: Store, site: Site, ingested: StageResult, progress: Progress) -> None:
+    """The upkeep that is due after an ingest, also where the run that made it did not come to that."""
+    due = ingested.metrics.get(_UPKEEP)
+    if not due or not due["tables"]:
+        return
+    tables = [table for table in _CHANGED if table.name in due["tables"]]
+    with progress.stage("upkeep"):
+        keep_up(store, site.upkeep, tables, due["before"], progress)
+    # Of two records of an ingest the later counts.
+    at = ingested.finished_at + timedelta(microseconds=1)
+    store.record(replace(ingested, metrics={}, finished_at=at), "", code_version(_ROOMS))

@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from pyspark import StorageLevel
 
 from counterpart.codes import CodeLibrary
+from counterpart.commits import Commit
+from counterpart.errors import EnvironmentProblem
 from counterpart.protocol import Site, Study
-from counterpart.store import Commit, StageResult, Store
+from counterpart.records import StageResult
+from counterpart.shipped import NO_FILES
+from counterpart.store import Store
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -29,6 +33,7 @@ _FOUNDATION = (
     "spans.py",
     "ordering.py",
     "masks.py",
+    "small_frames.py",
     "events.py",
     "numerics",
     "sources/placement.py",
@@ -84,15 +89,20 @@ def _count(frame: DataFrame) -> int:
 def code_version(rooms: tuple[str, ...]) -> str:
     """SHA-256 (first 12 digits) of the source files that make a stage's rows.
 
-    Git is not asked: an installed wheel has none, and a work tree may differ from its commit.
+    Git is not asked: an installed wheel has none, and a work tree may differ from its commit. EnvironmentProblem if
+    there are no files, for then all code would have one version.
     """
     digest = hashlib.sha256()
+    is_empty = True
     for room in sorted((*_FOUNDATION, *rooms)):
         path = PACKAGE / room
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             if file.exists():
+                is_empty = False
                 digest.update(file.relative_to(PACKAGE).as_posix().encode())
                 digest.update(file.read_bytes())
+    if is_empty:
+        raise EnvironmentProblem(f"{PACKAGE} holds no source files: {NO_FILES}")
     return digest.hexdigest()[:12]
 
 

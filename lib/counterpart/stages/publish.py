@@ -15,6 +15,7 @@ from counterpart.disclosure import StudyResults, release, release_empty_cohort
 from counterpart.errors import DataError
 from counterpart.ledger import Ledger
 from counterpart.protocol import Site, content_hash
+from counterpart.records import StageResult
 from counterpart.report import render_report, save_plots
 from counterpart.scores.document import example_input, model_from_document
 from counterpart.stages.context import Context
@@ -25,7 +26,6 @@ from counterpart.stages.shared_codes import find_shared_codes
 from counterpart.stages.software import describe_software
 from counterpart.stages.study import STAGES
 from counterpart.stages.whole import whole_deliveries
-from counterpart.store import StageResult
 from counterpart.tables import (
     ARMS,
     ATTRITION,

@@ -12,13 +12,13 @@ from counterpart.errors import DataError
 from counterpart.events import plan_events
 from counterpart.ledger import Ledger
 from counterpart.protocol import content_hash
+from counterpart.records import StageResult
 from counterpart.stages.context import Context
 from counterpart.stages.software import describe_software
 from counterpart.stages.study import STAGES, Stage, stage_inputs
 from counterpart.stages.vocabulary import fill_descendants
 from counterpart.stages.whole import whole_tables
 from counterpart.staging import require_writable
-from counterpart.store import StageResult
 from counterpart.tables import CLAIMS_TABLES
 
 

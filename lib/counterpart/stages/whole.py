@@ -2,18 +2,29 @@
 
 An ingest changes table after table. Before the first of them it notes in `results` at which versions they stand, and
 until it is finished, studies and profiles read these: an ingest that was interrupted, or goes on, changes nothing.
+
+One that was interrupted and never repeated ends when one that began later is finished: its half stays in the tables.
+But it may be at work still: therefore a finished ingest notes the versions it left, and what is changed after that is
+not read while an earlier one is not finished.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 
+from counterpart.commits import Commit
 from counterpart.errors import DataError
+from counterpart.records import BEGUN, INGESTED, StageResult
 from counterpart.stages.context import Progress
-from counterpart.store import BEGUN, INGESTED, Commit, StageResult, Store
-from counterpart.tables import CLAIMS_TABLES, Table
+from counterpart.store import Store
+from counterpart.tables import CLAIMS_TABLES, CONCEPT_ANCESTORS, Table
+
+LEFT = "left"
+"""What a finished ingest calls the versions at which it left the tables."""
+
+_NOTED = (*CLAIMS_TABLES, CONCEPT_ANCESTORS)
 
 
 @dataclass(frozen=True)
@@ -25,20 +36,20 @@ class Begun:
     versions: dict[str, int]
 
 
-def note_begun(store: Store, delivery: str, received_on: date) -> None:
-    """Note an ingest that is about to change the claims tables, unless it goes on with what was begun last.
+def note_begun(store: Store, delivery: str, received_on: date, found: Mapping[str, int | None]) -> None:
+    """Note an ingest that is about to change the tables it `found`, unless it goes on with what was begun last.
 
-    What one found that was never finished stays found.
+    What is not read now because of one that was never finished stays so.
     """
-    earlier = find_begun(store)
+    noted = _noted(store)
+    earlier = _begun_last(noted)
     if earlier and earlier.delivery == delivery:
         return
-    found = {table.name: store.version(table) for table in CLAIMS_TABLES if store.exists(table)}
-    inputs = {
-        "delivery": delivery,
-        "received_on": received_on.isoformat(),
-        "versions": earlier.versions if earlier else found,
-    }
+    versions, _ = _whole_versions(store, noted)
+    if versions is None:
+        at = {table.name: found.get(table.name) for table in _NOTED}
+        versions = {name: version for name, version in at.items() if version is not None}
+    inputs = {"delivery": delivery, "received_on": received_on.isoformat(), "versions": versions}
     now = datetime.now(timezone.utc)
     store.record(StageResult(BEGUN, "", _begun_key(delivery), inputs, {}, now), "", "")
 
@@ -55,13 +66,15 @@ def _begun_key(delivery: str) -> str:
 
 def find_begun(store: Store) -> Begun | None:
     """The ingest that was begun last and is not finished, if no other that began later is."""
-    noted = store.ingests().values()
-    finished = {one.result_key: one.finished_at for one in noted if one.stage == INGESTED}
-    begun = {one.inputs["delivery"]: one for one in noted if one.stage == BEGUN}
-    # Those of before this was noted began when they were finished, as far as anybody knows.
-    starts = [begun[delivery].finished_at if delivery in begun else at for delivery, at in finished.items()]
-    latest = max(starts, default=None)
-    left = [one for delivery, one in begun.items() if delivery not in finished]
+    return _begun_last(_noted(store))
+
+
+def _noted(store: Store) -> Sequence[StageResult]:
+    return list(store.ingests().values())
+
+
+def _begun_last(noted: Sequence[StageResult]) -> Begun | None:
+    left, latest = _unfinished(noted)
     left = [one for one in left if latest is None or one.finished_at > latest]
     if not left:
         return None
@@ -69,21 +82,51 @@ def find_begun(store: Store) -> Begun | None:
     return Begun(last["delivery"], date.fromisoformat(last["received_on"]), last["versions"])
 
 
+def _unfinished(noted: Sequence[StageResult]) -> tuple[list[StageResult], datetime | None]:
+    """Notes of ingests that are not finished, and when the one of the finished that began last began."""
+    finished = {one.result_key: one.finished_at for one in noted if one.stage == INGESTED}
+    begun = {one.inputs["delivery"]: one for one in noted if one.stage == BEGUN}
+    # Those of before this was noted began when they were finished, as far as anybody knows.
+    starts = [begun[delivery].finished_at if delivery in begun else at for delivery, at in finished.items()]
+    return [one for delivery, one in begun.items() if delivery not in finished], max(starts, default=None)
+
+
+def _whole_versions(store: Store, noted: Sequence[StageResult]) -> tuple[dict[str, int] | None, str]:
+    """Table -> the version to read, and how that is told; None where it is the newest of all tables."""
+    begun = _begun_last(noted)
+    if begun:
+        return begun.versions, "an ingest is at work or was interrupted; they are read as it found them"
+    finished = [one for one in noted if one.stage == INGESTED]
+    if not finished or not _unfinished(noted)[0]:
+        return None, ""
+    left = dict(max(finished, key=lambda one: one.finished_at).inputs.get(LEFT, {}))
+    if not any(store.has_changed(table, left[table.name]) for table in _NOTED if table.name in left):
+        return None, ""
+    return left, (
+        "an ingest that began before the last is at work or was interrupted; they are read as the last one left them"
+    )
+
+
 def whole_tables(store: Store, tables: Sequence[Table], progress: Progress) -> dict[str, Commit]:
     """Table -> the commit to read. DataError if there is none yet."""
-    begun = find_begun(store)
-    if begun is None:
+    versions, why = _whole_versions(store, _noted(store))
+    if versions is None:
         return {table.name: store.commit(table) for table in tables}
-    if not all(table.name in begun.versions for table in tables):
+    if not all(table.name in versions for table in tables):
         raise DataError(
             f"the first ingest into {store.warehouse} is not finished: it is at work, or was interrupted; wait for it, "
             "or run `counterpart ingest` again"
         )
-    progress.note(
-        "claims tables: an ingest is at work or was interrupted; they are read as it found them "
-        "(`counterpart ingest` finishes it)"
-    )
-    return {table.name: store.commit(table, begun.versions[table.name]) for table in tables}
+    progress.note(f"claims tables: {why} (`counterpart ingest` finishes it)")
+    return {table.name: store.commit(table, versions[table.name]) for table in tables}
+
+
+def whole_version(store: Store, table: Table) -> int | None:
+    """The version to read of a table that not every source delivers; None if none did."""
+    versions, _ = _whole_versions(store, _noted(store))
+    if versions is not None:
+        return versions.get(table.name)
+    return store.version(table) if store.exists(table) else None
 
 
 def whole_deliveries(store: Store) -> list[str]:
