@@ -52,9 +52,10 @@ INTAKE_OF_THE_FIRST = """source         | fate        | rule             | n_row
                          pharmacy_claim | quarantined | null_key         | 1
                          pharmacy_claim | quarantined | unknown_member   | 1
                          program_roster | kept        | as_sent          | 4
+                         program_roster | kept        | mended           | 1
                          program_roster | merged      | duplicate        | 1
                          program_roster | merged      | later_enrolment  | 1
-                         program_roster | quarantined | impossible_date  | 3
+                         program_roster | quarantined | impossible_date  | 2
                          program_roster | quarantined | null_key         | 3"""
 
 
@@ -188,6 +189,7 @@ def test_program(first: ClaimsDelivery, frame: Frame) -> None:
                     ann       | back    | 2020-03-01  | 2020-04-01
                     ann       | knee    | 2020-09-01  |
                     bob       | back    | 2020-05-01  | 2020-06-01
+                    bob       | hip     | 2020-05-01  |
                     zoe       | back    | 2020-05-01  |"""
     assert_rows(first.program, enrolments, frame, "person_id string, program string, enrolled_on date, left_on date")
 
@@ -278,6 +280,7 @@ def test_a_later_delivery_appends_and_corrects_by_key(first: ClaimsDelivery, fra
                  ann       | back    | 2020-03-01  | 2020-05-01
                  ann       | knee    | 2020-08-01  |
                  bob       | back    | 2020-05-01  | 2020-06-01
+                 bob       | hip     | 2020-05-01  |
                  zoe       | back    | 2020-05-01  |"""
     assert_rows(later.program, program, frame, "person_id string, program string, enrolled_on date, left_on date")
     intake = """source         | fate        | rule             | n_rows
