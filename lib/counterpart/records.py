@@ -1,4 +1,4 @@
-"""What the table `results` says: which stages and ingests are finished, from what, and what they made in few numbers."""
+"""What the table `results` says: which stages and ingests are finished, from what, and what they made."""
 
 from __future__ import annotations
 

@@ -188,6 +188,7 @@ CODES = {
     "drg": "123",
     "specialty": "65",
     "modifier": "GP",
+    "revenue": "0320",
 }
 
 
