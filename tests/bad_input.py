@@ -102,8 +102,8 @@ MAPPINGS = [
         ("a quote of two characters", ("files.quote", "''"), "10: files.quote: "),
         ("an unknown sex", ("eligibility.spans.sex", {"column": "G", "values": {"1": "male"}}), "10: must be 'F', 'M'"),
         ("a range backwards", ("medical.lines.diagnoses", ["DX9..DX1"]), "10: must go from a smaller number"),
-        ("a range of two stems", ("medical.lines.diagnoses", "DX1..DY9"), "10: 'DX1..DY9' is no range"),
-        ("an end without a start", ("eligibility.spans.start_date", ...), "10: is missing: there is a end_date"),
+        ("a range of two stems", ("medical.lines.diagnoses", "DX1..DY9"), "10: 'DX1..DY9' is not a range"),
+        ("an end without a start", ("eligibility.spans.start_date", ...), "10: is missing: end_date is given"),
         ("one column in two cases", ("medical.lines.place", "mbr"), "10: MBR and mbr are one column"),
         ("a table of two kinds", ("pharmacy.lines", {"person_id": "M", "claim_id": "C", "dispensing_date": "D",
          "ndc": "N"}), "10: is mapped already"),
@@ -134,7 +134,7 @@ FILES = [
         ("a Delta table as it was before", TABLE | {NEXT: TOOK_OUT, "@versions": {"claims": 0}}, "read 1"),
         ("a version that was never written", TABLE | {"@versions": {"claims": 7}}, "13: claims has no version 7 that"),
         ("a version of what is no Delta table", {"claims.csv": TEXT, "@versions": {"claims": 0}},
-         "10: source.versions names claims, which is no Delta table"),
+         "10: source.versions names claims, which is not a Delta table"),
         ("a version of no table", TABLE | {"@versions": {"clams": 0}}, "10: source.versions names clams, which is no"),
         ("a Delta table that a VACUUM broke", {LOG: DELTA}, "13: file a.parquet is gone (FAILED_READ_FILE.FILE_NOT_E"),
         ("a Delta table without a commit", {"claims/_delta_log/0.json": "{}", "claims/a.parquet": PARQUET},
@@ -233,7 +233,7 @@ CATALOGS = [
         ("a version that was never written", ("CREATE TABLE SCHEMA.claims USING delta AS SELECT ROWS", {"claims": 7}),
          "13: claims has no version 7 that can be read (DELTA_VERSION_NOT_FOUND)"),
         ("a version of what is no Delta table", ("CREATE VIEW SCHEMA.claims AS SELECT ROWS", {"claims": 0}),
-         "10: source.versions names claims, which is no Delta table"),
+         "10: source.versions names claims, which is not a Delta table"),
         ("another column", ("CREATE VIEW SCHEMA.claims AS SELECT 'x' AS person_id",), f"{LACKS} claim_id, day (found"),
     )
 ]  # fmt: skip

@@ -64,7 +64,7 @@ def _codes_beside_borders(library: CodeLibrary) -> dict[str, list[list[int]]]:
         by_system: dict[str, list[int]] = {}
         for r in library[name].ranges:
             system = decode(r.low)[0]
-            if system == "omop":  # these claims have codes, not concepts
+            if system in ("omop", "specialty"):  # these claims have codes, not concepts, and nobody asks who wrote them
                 continue
             first, last = (decode(r.low)[1],) * 2 if system == "ndc" else (_letters_of(r.low), _letters_of(r.high))
             by_system.setdefault(system, []).extend(_near_codes(system, first, last))

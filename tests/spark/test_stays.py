@@ -161,7 +161,7 @@ def in_windows(frame, no_fills, study: Study, library: CodeLibrary, units: DataF
     context = SimpleNamespace(
         study=study, versions=dict.fromkeys(tables, 0), store=SimpleNamespace(read=lambda table, _: tables[table.name])
     )
-    return _member_days(context, units, plan_events(study, library, ["room"]), reach, is_priced=True)
+    return _member_days(context, units, 0, plan_events(study, library, ["room"]), reach, is_priced=True)
 
 
 def test_a_stay_that_began_before_a_window_does_not_begin_in_it(frame, library, no_fills) -> None:

@@ -149,11 +149,11 @@ def test_other_buckets_of_a_period_stay_as_they_lie(
     both, days = F.explode(F.array(F.lit(0), F.lit(1))).alias("member_bucket"), ("2020-01-31", "2020-02-01")
     for claim in "ab":
         rows = fills(frame, claim, days)
-        store.change_lines(PHARMACY, rows.drop("member_bucket").select("*", both), None, {})
+        add(store, rows.drop("member_bucket").select("*", both))
     before = take_versions(store)
     rows = fills(frame, "c", days)
     bucket = F.when(F.col("service_period") == 202001, 1).otherwise(0)
-    store.change_lines(PHARMACY, rows.withColumn("member_bucket", bucket), None, {})
+    add(store, rows.withColumn("member_bucket", bucket))
     held = store.read(PHARMACY).localCheckpoint()
     keep_up(store, Upkeep(), [PHARMACY], before, notes)
     partition = re.compile(r"service_period=(\d+)/member_bucket=(\d)")

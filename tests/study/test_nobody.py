@@ -66,7 +66,8 @@ def test_a_cohort_with_both_arms_leaves_its_attrition_to_the_report(installation
     with Application(installation.site, installation.study) as application:
         told = application.run_stages(["cohort"])
     assert "attrition" not in told
-    assert told["stages"]["cohort"]["warnings"] == []
+    # The claims are made up: few have what is rare.
+    assert all(one.startswith("No claim that was looked at shows ") for one in told["stages"]["cohort"]["warnings"])
 
 
 def test_claims_without_rows_make_empty_tables(spark, claims: Path, installation, tmp_path):

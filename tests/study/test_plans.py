@@ -39,7 +39,7 @@ def test_index_people_are_broadcast_beyond_sparks_own_limit(
         context = application._context()
         units = context.store.read_result(COHORT, context.keys["cohort"]).filter(F.col("excluded_by").isNull())
         plan = plan_events(context.study, context.library, ["mri"])
-        text = plan_of(stages._member_days(context, units, plan, (-365, 0)))
+        text = plan_of(stages._member_days(context, units, units.count(), plan, (-365, 0)))
     joins = [line for line in text.splitlines() if "Join [member_key" in line]
     assert joins
     assert all(expected in line for line in joins)
@@ -56,7 +56,7 @@ def test_candidates_are_moved_by_member_and_by_nothing_else(without_broadcast, i
         candidates = cohort.select("unit_id", "member_key", "arm", "index_date", F.lit(None).alias("first_treated_on"))
         clinical = plan_events(context.study, context.library, clinical_events(context.study))
         members, enrollment = (stages._claims(context, table) for table in (MEMBERS, ENROLLMENT))
-        days = stages._member_days(context, candidates, clinical, (-365, 0)).localCheckpoint()
+        days = stages._member_days(context, candidates, cohort.count(), clinical, (-365, 0)).localCheckpoint()
         labelled = label_candidates(candidates, members, enrollment, days, clinical, context.study)
         moved = re.findall(r"Exchange hashpartitioning\((.*?), \d+\)", plan_of(labelled))
     assert moved

@@ -42,7 +42,9 @@ def table_of(n_treated: int, n_controls: int, n_levels: int | None = None) -> pd
 
 def both(table: pd.DataFrame, **settings: Any) -> tuple[Matched[Any], Matched[Any]]:
     """The approximate match and the exact one."""
-    found = [match(table, Matching(**IN_SPACE | settings, search=search)) for search in ("ann", "exact")]
+    of_exact = {name: value for name, value in settings.items() if name != "recall"}
+    searches = (IN_SPACE | settings | {"search": "ann"}, IN_SPACE | of_exact | {"search": "exact"})
+    found = [match(table, Matching(**search)) for search in searches]
     return found[0], found[1]
 
 

@@ -17,16 +17,15 @@ from counterpart.stages.publish import _log_model
 from counterpart.stages.run import StageRun
 from counterpart.tables import ATTRITION
 
-VALUES = np.column_stack([np.arange(600) % 7, np.arange(600) % 2]).astype(float)
-SAMPLE = Sample(
-    (Covariate(1, "age", "years"), Covariate(2, "sex=F", "category")),
-    sparse.csc_array(VALUES),
-    np.arange(600) < 200,
-    np.ones(600),
-    200,
-    400,
-)
-SCORE = {"model": model_to_document(fit_score_model(SAMPLE, Scoring()))}
+
+def score_of(n_flags: int) -> dict[str, Any]:
+    """What a score stage leaves of a model with so many terms."""
+    values = np.column_stack([np.arange(600) % (i + 2) == 0 for i in range(n_flags)]).astype(float)
+    flags = tuple(Covariate(i, f"flag{i}", "flag") for i in range(n_flags))
+    sample = Sample(flags, sparse.csc_array(values), np.arange(600) < 200, np.ones(600), 200, 400)
+    model = fit_score_model(sample, Scoring())
+    assert len(model.terms) == n_flags
+    return {"model": model_to_document(model)}
 
 
 class Kept:
@@ -44,10 +43,15 @@ class Kept:
 
 
 @pytest.mark.parametrize(
-    ("n_treated", "n_comparators", "logged"),
-    [(200, 400, "propensity_model"), (7, 400, "propensity_model.txt"), (200, 7, "propensity_model.txt")],
+    ("n_treated", "n_comparators", "n_terms", "logged"),
+    [
+        (200, 400, 2, "propensity_model"),
+        (7, 400, 2, "propensity_model.txt"),
+        (200, 7, 4, "propensity_model.txt"),
+        (200, 7, 5, "propensity_model"),
+    ],
 )
-def test_the_model_is_logged_where_its_intercept_tells_no_withheld_size(n_treated, n_comparators, logged):
+def test_the_model_is_logged_where_its_intercept_tells_no_withheld_size(n_treated, n_comparators, n_terms, logged):
     steps = [
         *chain("treated", ("candidates", 300, 300), ("cover", n_treated, n_treated)),
         *chain("comparator", ("candidates", 900, 900), ("cover", n_comparators, n_comparators)),
@@ -56,5 +60,5 @@ def test_the_model_is_logged_where_its_intercept_tells_no_withheld_size(n_treate
     document = release(results(attrition=table(ATTRITION, *steps), matching=matching), STUDY)
     ledger = Kept()
     runs = [StageRun("score", "key", False, 1.0, "of the score")]
-    _log_model(ledger, "of the report", runs, SCORE, document["score"])  # type: ignore[arg-type]  # stands in for one
+    _log_model(ledger, "of the report", runs, score_of(n_terms), document["score"])  # type: ignore[arg-type]  # stands in for one
     assert ledger.logged == [("of the score", logged)]

@@ -43,9 +43,12 @@ if TYPE_CHECKING:
 
 
 _NO_MODEL = (
-    "The propensity model is not logged: its intercept would tell the size of an arm, which is withheld because it, or "
-    "what it leaves of another count, is from 1 to 10.\n"
+    "The propensity model is not logged: of so few terms its intercept would tell the size of an arm, which is "
+    "withheld because it, or what it leaves of another count, is from 1 to 10.\n"
 )
+# Of so many, the equations that the coefficients solve ask how many have each of the terms together with the others,
+# which nobody is told; of one or two flags they can be solved for the size of an arm.
+_TERMS_THAT_HIDE_A_SIZE = 5
 
 
 @dataclass(frozen=True)
@@ -180,12 +183,13 @@ def _log_model(
 ) -> None:
     """The propensity model goes to the score stage's run, or to the report's where that stage did not run now.
 
-    Its intercept is the logarithm of one arm's size over the other's and what the covariates take from it, so where a
-    size is withheld a note is logged in its place. The study itself reads the model from its own store.
+    Its intercept is the logarithm of one arm's size over the other's and what the covariates take from it. So where a
+    size is withheld and the terms are few, a note is logged in its place. The study itself reads its own store.
     """
     target = next((run.run_id for run in runs if run.stage == "score"), run_id)
-    if None in (released["n_treated"], released["n_comparators"]):
+    model = model_from_document(score["model"])
+    is_withheld = None in (released["n_treated"], released["n_comparators"])
+    if is_withheld and len(model.terms) < _TERMS_THAT_HIDE_A_SIZE:
         ledger.log_text(target, _NO_MODEL, "propensity_model.txt")
         return
-    model = model_from_document(score["model"])
     ledger.log_score_model(target, model.to_sklearn(), example_input(model))
