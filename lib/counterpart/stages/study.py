@@ -57,8 +57,8 @@ Metrics = dict[str, Any]
 # Which lines a stage reads, and what the protocol means by a name.
 _ROOMS = ("stages/study.py", "stages/unseen.py", "stages/delivered.py", "protocol/study.py")
 
-# Up to so many members (240 MB) go to every executor, so that no claim line is shuffled to find its member. Spark's own
-# limit of 10 MB ends at 400,000; beyond ours Spark decides.
+# Up to so many members (24 bytes each, a gigabyte as Spark holds them to look them up) go to every executor, so that no
+# claim line is shuffled to find its member. Spark's own limit of 10 MB ends at 400,000; beyond ours Spark decides.
 MOST_BROADCAST = 10_000_000
 
 
