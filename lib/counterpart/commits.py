@@ -119,6 +119,19 @@ def on_what_was_found(spark: SparkSession, place: Place, found: Found) -> Iterat
         raise conflict(place.name)
 
 
+def refuse_amid_statement(spark: SparkSession) -> None:
+    """ConflictError where a statement of another thread is at work in this session (`statement_with`).
+
+    Its settings are the session's: a write would have its name too, and Delta leaves out the second of a name and
+    number in a table without a word.
+    """
+    if spark.conf.get(_OF_STATEMENTS["txnAppId"], None) == _APPLICATION:
+        raise ConflictError(
+            "an ingest is correcting claims in this Spark session, and what is written meanwhile could be lost: run the "
+            "study after it, or in a session of its own; nothing was written"
+        )
+
+
 @contextmanager
 def statement_with(spark: SparkSession, options: Mapping[str, str]) -> Iterator[None]:
     """In this block statements that take no options, as MERGE, have these."""

@@ -29,6 +29,7 @@ from counterpart.commits import (
     changers_since,
     conflict,
     on_what_was_found,
+    refuse_amid_statement,
     statement_with,
 )
 from counterpart.deliveries import absolute, file_system
@@ -168,7 +169,7 @@ class Store:
         if table.partitioned_by:
             writer = writer.partitionBy(*table.partitioned_by)
         if found is None:
-            _retrying(lambda: writer.save(self.path(table)))
+            self._save(lambda: writer.save(self.path(table)))
             return
         with on_what_was_found(self.spark, self._place(table), found) as options:
             writer.options(**options).save(self.path(table))
@@ -178,7 +179,7 @@ class Store:
         writer = conform(rows, table).write.format("delta").options(**_RARE_CHECKPOINTS).mode("append")
         if table.partitioned_by:
             writer = writer.partitionBy(*table.partitioned_by)
-        _retrying(lambda: writer.save(self.path(table)))
+        self._save(lambda: writer.save(self.path(table)))
 
     def replace_where(self, table: Table, rows: DataFrame, column: str, value: str) -> None:
         """Replace the rows whose column has the value, in one commit."""
@@ -200,7 +201,11 @@ class Store:
                 writer = writer.mode("error").options(**_NO_RANGES, **_RARE_CHECKPOINTS)
             writer.save(self.path(table))
 
-        _retrying(replace)
+        self._save(replace)
+
+    def _save(self, write: Callable[[], None]) -> None:
+        refuse_amid_statement(self.spark)
+        _retrying(write)
 
     def properties(self, table: Table) -> dict[str, str]:
         """The properties kept with a table."""

@@ -361,6 +361,22 @@ def test_a_correction_told_twice_at_once_is_made_once(store: Store, frame: Frame
     assertDataFrameEqual(store.read(PHARMACY), old)
 
 
+def test_while_a_correction_is_at_work_in_a_session_nothing_else_is_written_in_it(store: Store, frame: Frame) -> None:
+    """A thread's study: its rows would have the correction's name, under which Delta takes but one write to a table."""
+    rows = units(frame, "unit_id | reason\n 7 | caliper")
+    store.write_result(UNMATCHED, rows, "before")
+    with commits.statement_with(store.spark, {"txnAppId": "counterpart", "txnVersion": "7"}):
+        for _ in range(2):
+            store.read(UNMATCHED).withColumn("result_key", F.lit("lost")).write.format("delta").mode("append").save(
+                store.path(UNMATCHED)
+            )
+        with pytest.raises(ConflictError, match="correcting claims in this Spark session"):
+            store.write_result(UNMATCHED, rows, "meanwhile")
+    assert store.read_result(UNMATCHED, "lost").count() == 1  # of 1 and 2
+    store.write_result(UNMATCHED, rows, "after")
+    assertDataFrameEqual(store.read_result(UNMATCHED, "after"), rows)
+
+
 @pytest.mark.parametrize("is_merge", [False, True])
 def test_a_change_that_another_one_crosses_is_refused(store: Store, frame: Frame, is_merge: bool) -> None:
     """In other months, where Delta sees no conflict: another ingest commits while this one is about to write."""

@@ -191,6 +191,11 @@ class Layout:
     content: str = ""
 
     @property
+    def rosters(self) -> frozenset[str]:
+        """Tables of which a row is a member."""
+        return frozenset(source.name for source in self.roster)
+
+    @property
     def sources(self) -> tuple[Source | Lookup, ...]:
         """All tables."""
         ancestors = () if self.ancestors is None else (self.ancestors,)

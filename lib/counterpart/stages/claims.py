@@ -77,11 +77,10 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
     layout = layout_of(source)
     delivered = read_source(store.spark, source, source_tables(layout), layout.separator, layout.files)
     delivery = delivery_key(delivered.fingerprint, layout, site.rules)
-    rosters = frozenset(one.name for one in layout.roster)
     if ingested := store.finished([delivery]).get(delivery):
         progress.note(f"ingest: reused, this delivery is in the tables already (key {delivery})")
         _keep_up(store, site, ingested, progress)
-        return IngestReport(delivery, True, _read_intake(store, delivery), rosters, delivered.versions)
+        return IngestReport(delivery, True, _read_intake(store, delivery), layout.rosters, delivered.versions)
     # Before anything is looked at: what others change from now on must not be overwritten.
     found = store.find_versions(_CHANGED)
     start = _begin(store, site, layout, delivered, delivery, progress)
@@ -110,7 +109,7 @@ def ingest(store: Store, site: Site, progress: Progress, received_on: date) -> I
         due = _upkeep_due(start, written)
         ingested = _record(store, delivery, delivered, source, store.require_as_found(_CHANGED, found), due)
     _keep_up(store, site, ingested, progress)
-    return IngestReport(delivery, False, intake, rosters, delivered.versions)
+    return IngestReport(delivery, False, intake, layout.rosters, delivered.versions)
 
 
 @dataclass(frozen=True)
@@ -140,8 +139,7 @@ def _begin(store: Store, site: Site, layout: Layout, delivered: Delivery, delive
     has_tables = store.exists(MEDICAL)
     is_placed = has_tables or len(n_rows) == len(delivered.sources)
     placement = _placement(store, site, layout, n_rows) if is_placed else None
-    rosters = frozenset(one.name for one in layout.roster)
-    for line in describe_plan(site, delivered, n_rows, placement, intake is not None, has_tables, rosters):
+    for line in describe_plan(site, delivered, n_rows, placement, intake is not None, has_tables, layout.rosters):
         progress.note(line)
     return _Start(n_rows, placement, intake, received_on, has_tables, take_versions(store, intake is not None))
 
