@@ -127,8 +127,8 @@ def refuse_amid_statement(spark: SparkSession) -> None:
     """
     if spark.conf.get(_OF_STATEMENTS["txnAppId"], None) == _APPLICATION:
         raise ConflictError(
-            "an ingest is correcting claims in this Spark session, and what is written meanwhile could be lost: run the "
-            "study after it, or in a session of its own; nothing was written"
+            "an ingest is correcting claims in this Spark session, and what is written meanwhile could be lost: run "
+            "the study after it, or in a session of its own; nothing was written"
         )
 
 
