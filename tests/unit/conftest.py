@@ -1,12 +1,18 @@
-"""What unit tests share: study documents as files, and the log as it was."""
+"""What unit tests share: study documents as files and what is told of them, and the log as it was."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from tests.studies import BASE, changed
+
+from counterpart.errors import ProtocolError
+from counterpart.protocol import load_study
 
 CODE_SETS = ("therapy", "back_pain", "cancer", "imaging", "mri", "manual", "office_visit")
 
@@ -25,6 +31,21 @@ def write(tmp_path: Path) -> Callable[[str | bytes], Path]:
         return path
 
     return to_file
+
+
+@pytest.fixture
+def complaints(write: Callable[[str], Path]) -> Callable[..., list[str]]:
+    """Load the base study with changes; the problems told, one a line."""
+
+    def told(*changes: tuple[str, Any]) -> list[str]:
+        with pytest.raises(ProtocolError) as problem:
+            load_study(write(yaml.safe_dump(changed(BASE, *changes))))
+        head, *lines = str(problem.value).splitlines()
+        lines = [line for line in lines if not line.startswith("  (code sets were looked for in ")]
+        assert f" has {len(lines)} problem" in head
+        return [line.strip() for line in lines]
+
+    return told
 
 
 @pytest.fixture
