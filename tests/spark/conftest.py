@@ -1,7 +1,8 @@
-"""Units that many a match is tried on, in pandas and in Spark."""
+"""Tables of a warehouse that is empty yet; units that many a match is tried on, in pandas and in Spark."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,16 @@ import pytest
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+    from counterpart.store import Store
+
+
+@pytest.fixture
+def store(spark: SparkSession, tmp_path: Path) -> Store:
+    """A warehouse of this test's own, in which no table is yet."""
+    from counterpart.store import Store
+
+    return Store(spark, f"{tmp_path}/tables/")
 
 
 @pytest.fixture(scope="session")
