@@ -1,9 +1,10 @@
-"""What many a match is tried with, and all that it says; the units are fixtures (tests/spark/conftest.py)."""
+"""What many a match is tried with, and all that it says; other units are fixtures (tests/spark/conftest.py)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
@@ -13,6 +14,13 @@ SEED = 3
 SCORED: dict[str, Any] = {"score": "score", "score_scale": "logit"}
 # Counts, distances and the caliper; the seconds are another run's.
 TIMES = {"seconds"}
+
+
+def table_of(n_treated: int, n_controls: int) -> pd.DataFrame:
+    """Units alike in all but their ids and arms, the treated first."""
+    n = n_treated + n_controls
+    ids = [f"unit {i}" for i in range(n)]
+    return pd.DataFrame({"id": ids, "treated": np.arange(n) < n_treated, "ps": 0.5, "x": 1.0})
 
 
 def content_of(result: Matched[Any]) -> dict[str, Any]:

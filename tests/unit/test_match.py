@@ -1,4 +1,4 @@
-"""`match` on a table of one's own: the pairs of the slow way for every setting, and plain words for what is wrong."""
+"""`match` on a table of one's own gives the pairs of the slow way for every setting."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from tests.matched_units import table_of
 from tests.oracles.matching import Candidate, pair_by_the_rules
 
 from counterpart import Matched, Matching, match
-from counterpart.errors import ContractError, DataError
 from counterpart.matching.units import hash_ids
 from counterpart.numerics.hashing import _hash_texts
 
 ONE = 2**31
+
 LIB = Path(__file__).resolve().parents[2] / "lib"
 
 
@@ -51,6 +52,15 @@ def width_of(table: pd.DataFrame, matching: Matching) -> float:
     return matching.caliper * spread[matching.caliper_scale]
 
 
+def turns_of(candidates: list[Candidate], order: str) -> dict[int, int] | None:
+    """The place of each treated unit where the settings give them an order."""
+    if order == "closest":
+        return None
+    sign = {"largest": -1, "smallest": 1, "data": 0}[order]
+    places = sorted((c for c in candidates if c.is_treated), key=lambda c: (sign * c.score, c.key))
+    return {c.unit: i for i, c in enumerate(places)}
+
+
 def by_the_rules(table: pd.DataFrame, matching: Matching, seed: int) -> dict[int, list[int]]:
     """The same by the slow way, with an inverse covariance instead of whitened values."""
     key = hash_ids(table.id, seed)
@@ -79,12 +89,8 @@ def by_the_rules(table: pd.DataFrame, matching: Matching, seed: int) -> dict[int
             return None
         return abs(t.score - c.score)
 
-    turn = None
-    if matching.order != "closest":
-        sign = {"largest": -1, "smallest": 1, "data": 0}[matching.order]
-        places = sorted((c for c in candidates if c.is_treated), key=lambda c: (sign * c.score, c.key))
-        turns = {c.unit: i for i, c in enumerate(places)}
-        turn = lambda c: turns[c.unit]  # noqa: E731  a name would not say more
+    turns = turns_of(candidates, matching.order)
+    turn = None if turns is None else lambda c: turns[c.unit]
     reuse = matching.reuse if matching.replace else 1
     won = pair_by_the_rules(candidates, distance, matching.ratio, reuse, turn)
     return {
@@ -139,80 +145,6 @@ def test_many_tables_equal_the_slow_way(settings: dict[str, Any]):
     assert n_pairs > 60
 
 
-@pytest.mark.parametrize("covariance", ["controls", "pooled", "treated"])
-@pytest.mark.parametrize("distance", ["mahalanobis", "euclidean"])
-def test_distances_are_those_of_the_textbook(distance: str, covariance: str):
-    generator = np.random.default_rng(2)
-    x = generator.standard_normal((300, 3)) @ np.array([[1, 0.5, 0], [0, 2, 0.3], [0, 0, 50]]) + [0, 10, 1000]
-    table = pd.DataFrame(x, columns=["a", "b", "c"]).assign(id=np.arange(300), treated=np.arange(300) < 60)
-    matching = Matching(caliper=None, distance=distance, covariance=covariance, covariates=("a", "b", "c"))
-    arms = [np.cov(x[:60].T), np.cov(x[60:].T)]
-    pooled = (59 * arms[0] + 239 * arms[1]) / 298
-    matrix = {"treated": arms[0], "controls": arms[1], "pooled": pooled}[covariance]
-    inverse = np.linalg.inv(np.diag(np.diag(matrix)) if distance == "euclidean" else matrix)
-    result = match(table, matching)
-    apart = x[result.pairs.treated_id] - x[result.pairs.control_id]
-    assert len(result.pairs) == 60
-    measured = np.sqrt(np.einsum("ij,jk,ik->i", apart, inverse, apart))
-    assert result.pairs.distance.to_numpy() == pytest.approx(measured, abs=1e-6)
-    every = (x[:60, None] - x[None, 60:]).reshape(-1, 3)
-    nearest = np.sqrt(np.einsum("ij,jk,ik->i", every, inverse, every)).min()
-    assert result.pairs.distance.min() == pytest.approx(nearest, abs=1e-6)
-
-
-def measured_table() -> pd.DataFrame:
-    """400 treated of 2,000."""
-    x = np.random.default_rng(0).normal(size=(2_000, 2)) * [0.5, 1] + [5.5, 0]
-    return pd.DataFrame(x, columns=["hba1c", "z"]).assign(id=np.arange(2_000), treated=np.arange(2_000) < 400)
-
-
-@pytest.mark.parametrize("distance", ["mahalanobis", "euclidean"])
-@pytest.mark.parametrize(("measured", "stray"), [("controls", 0), ("treated", 1_999)])
-def test_an_arm_that_is_not_measured_changes_no_distance_of_others(measured: str, stray: int, distance: str):
-    table = measured_table()
-    settings = Matching(distance=distance, covariance=measured, covariates=("hba1c", "z"), caliper=None, replace=True)
-    moved = table.assign(hba1c=table.hba1c.where(table.id != stray, 9.0 + 2**28))
-    pairs = [match(units, settings).pairs for units in (table.drop(index=stray), moved)]
-    assert len(pairs[0]) >= 399
-    assert set(pairs[0].itertuples(index=False)) <= set(pairs[1].itertuples(index=False))
-
-
-@pytest.mark.parametrize("power", [-700, -520, 520, 700])
-@pytest.mark.parametrize("settings", [{"distance": "euclidean"}, {}, {"pseudo_inverse": True}], ids=str)
-def test_the_unit_of_a_covariate_changes_no_distance(settings: dict[str, Any], power: int):
-    """Powers of two, so that nothing is rounded; the squares of such numbers there are not."""
-    table = measured_table()
-    matching = Matching(**{"distance": "mahalanobis"} | settings, covariates=("hba1c", "z"), caliper=None)
-    pairs = [match(units, matching).pairs for units in (table, table.assign(hba1c=table.hba1c * 2.0**power))]
-    pd.testing.assert_frame_equal(*pairs)
-
-
-@pytest.mark.parametrize("distance", ["mahalanobis", "euclidean"])
-@pytest.mark.parametrize(
-    ("hba1c", "covariance", "message"),
-    [
-        (2.0**40, "controls", "values of hba1c are 2^31 standard deviations of the controls or more apart"),
-        (1.7e308, "controls", "values of hba1c are 2^31 standard deviations of the controls or more apart"),
-        (-1e12, "controls", "values of hba1c are 2^31 standard deviations of the controls or more apart"),
-        (1e300, "pooled", "the range of hba1c is too large or too small to compute with"),
-    ],
-)
-def test_values_too_far_away_for_any_distance_are_told(hba1c: float, covariance: str, distance: str, message: str):
-    """A whole number of 2^-31 would have turned negative, and been the nearest."""
-    table = measured_table()
-    table.loc[0, "hba1c"] = hba1c
-    matching = Matching(distance=distance, covariance=covariance, covariates=("z", "hba1c"), caliper=None)
-    with pytest.raises(DataError) as problem:
-        match(table, matching)
-    assert message in str(problem.value)
-
-
-def test_a_range_below_all_numbers_is_told():
-    table = measured_table().assign(z=lambda t: t.z * 1e-300)
-    with pytest.raises(DataError, match="the range of z is too large or too small"):
-        match(table, Matching(distance="euclidean", covariates=("hba1c", "z"), caliper=None))
-
-
 def test_a_worked_example():
     table = pd.DataFrame(
         {
@@ -263,12 +195,6 @@ def test_a_caliper_is_rounded_down_to_what_logits_keep():
     assert [len(match(table, Matching(**settings, caliper=width)).pairs) for width in (0.3, 0.3000001)] == [0, 1]
 
 
-def table_of(n_treated: int, n_controls: int) -> pd.DataFrame:
-    n = n_treated + n_controls
-    ids = [f"unit {i}" for i in range(n)]
-    return pd.DataFrame({"id": ids, "treated": np.arange(n) < n_treated, "ps": 0.5, "x": 1.0})
-
-
 @pytest.mark.parametrize(("n_treated", "n_controls"), [(0, 0), (0, 3), (3, 0), (5, 2)])
 @pytest.mark.parametrize(
     "settings",
@@ -286,139 +212,6 @@ def test_arms_of_any_size(n_treated: int, n_controls: int, settings: dict[str, A
     assert len(result.pairs) == min(n_treated, n_controls)
     assert len(result.unmatched) == max(n_treated - n_controls, 0)
     assert set(result.unmatched.reason) <= {"pool_exhausted" if n_controls else "no_exact_stratum"}
-
-
-EUCLIDEAN = {"distance": "euclidean", "covariates": ("x",)}
-
-
-@pytest.mark.parametrize(
-    ("change", "settings", "message"),
-    [
-        ({"ps": [0.5, None, 0.5, 0.5]}, {}, "ps is missing in 1 to 10 of 1 to 10 units"),
-        ({"ps": [0.5, 1.0, 0.0, 0.5]}, {}, "ps is not strictly between 0 and 1 in 1 to 10 of 1 to 10 units"),
-        ({"ps": [0.5, math.inf, 0.0, 0.5]}, {"score_scale": "logit"}, "ps is not finite in 1 to 10 of 1 to 10 units"),
-        ({"id": ["a", "b", "b", "b"]}, {}, "1 to 10 of 1 to 10 units have a value of id that another unit already has"),
-        ({"id": [0.5, 1.5, 2.5, 3.5]}, {}, "id must be text or whole numbers"),
-        ({"treated": [0, 1, 2, 1]}, {}, "treated must be true and false"),
-        ({"x": ["a", "b", "c", "d"]}, {"calipers": {"x": 1.0}}, "x must hold numbers"),
-        (
-            {"x": [2**53, 2**53 - 1, 1, -(2**63)]},
-            {"calipers": {"x": 0.0}},
-            "(2^53) or more in size in 1 to 10 of 1 to 10 units",
-        ),
-        (
-            {"x": pd.array([1, 2**60, 3, 5], "Int64")},
-            EUCLIDEAN,
-            "x is 9,007,199,254,740,992 (2^53) or more in size in 1",
-        ),
-        ({}, {"distance": "mahalanobis", "covariates": ("x",)}, "singular: x is constant"),
-        (
-            {"x": [1, 2, 3, 5], "y": [2, 4, 6, 10]},
-            {"distance": "mahalanobis", "covariates": ("x", "y")},
-            "singular: y is constant, or a combination of covariates before it",
-        ),
-    ],
-)
-def test_values_that_no_match_can_use_are_told_by_name_and_count(
-    change: dict[str, Any], settings: dict[str, Any], message: str
-):
-    table = table_of(2, 2).assign(**change)
-    with pytest.raises(DataError) as problem:
-        match(table, Matching(score="ps", **settings))
-    assert message in str(problem.value)
-    assert "unit 1" not in str(problem.value)
-
-
-def test_whole_numbers_up_to_what_floats_tell_apart_keep_a_caliper():
-    table = table_of(1, 2).assign(x=[2**53 - 1, 2**53 - 3, 2**53 - 2])
-    pairs = match(table, Matching(score="ps", calipers={"x": 1.0}, ratio=2)).pairs
-    assert list(pairs.control_id) == ["unit 2"]
-    assert len(match(table.assign(x=[1e300, 1e300, 2e300]), Matching(score="ps", calipers={"x": 1.0})).pairs) == 1
-
-
-def test_an_index_may_be_called_as_a_column_and_name_no_row():
-    table = table_of(2, 4).assign(sex=list("FMFMFM"), half=[0.5, None] * 3)
-    matching = Matching(score="ps", exact=("sex", "half"), person="id", tie_order="x")
-    expected = match(table, matching)
-    for names in ("sex", "id", ["sex", "half"]):
-        pd.testing.assert_frame_equal(match(table.set_index(names, drop=False), matching).pairs, expected.pairs)
-    pd.testing.assert_frame_equal(match(table.set_axis([7] * 6), matching).pairs, expected.pairs)
-
-
-@pytest.mark.parametrize("name", ["sex", "ps", "id", "treated", "x"])
-def test_a_column_that_is_there_twice_is_refused(name: str):
-    table = table_of(1, 1).assign(sex="F", other=1)
-    matching = Matching(score="ps", exact=("sex",), calipers={"x": 1.0})
-    with pytest.raises(ContractError, match=f"more than one column {name}$"):
-        match(pd.concat([table, table[[name]]], axis=1), matching)
-    assert len(match(pd.concat([table, table[["other"]]], axis=1), matching).pairs) == 1
-
-
-@pytest.mark.parametrize("role", ["exact", "person", "tie_order"])
-def test_lists_are_not_compared(role: str):
-    table = table_of(1, 1).assign(x=[[1, 2], [1, 3]])
-    with pytest.raises(DataError, match="x must hold values that can be compared, not lists"):
-        match(table, Matching.model_validate({"score": "ps", role: ("x",) if role == "exact" else "x"}))
-
-
-def test_a_float_is_missing_in_one_way():
-    """What pandas lets be missing, and what is not a number, are one stratum, as on Spark."""
-    both = pd.arrays.FloatingArray(np.array([1.0, np.nan, 1.0, 0.0]), np.array([False, False, False, True]))
-    table = table_of(2, 2).assign(x=both)
-    pairs = match(table, Matching(score="ps", exact=("x",))).pairs
-    assert set(zip(pairs.treated_id, pairs.control_id, strict=True)) == {("unit 0", "unit 2"), ("unit 1", "unit 3")}
-
-
-def test_ids_of_any_type_are_the_same_ids():
-    """Whole numbers are, as objects and categories too: the same hashes, the same pairs."""
-    table = table_of(4, 6).assign(id=np.arange(10) * 7)
-    encoded = pa.array(table.id).dictionary_encode()
-    kinds = [
-        *[table.id.astype(kind) for kind in ("int16", "Int64", "int64[pyarrow]", object, "category")],
-        pd.Series(pd.arrays.ArrowExtensionArray(encoded)),
-    ]
-    expected = match(table, Matching(score="ps")).pairs.control_id.tolist()
-    for ids in kinds:
-        assert match(table.assign(id=ids), Matching(score="ps")).pairs.control_id.tolist() == expected
-
-
-@pytest.mark.parametrize(
-    ("ids", "message"),
-    [
-        ([1, 2**70], "id must be text or whole numbers"),
-        ([1, "a"], "id must be text or whole numbers"),
-        ([True, False], "id must be text or whole numbers"),
-        (["a", "\ud800"], "id holds text that is not valid Unicode"),
-    ],
-)
-def test_objects_that_are_no_ids(ids: list[Any], message: str):
-    with pytest.raises(DataError, match=message):
-        match(table_of(1, 1).assign(id=pd.Series(ids, dtype=object)), Matching(score="ps"))
-
-
-@pytest.mark.parametrize("seed", [2**63, -(2**63) - 1, 1.9, "1", True, None])
-def test_a_seed_is_a_whole_number_of_64_bits(seed: Any):
-    with pytest.raises(ContractError, match=r"the seed must be a whole number from -2\^63 to 2\^63 - 1; it is "):
-        match(table_of(1, 1), Matching(score="ps"), seed)
-
-
-@pytest.mark.parametrize("seed", [2**63 - 1, -(2**63), np.int64(5), np.uint8(5)])
-def test_the_largest_seeds_and_those_of_numpy(seed: Any):
-    matching = Matching(score="ps", replace=True, reuse=10**9, ratio=2)
-    assert len(match(table_of(2, 2), matching, seed).pairs) == 4
-
-
-def test_a_pseudo_inverse_on_request():
-    table = table_of(2, 4).assign(x=[1.0, 2, 1, 2, 3, 5], y=[2.0, 4, 2, 4, 6, 10])
-    matching = Matching(distance="mahalanobis", covariates=("x", "y"), caliper=None, pseudo_inverse=True)
-    result = match(table, matching)
-    assert list(result.pairs.control_id) == ["unit 2", "unit 3"]
-    assert not result.pairs.distance.any()
-
-
-def test_missing_columns_are_told_at_once():
-    with pytest.raises(ContractError, match="no column score, region"):
-        match(table_of(1, 1), Matching(score="score", exact=("region",)))
 
 
 def test_hashes_are_xxhash64():
