@@ -1,7 +1,8 @@
-"""What unit tests share: study documents as files and what is told of them, and the log as it was."""
+"""What unit tests share: study documents as files and what is told of them, a command that ends, the log as it was."""
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import yaml
 from tests.studies import BASE, changed
 
+from counterpart import cli
 from counterpart.errors import ProtocolError
 from counterpart.protocol import load_study
 
@@ -46,6 +48,24 @@ def complaints(write: Callable[[str], Path]) -> Callable[..., list[str]]:
         return [line.strip() for line in lines]
 
     return told
+
+
+@pytest.fixture
+def run_raising(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Any], tuple[int, dict[str, Any]]]:
+    """Run a command that ends in the given exception (or returns the given value): exit code and --json."""
+
+    def run(outcome: Any) -> tuple[int, dict[str, Any]]:
+        def command(*_: Any) -> dict[str, Any]:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return dict(outcome)
+
+        monkeypatch.setattr(cli, "_synth", command)
+        file = tmp_path / "told" / "run.json"
+        code = cli.main(["synth", "--out", str(tmp_path / "out"), "--json", str(file)])
+        return code, json.loads(file.read_text())
+
+    return run
 
 
 @pytest.fixture
