@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.released import released
 from tests.tallied import troubled
 from tests.unit.test_quality import document_of
-from tests.unit.test_report import released
 
 from counterpart.report import render_report
 from counterpart.report.quality import render_quality

@@ -34,7 +34,6 @@ COMMANDS = (
 )
 
 CANARY = "member 'P0031415' of SMITH,JOHN,F was seen on 2020-03-14 at 7 visits (id=P0031415) jo@example.org"
-
 HEAVY = ("pyspark", "mlflow", "pandas", "sklearn", "numpy")
 
 pytestmark = pytest.mark.usefixtures("own_logging")

@@ -20,7 +20,6 @@ from counterpart.matching.units import hash_ids
 from counterpart.numerics.hashing import _hash_texts
 
 ONE = 2**31
-
 LIB = Path(__file__).resolve().parents[2] / "lib"
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.page import Page
 from tests.tallied import INTAKE_ROWS, LOST, MONTHS, healthy_lines, nothing, site_of, tallied, troubled
-from tests.unit.test_report import Page
 
 from counterpart.disclosure import SiteTallies, release_quality
 from counterpart.disclosure.cells import may_show, rounded_parts

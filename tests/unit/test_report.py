@@ -1,70 +1,22 @@
-"""The report page, its plots and the summary: what a released document says, and nothing else."""
+"""The report page and the summary: what a released document says, and nothing else."""
 
 from __future__ import annotations
 
 import re
 from html import unescape
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.released import CONTROL, effect, largest, limits, released, withheld, without_pairs
-from tests.studies import small_study
+from tests.page import Page
+from tests.released import largest, limits, released, withheld, without_pairs
 
-import counterpart.report as report_package
-from counterpart.report import draw_plots, render_report, save_plots, summarise
-from counterpart.report.answer import build_answer, judge_controls
-from counterpart.report.cautions import build_cautions
-from counterpart.report.design import build_design
-from counterpart.report.formats import interval, mean, measure, signed, significant, window
+from counterpart.report import draw_plots, render_report
 from counterpart.report.page import SECTIONS
-from counterpart.report.plots.canvas import NARROW, PALETTE, WIDE
-from counterpart.report.plots.love import MORE_THAN, differences_of
-from counterpart.report.plots.windows import bars_of
-from counterpart.report.table_one import build_table_one
+from counterpart.report.plots.canvas import NARROW, WIDE
 from counterpart.report.words import criterion
 
-CSS = (Path(report_package.__file__).parent / "templates" / "report.css").read_text()
 HOSTILE = '<script>alert("1")</script> & $x_1$ \'"'
-
-
-class Page(HTMLParser):
-    """What a test asks of a page: its elements in order, its visible text, the cells of its table rows."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.html = html
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.rows: list[list[str]] = []
-        self.pieces: list[str] = []
-        self._inside: list[str] = []
-        self.feed(html)
-        self.text = re.sub(r"\s+", " ", " ".join(self.pieces))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        self._inside.append(tag)
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("th", "td") and self.rows:
-            self.rows[-1].append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        while self._inside and self._inside.pop() != tag:
-            pass
-
-    def handle_data(self, data: str) -> None:
-        if "style" in self._inside:
-            return
-        self.pieces.append(data)
-        if self.rows and self.rows[-1] and {"th", "td"} & set(self._inside):
-            self.rows[-1][-1] = re.sub(r"\s+", " ", f"{self.rows[-1][-1]} {data}").strip()
-
-    def cells(self, first: str, *, after: str = "") -> list[str]:
-        """The cells of the first row that starts so, behind the row that starts with `after`."""
-        start = next((i for i, row in enumerate(self.rows) if after and row and row[0].startswith(after)), 0)
-        return next(row for row in self.rows[start:] if row and row[0] == first)
 
 
 @pytest.fixture(scope="module")
@@ -168,13 +120,6 @@ def test_windows_before_the_days_of_cover_are_named(rendered: Page, tmp_path: Pa
     assert "but back pain, imaging and comorbidity also count" in render(document, tmp_path).text
 
 
-@pytest.mark.parametrize("calendar", ["month", "year", "decade"])
-def test_the_windows_name_the_calendar_of_the_study(calendar: str) -> None:
-    protocol = released()["protocol"]
-    protocol["covariates"]["calendar"] = calendar
-    assert (f"Age, sex, region, {calendar}", 0, 0, "known") in bars_of(protocol)
-
-
 def test_the_page_is_whole_in_itself(rendered: Page) -> None:
     assert not re.search(
         r"https?:|//[a-z]|url\(|@import|<script|<link|<img|<iframe|<object|\bsrc=|\bon\w+=", rendered.html
@@ -228,41 +173,6 @@ def test_an_interval_that_holds_one_is_no_difference(tmp_path: Path) -> None:
     assert "so no such cause is needed" in page.text
 
 
-@pytest.mark.parametrize(
-    ("ratio", "told"),
-    [
-        ((0.352, 0.281, 0.441), "was 65% lower with Program than with Therapy"),
-        ((2.0, 1.5, 2.6), "was 100% higher with Program than with Therapy"),
-        ((0.997, 0.995, 0.999), "was 0.997 times as high with Program as with Therapy"),
-        ((0.004, 0.001, 0.016), "was 0.00400 times as high with Program as with Therapy"),
-    ],
-)
-def test_the_answer_is_neither_nothing_nor_all(ratio: tuple[float, float, float], told: str) -> None:
-    document = released()
-    document["effects"][1] |= limits("rate_ratio", *ratio)
-    assert told in re.sub("<.*?>", "", build_answer(document)["headline"])
-
-
-def test_a_model_that_tells_the_arms_apart_is_not_as_wanted() -> None:
-    document = released()
-    document["score"] |= {"separated": [], "warnings": []}
-    assert statuses(document)["Propensity model"] == "as wanted"
-    document["score"] |= {"c_statistic": 1.0}
-    assert statuses(document)["Propensity model"] == "look here"
-
-
-def statuses(document: dict[str, Any]) -> dict[str, str]:
-    return {name: status for name, status, _ in build_answer(document)["checks"]}
-
-
-def test_controls_without_an_interval_are_not_counted_among_those_with_one() -> None:
-    """One arm has no events: the row is shown, but neither holds nor excludes 1."""
-    document = released()
-    empty = effect("cough", "Cough", "matched", "negative_control", 90, **(CONTROL | limits("rate_ratio", *[None] * 3)))
-    document["effects"].append(empty)
-    assert judge_controls(document)[1].startswith("1 of 2 has an interval; every interval holds 1")
-
-
 def test_plots_follow_the_page_in_colour_and_font(rendered: Page) -> None:
     drawn = re.findall(r"<svg.*?</svg>", rendered.html, flags=re.DOTALL)
     assert len(drawn) == 2 * len(draw_plots(released()))
@@ -284,79 +194,6 @@ def test_words_in_plots_are_words_and_large_enough(rendered: Page) -> None:
         assert min(sizes) >= 10
 
 
-def colours(block: str) -> dict[str, str]:
-    return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block))
-
-
-def test_figures_have_the_light_colours_of_the_page() -> None:
-    light, dark, printed = (colours(block) for block in re.findall(r":root \{(.*?)\}", CSS, flags=re.DOTALL))
-    assert {name: light[name] for name in PALETTE} == PALETTE
-    assert len(set(PALETTE.values())) == len(PALETTE)
-    assert printed == light
-    assert set(dark) == set(light)
-
-
-def luminance(colour: str) -> float:
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
-def test_words_stand_out_from_the_paper(scheme: int) -> None:
-    """WCAG 2.2, 1.4.3: 4.5 to 1."""
-    scale = colours(re.findall(r":root \{(.*?)\}", CSS, flags=re.DOTALL)[scheme])
-    paper = luminance(scale["paper"])
-    for name in ("ink", "muted", "treated", "comparator", "good", "look"):
-        brighter, darker = sorted((luminance(scale[name]), paper), reverse=True)
-        assert (brighter + 0.05) / (darker + 0.05) >= 4.5, name
-
-
-def test_plots_are_saved_as_files(tmp_path: Path) -> None:
-    paths = save_plots(released(), tmp_path / "plots")
-    assert [path.stem for path in paths] == list(draw_plots(released()))
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
-    again = save_plots(released(), tmp_path / "again")
-    assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in again]
-
-
-def test_the_summary_says_the_same_in_a_few_lines() -> None:
-    assert summarise(released()).splitlines() == [
-        "A small study",
-        "  Program: 1,343 eligible members' index dates",
-        "  Therapy: 20,202 eligible candidate dates",
-        "  Matched pairs: 1,210",
-        "  Largest standardised difference: 0.512 before, 0.052 after",
-        "  Imaging, days 1 to 30, crude: rate ratio 0.62 (95% 0.51 to 0.75); "
-        "1,300 against 2,100 per 1,000 person-years",
-        "  Imaging, days 1 to 30, matched: rate ratio 0.352 (95% 0.281 to 0.441); "
-        "1,240 against 3,520 per 1,000 person-years",
-        "  Imaging, days 1 to 90, crude: withheld (small counts)",
-        "  Imaging, days 1 to 90, matched: withheld (small counts)",
-    ]
-    assert "Matched pairs: withheld" in summarise(withheld())
-    assert "matched: rate ratio not estimable; not estimable against" in summarise(without_pairs())
-
-
-def test_numbers_keep_their_digits() -> None:
-    assert [significant(x) for x in (0.348, 1.2, 1680.0, -12.34, 0.0)] == ["0.348", "1.20", "1,680", "−12.3", "0"]
-    assert [signed(-0.0001, 3), signed(-0.25, 2)] == ["0.000", "−0.25"]
-    assert [mean(0.5, "flag"), mean(294000.0, "cents"), mean(41.4, "years")] == ["50.0%", "$2,940", "41.4"]
-    assert [window((-365, -1)), window((0, 0))] == ["days −365 to −1", "day 0"]
-
-
-def test_a_difference_without_an_interval_says_so() -> None:
-    """One arm has no events: the difference is known, its limits are not, and there is no ratio."""
-    row = effect("surgery", "Surgery", "crude", "secondary", events_treated=0, rate_difference=-420.0)
-    assert (measure(row, "rate_difference"), interval(row, "rate_difference")) == ("−420", "no interval")
-    assert (measure(row, "rate_ratio"), interval(row, "rate_ratio")) == ("not estimable", "")
-
-
-def test_a_bound_is_told_as_one() -> None:
-    document = released(largest_smd=largest(0.512, 0.3, after_is_bound=True))
-    assert "0.512 before, at most 0.300 after" in summarise(document)
-
-
 def test_a_difference_without_spread_is_no_balance(tmp_path: Path) -> None:
     document = released(largest_smd=largest(0.512, 0.052) | {"after_undefined": ["age"]})
     text = render_report(document, tmp_path / "report.html").read_text(encoding="utf-8")
@@ -373,38 +210,3 @@ def test_days_of_supply_are_told_as_such(tmp_path: Path) -> None:
     assert "Oral steroids supplied for 90 days in a row, days −365 to 0" in page.text
     assert "Members without it cannot be excluded for oral steroids." in page.text
     assert criterion("steroids", document["protocol"], "treated") == "Oral steroids supplied for 90 days in a row"
-
-
-@pytest.mark.parametrize(("lookback", "is_told"), [(175, False), (174, True)])
-def test_weeks_before_the_days_for_which_cover_is_asked_are_told(lookback: int, is_told: bool):
-    document = released()
-    protocol = document["protocol"]
-    protocol["cohort"] |= {"enrollment": protocol["cohort"]["enrollment"] | {"lookback_days": lookback}}
-    protocol["cohort"] |= {"history": [], "exclusions": []}
-    protocol["covariates"] |= {"events": [], "charlson": False}
-    told = dict(build_cautions(document)["study"]).get("Some look-backs are longer than the cover.", "")
-    assert ("the rates by week" in told) == is_told
-
-
-def test_a_bound_that_is_exceeded_is_told_as_one() -> None:
-    """The love plot, Table 1 and the largest difference say that a withheld difference is above 1."""
-    far = {"smd_at_most": None, "smd_more_than": 1.0}
-    rows = [row | (far if row["smd_at_most"] and row["phase"] == "after" else {}) for row in released()["balance"]]
-    document = released(balance=rows, largest_smd=largest(0.512, 1.0) | {"after_is_exceeded": True})
-    assert "0.512 before, more than 1.000 after" in summarise(document)
-    (bounded,) = [row for group in build_table_one(document) for row in group["rows"] if row["after"]["is_bound"]]
-    assert (bounded["after"]["smd"], bounded["after"]["is_off"]) == ("> 1", True)
-    assert (1.0, MORE_THAN) in [phases["after"] for _, phases in differences_of(document)]
-
-
-def test_stays_are_told_where_a_study_has_them() -> None:
-    rule = {"name": "r", "event": "back_pain", "min_days": 2}
-    by_day, by_stay = (
-        build_design(small_study(stays=stays, cohort={"history": [rule]}).model_dump(mode="json"))
-        for stays in ([], ["back_pain", "mri"])
-    )
-    assert "Stays" not in dict(by_day["facts"])
-    told = "Back pain and MRI: counted once from admission to discharge, on the first day, and not by day."
-    assert dict(by_stay["facts"])["Stays"] == told
-    assert by_day["eligibility"][-1].startswith("Back pain on at least 2 days, in ")
-    assert by_stay["eligibility"][-1].startswith("Back pain on at least 2 first days of a stay, in ")

@@ -153,3 +153,27 @@ def test_events_are_seen_with_the_benefit_that_pays_for_them(root: Path) -> None
     found = find_origins(load_study(path), CodeLibrary.load(code_set_folders(path)))
     assert found.pop("opioid_analgesics") == ["pharmacy"]
     assert set(map(tuple, found.values())) == {("medical",)}
+
+
+@pytest.mark.parametrize(("lookback", "is_told"), [(175, False), (174, True)])
+def test_weeks_before_the_days_for_which_cover_is_asked_are_told(lookback: int, is_told: bool) -> None:
+    document = released()
+    protocol = document["protocol"]
+    protocol["cohort"] |= {"enrollment": protocol["cohort"]["enrollment"] | {"lookback_days": lookback}}
+    protocol["cohort"] |= {"history": [], "exclusions": []}
+    protocol["covariates"] |= {"events": [], "charlson": False}
+    told = dict(build_cautions(document)["study"]).get("Some look-backs are longer than the cover.", "")
+    assert ("the rates by week" in told) == is_told
+
+
+def test_stays_are_told_where_a_study_has_them() -> None:
+    rule = {"name": "r", "event": "back_pain", "min_days": 2}
+    by_day, by_stay = (
+        build_design(small_study(stays=stays, cohort={"history": [rule]}).model_dump(mode="json"))
+        for stays in ([], ["back_pain", "mri"])
+    )
+    assert "Stays" not in dict(by_day["facts"])
+    told = "Back pain and MRI: counted once from admission to discharge, on the first day, and not by day."
+    assert dict(by_stay["facts"])["Stays"] == told
+    assert by_day["eligibility"][-1].startswith("Back pain on at least 2 days, in ")
+    assert by_stay["eligibility"][-1].startswith("Back pain on at least 2 first days of a stay, in ")
