@@ -98,85 +98,104 @@ def largest(before: float | None, after: float | None, after_is_bound: bool = Fa
     }
 
 
+# Beside the base study (tests/studies.py).
+OF_STUDY: dict[str, Any] = {
+    "outcomes": {
+        "outcomes": [
+            {
+                "name": "imaging",
+                "label": "Imaging",
+                "role": "primary",
+                "events": ["imaging", "mri"],
+                "horizons": [30, 90],
+            },
+            {"name": "nail", "label": "Ingrowing nail", "role": "negative_control", "events": ["nail"]},
+        ]
+    },
+    "covariates": {"charlson": True},
+    "cautions": ["Joining is a choice."],
+}
+
+ATTRITION = {
+    "treated": [
+        step("candidates", excluded=0, remaining=2321, members=2321),
+        step("age", excluded=0, remaining=2321, members=2321),
+        step("back_pain_history", "red_flag_cancer", excluded=978, remaining=1343, members=1343),
+        step("no_exact_stratum", "outside_caliper", excluded=133, remaining=1210, members=1210),
+    ],
+    "comparator": [
+        step("candidates", excluded=0, remaining=70707, members=9191),
+        step("one_date_per_month", excluded=50505, remaining=20202, members=9191),
+        step("eligible_not_chosen", excluded=18992, remaining=1210, members=1210),
+    ],
+}
+
+MATCHING = {
+    "n_pairs": 1210, "caliper": 0.2, "caliper_width": 0.1711, "mean_distance": 0.0238,
+    "largest_distance": 0.1686,
+    "unmatched": [{"reasons": ["no_exact_stratum", "outside_caliper"], "n_units": 133}],
+}  # fmt: skip
+
+SCORE = {
+    "n_treated": 1343, "n_comparators": 20202, "n_sampled_treated": 1343, "n_sampled_comparators": 20202,
+    "c_statistic": 0.719, "converged": True, "n_iterations": 9, "left_out": {"sex=U": "rare"},
+    "separated": ["charlson_hp"], "warnings": ["Separated (their best coefficient is infinite): charlson_hp."],
+}  # fmt: skip
+
+BALANCE = [
+    *balance("age", "Age, years", "years", before=(41.4, 49.6, -0.512), after=(41.5, 41.7, -0.013)),
+    *balance("sex=U", "Sex unknown", "category", before=0.1, after=(0.0, 0.0, 0.0)),
+    *balance("charlson_hp", "Charlson: hp", "flag", before=(0.0, 0.0163, -0.061), after=0.2),
+    *balance(
+        "imaging_cents_365", "Imaging: allowed cents of, days -365 to -1", "cents",
+        before=(294000.0, 241000.0, 0.138), after=(258000.0, 239000.0, 0.052),
+    ),
+]  # fmt: skip
+
+EFFECTS = [
+    effect("imaging", "Imaging", "crude", "primary", **CRUDE),
+    effect("imaging", "Imaging", "matched", "primary", **MATCHED),
+    effect("imaging", "Imaging", "crude", "primary", 90),
+    effect("imaging", "Imaging", "matched", "primary", 90),
+    effect("nail", "Ingrowing nail", "crude", "negative_control", 90),
+    effect("nail", "Ingrowing nail", "matched", "negative_control", 90, **CONTROL),
+]
+
+EVENT_TIME = [
+    {"arm": arm, "first_week": first, "last_week": last, "n_events": n, "person_years": 12.5, "rate": rate}
+    for arm in ("treated", "comparator")
+    for first, last, n, rate in ((-26, -1, 777, 886.0), (0, 12, None, None), (13, 25, 0, 0.0))
+]
+
+INTAKE = [
+    {"source": "medical_claim", "fates": ["kept: as_sent"], "n_rows": 4433168},
+    {"source": "medical_claim", "fates": ["quarantined: null_key", "merged: reversed"], "n_rows": None},
+    {"source": "medical_claim", "fates": ["in"], "n_rows": 4433999},
+]
+
+RUN = {
+    "run_id": "4c3639", "protocol_hash": "ee74a1",
+    "versions": {"counterpart": "0.1.0", "delta": "4.4.0", "spark": "4.2.0"},
+    "code_version": {"cohort": "2d48cf"}, "table_versions": {"medical": 1},
+    "stages": {"cohort": {"key": "fd3721", "finished_at": "2026-11-25T03:42:47+00:00"}},
+}  # fmt: skip
+
+
 def released(**changes: Any) -> dict[str, Any]:
     """A released document with some of everything; the changes replace whole parts."""
-    study = small_study(
-        outcomes={
-            "outcomes": [
-                {
-                    "name": "imaging",
-                    "label": "Imaging",
-                    "role": "primary",
-                    "events": ["imaging", "mri"],
-                    "horizons": [30, 90],
-                },
-                {"name": "nail", "label": "Ingrowing nail", "role": "negative_control", "events": ["nail"]},
-            ]
-        },
-        covariates={"charlson": True},
-        cautions=["Joining is a choice."],
-    )
     document = {
-        "protocol": study.model_dump(mode="json"),
-        "attrition": {
-            "treated": [
-                step("candidates", excluded=0, remaining=2321, members=2321),
-                step("age", excluded=0, remaining=2321, members=2321),
-                step("back_pain_history", "red_flag_cancer", excluded=978, remaining=1343, members=1343),
-                step("no_exact_stratum", "outside_caliper", excluded=133, remaining=1210, members=1210),
-            ],
-            "comparator": [
-                step("candidates", excluded=0, remaining=70707, members=9191),
-                step("one_date_per_month", excluded=50505, remaining=20202, members=9191),
-                step("eligible_not_chosen", excluded=18992, remaining=1210, members=1210),
-            ],
-        },
-        "matching": {
-            "n_pairs": 1210, "caliper": 0.2, "caliper_width": 0.1711, "mean_distance": 0.0238,
-            "largest_distance": 0.1686,
-            "unmatched": [{"reasons": ["no_exact_stratum", "outside_caliper"], "n_units": 133}],
-        },
-        "score": {
-            "n_treated": 1343, "n_comparators": 20202, "n_sampled_treated": 1343, "n_sampled_comparators": 20202,
-            "c_statistic": 0.719, "converged": True, "n_iterations": 9, "left_out": {"sex=U": "rare"},
-            "separated": ["charlson_hp"], "warnings": ["Separated (their best coefficient is infinite): charlson_hp."],
-        },
-        "balance": [
-            *balance("age", "Age, years", "years", before=(41.4, 49.6, -0.512), after=(41.5, 41.7, -0.013)),
-            *balance("sex=U", "Sex unknown", "category", before=0.1, after=(0.0, 0.0, 0.0)),
-            *balance("charlson_hp", "Charlson: hp", "flag", before=(0.0, 0.0163, -0.061), after=0.2),
-            *balance(
-                "imaging_cents_365", "Imaging: allowed cents of, days -365 to -1", "cents",
-                before=(294000.0, 241000.0, 0.138), after=(258000.0, 239000.0, 0.052),
-            ),
-        ],
+        "protocol": small_study(**OF_STUDY).model_dump(mode="json"),
+        "attrition": ATTRITION,
+        "matching": MATCHING,
+        "score": SCORE,
+        "balance": BALANCE,
         "largest_smd": largest(0.512, 0.052),
         "score_histogram": histogram(),
-        "effects": [
-            effect("imaging", "Imaging", "crude", "primary", **CRUDE),
-            effect("imaging", "Imaging", "matched", "primary", **MATCHED),
-            effect("imaging", "Imaging", "crude", "primary", 90),
-            effect("imaging", "Imaging", "matched", "primary", 90),
-            effect("nail", "Ingrowing nail", "crude", "negative_control", 90),
-            effect("nail", "Ingrowing nail", "matched", "negative_control", 90, **CONTROL),
-        ],
-        "event_time": [
-            {"arm": arm, "first_week": first, "last_week": last, "n_events": n, "person_years": 12.5, "rate": rate}
-            for arm in ("treated", "comparator")
-            for first, last, n, rate in ((-26, -1, 777, 886.0), (0, 12, None, None), (13, 25, 0, 0.0))
-        ],
-        "intake": [
-            {"source": "medical_claim", "fates": ["kept: as_sent"], "n_rows": 4433168},
-            {"source": "medical_claim", "fates": ["quarantined: null_key", "merged: reversed"], "n_rows": None},
-            {"source": "medical_claim", "fates": ["in"], "n_rows": 4433999},
-        ],
-        "run": {
-            "run_id": "4c3639", "protocol_hash": "ee74a1",
-            "versions": {"counterpart": "0.1.0", "delta": "4.4.0", "spark": "4.2.0"},
-            "code_version": {"cohort": "2d48cf"}, "table_versions": {"medical": 1},
-            "stages": {"cohort": {"key": "fd3721", "finished_at": "2026-11-25T03:42:47+00:00"}},
-        },
-    }  # fmt: skip
+        "effects": EFFECTS,
+        "event_time": EVENT_TIME,
+        "intake": INTAKE,
+        "run": RUN,
+    }
     return deepcopy(document) | changes
 
 

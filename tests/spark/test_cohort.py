@@ -170,6 +170,26 @@ def history_of(members):
     return "\n".join(rows)
 
 
+EXCLUDED_BY = """
+unit_id | excluded_by
+10      |
+20      | index_date_in_window
+30      | not_treated_by_index_date
+31      |
+40      | known_member
+50      | alive_on_index_date
+60      | age
+70      | enrolled_on_index_date
+80      | enrolled_in_lookback
+90      |
+100     | back_pain_history
+110     |
+111     | one_date_per_month
+112     |
+120     | red_flag_cancer
+"""
+
+
 def test_every_criterion_excludes_the_unit_that_breaks_it_and_no_other(frame):
     days = frame(
         "member_key | event_date | event_id\n"
@@ -182,25 +202,7 @@ def test_every_criterion_excludes_the_unit_that_breaks_it_and_no_other(frame):
     cohort = label(frame, UNITS, days)
     assertDataFrameEqual(
         cohort.select("unit_id", "excluded_by"),
-        frame(
-            """unit_id | excluded_by
-               10      |
-               20      | index_date_in_window
-               30      | not_treated_by_index_date
-               31      |
-               40      | known_member
-               50      | alive_on_index_date
-               60      | age
-               70      | enrolled_on_index_date
-               80      | enrolled_in_lookback
-               90      |
-               100     | back_pain_history
-               110     |
-               111     | one_date_per_month
-               112     |
-               120     | red_flag_cancer""",
-            "unit_id bigint, excluded_by string",
-        ),
+        frame(EXCLUDED_BY, "unit_id bigint, excluded_by string"),
     )
     attrition = summarise_attrition(cohort, small_study())
     n_units = cohort.groupBy("arm").agg(F.count("*").alias("n_units"))

@@ -67,43 +67,46 @@ def matches(frame):
     return frame("set_id | treated_unit | comparator_unit\n 1 | 1 | 2 \n 3 | 3 | 4", MATCHES.ddl)
 
 
+OUTCOMES_BY_HAND = """
+unit_id | outcome | horizon | n_events | days_at_risk
+1       | imaging | 90      | 1        | 90
+2       | imaging | 90      | 2        | 90
+3       | imaging | 90      | 1        | 30
+4       | imaging | 90      | 2        | 30
+5       | imaging | 90      | 0        | 80
+6       | imaging | 90      | 0        | 80
+1       | rare    | 90      | 0        | 90
+2       | rare    | 90      | 1        | 90
+1       | late    | 90      | 0        | 76
+2       | late    | 90      | 0        | 75
+1       | other   | 90      | 9        | 90
+"""
+MATCHED_BY_HAND = {
+    "role": "primary",
+    "n_treated": 2,
+    "n_comparator": 2,
+    "n_complete_treated": 1,
+    "n_complete_comparator": 1,
+    "n_with_event_treated": 2,
+    "n_with_event_comparator": 2,
+    "n_members_with_event_treated": 2,
+    "n_members_with_event_comparator": 2,
+    "events_treated": 2,
+    "events_comparator": 4,
+    "days_treated": 120,
+    "days_comparator": 120,
+}
+
+
 def test_a_member_in_two_roles_by_hand(frame, cohort, matches):
-    outcomes = frame(
-        """unit_id | outcome | horizon | n_events | days_at_risk
-           1       | imaging | 90      | 1        | 90
-           2       | imaging | 90      | 2        | 90
-           3       | imaging | 90      | 1        | 30
-           4       | imaging | 90      | 2        | 30
-           5       | imaging | 90      | 0        | 80
-           6       | imaging | 90      | 0        | 80
-           1       | rare    | 90      | 0        | 90
-           2       | rare    | 90      | 1        | 90
-           1       | late    | 90      | 0        | 76
-           2       | late    | 90      | 0        | 75
-           1       | other   | 90      | 9        | 90""",
-        OUTCOMES.ddl,
-    )
+    outcomes = frame(OUTCOMES_BY_HAND, OUTCOMES.ddl)
     found = rows_of(estimate_effects(cohort, matches, outcomes, asked("imaging", "rare", "late", "unseen")))
     assert sorted(found) == [
         (name, 90, phase) for name in ("imaging", "late", "rare", "unseen") for phase in ("crude", "matched")
     ]
 
     matched = found["imaging", 90, "matched"]
-    assert {name: matched[name] for name in ("role", *COUNTS)} == {
-        "role": "primary",
-        "n_treated": 2,
-        "n_comparator": 2,
-        "n_complete_treated": 1,
-        "n_complete_comparator": 1,
-        "n_with_event_treated": 2,
-        "n_with_event_comparator": 2,
-        "n_members_with_event_treated": 2,
-        "n_members_with_event_comparator": 2,
-        "events_treated": 2,
-        "events_comparator": 4,
-        "days_treated": 120,
-        "days_comparator": 120,
-    }
+    assert {name: matched[name] for name in ("role", *COUNTS)} == MATCHED_BY_HAND
     # Influences on the log rates: units 1, 3: (1 - 90/60)/2 = -1/4, (1 - 30/60)/2 = 1/4; units 2, 4: (2 - 3)/4 = -1/4,
     # (2 - 1)/4 = 1/4. On the log ratio the comparators' change sign: units 1, 2, 3, 4: -1/4, 1/4, 1/4, -1/4.
     # By set: 0, 0. By member 10 (units 1, 4), 20, 30: -1/2, 1/4, 1/4, so 3/2 x 3/8 = 9/16. By unit: 4/3 x 1/4 = 1/3.

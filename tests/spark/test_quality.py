@@ -110,9 +110,14 @@ def of(tallies: Tallied, *topics: str) -> Mapping[tuple[str, ...], int]:
     return {key: n for key, n in tallies.items() if key[0] in topics}
 
 
-def test_tallies_by_hand(claims: tuple[DataFrame, ...]) -> None:
-    found = counted(tally_claims(*claims))
-    assert of(found, "lines", "people", "people_ever") == {
+@pytest.fixture(scope="module")
+def by_hand(claims: tuple[DataFrame, ...]) -> Tallied:
+    """The tallies of the claims above, made once."""
+    return counted(tally_claims(*claims))
+
+
+def test_lines_and_people_by_hand(by_hand: Tallied) -> None:
+    assert of(by_hand, "lines", "people", "people_ever") == {
         ("lines", "members", "", "", 0): 3,
         ("lines", "medical", "", "", 197901): 1, ("lines", "medical", "", "", 202001): 4,
         ("lines", "medical", "", "", 202002): 2, ("lines", "medical", "", "", 202004): 1,
@@ -123,7 +128,10 @@ def test_tallies_by_hand(claims: tuple[DataFrame, ...]) -> None:
         ("people_ever", "medical", "", "", 197901): 1, ("people_ever", "medical", "", "", 202001): 2,
         ("people_ever", "pharmacy", "", "", 202001): 2,
     }  # fmt: skip
-    assert of(found, "outside") == {
+
+
+def test_cover_by_hand(by_hand: Tallied) -> None:
+    assert of(by_hand, "outside") == {
         ("outside", "medical", "outside_cover", "", 197901): 1,
         ("outside", "medical", "outside_cover", "", 202001): 1,  # Di's
         ("outside", "medical", "outside_cover", "", 202002): 2,  # Bob's cover ends in January
@@ -134,7 +142,7 @@ def test_tallies_by_hand(claims: tuple[DataFrame, ...]) -> None:
         ("outside", "pharmacy", "outside_cover", "", 202001): 1,  # medical cover is no pharmacy cover
         ("outside", "pharmacy", "outside_cover", "", 202003): 1,
     }  # fmt: skip
-    assert of(found, "cover_begins", "cover_ends", "spans", "gaps") == {
+    assert of(by_hand, "cover_begins", "cover_ends", "spans", "gaps") == {
         ("cover_begins", "medical", "", "", 201912): 1, ("cover_begins", "medical", "", "", 202001): 1,
         ("cover_begins", "medical", "", "", 202006): 1, ("cover_begins", "medical", "", "", 202009): 1,
         ("cover_begins", "pharmacy", "", "", 202001): 1,
@@ -143,8 +151,11 @@ def test_tallies_by_hand(claims: tuple[DataFrame, ...]) -> None:
         ("spans", "medical", "", "", 3): 1, ("spans", "medical", "", "", 1): 1, ("spans", "pharmacy", "", "", 1): 1,
         ("gaps", "medical", "", "", 31): 1, ("gaps", "medical", "", "", 92): 1,  # March to May
     }  # fmt: skip
+
+
+def test_codes_by_hand(by_hand: Tallied) -> None:
     by_month = ((197901, 1), (202001, 3), (202002, 2), (202004, 1))
-    assert of(found, "codes", "unrecognised") == {
+    assert of(by_hand, "codes", "unrecognised") == {
         **{("codes", "medical", "procedure", "hcpcs", month): n for month, n in by_month},
         ("unrecognised", "medical", "procedure", "hcpcs", 202004): 1,
         ("codes", "medical", "revenue", "revenue", 202001): 1,
@@ -158,24 +169,28 @@ def test_tallies_by_hand(claims: tuple[DataFrame, ...]) -> None:
         **{("codes", "medical", "specialty", "specialty", month): 1 for month in (202001, 202004)},
         ("codes", "pharmacy", "ndc", "ndc", 202001): 1, ("codes", "pharmacy", "ndc", "ndc", 202003): 1,
     }  # fmt: skip
-    in_january = {key[2]: n for key, n in of(found, "missing").items() if key[1:2] == ("medical",) and key[4] == 202001}
+
+
+def test_values_that_are_missing_or_wrong_and_amounts_by_hand(by_hand: Tallied) -> None:
+    missing = of(by_hand, "missing").items()
+    in_january = {key[2]: n for key, n in missing if key[1:2] == ("medical",) and key[4] == 202001}
     assert in_january == {
         "service_end_date": 1, "procedure": 1, "revenue": 3, "place": 1, "bill_type": 3, "specialty": 3,
         "diagnoses": 2, "modifiers": 3, "concepts": 4, "allowed_cents": 1,
     }  # fmt: skip
-    assert of(found, "invalid") == {
+    assert of(by_hand, "invalid") == {
         **{("invalid", "medical", name, "", 202004): 1
            for name in ("claim_type", "service_end_date", "allowed_cents", "paid_cents")},
         **{("invalid", "pharmacy", name, "", 202003): 1 for name in ("days_supply", "quantity")},
     }  # fmt: skip
-    amounts = {(key[1], key[2], key[4]): n for key, n in of(found, "amounts").items()}
+    amounts = {(key[1], key[2], key[4]): n for key, n in of(by_hand, "amounts").items()}
     assert amounts == {
         **{("medical", "allowed_cents", cents): n
            for cents, n in ((12000, 1), (-200, 1), (900, 1), (10000, 1), (0, 3))},
         **{("medical", "paid_cents", cents): n for cents, n in ((9900, 1), (0, 5), (1000, 1), (100, 1))},
         ("pharmacy", "allowed_cents", 2500): 2, ("pharmacy", "paid_cents", 2000): 2,
     }  # fmt: skip
-    assert of(found, "missing", "deaths").items() >= {
+    assert of(by_hand, "missing", "deaths").items() >= {
         ("missing", "members", "birth_date", "", 0): 1, ("missing", "members", "sex", "", 0): 1,
         ("missing", "members", "state", "", 0): 2, ("deaths", "members", "", "", 0): 1,
     }.items()  # fmt: skip

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.spark
 Frame = Callable[[str, str], DataFrame]
 
 FORTY_DAYS = 40 * 24 * 3600
+KEPT_FOR = ("delta.logRetentionDuration", "delta.deletedFileRetentionDuration")
 
 
 def fills(frame: Frame, claim: str, days: Sequence[str]) -> DataFrame:
@@ -89,9 +90,24 @@ def test_files_are_joined_where_an_ingest_wrote_and_removed_when_they_are_old(
     assert on_disk(store) == 6
     for version in (3, 4):
         assertDataFrameEqual(store.read(PHARMACY, version), rows)
-    # Which files the first half of an interrupted ingest wrote is not known.
-    shutil.copytree(store.warehouse, tmp_path / "repeated")
-    repeated, told = Store(spark, f"{tmp_path}/repeated"), Notes()
+    assert_all_is_joined_after_an_interrupted_ingest(copied(store, tmp_path / "repeated"))
+    inputs, now = {"tables": {"pharmacy": 3}}, datetime.now(timezone.utc).replace(microsecond=0)
+    store.record(StageResult("cohort", "back_pain", "key", inputs, {}, now), "protocol", "code")
+    later = copied(store, tmp_path / "later")
+    age(tmp_path / "later/pharmacy", FORTY_DAYS)
+    assert_old_files_are_removed_and_told(later, rows)
+    assert store.properties(PHARMACY)[KEPT_FOR[0]] == "interval 30 days"
+
+
+def copied(store: Store, folder: Path) -> Store:
+    """The same tables in another place, to go on from there in another way."""
+    shutil.copytree(store.warehouse, folder)
+    return Store(store.spark, str(folder))
+
+
+def assert_all_is_joined_after_an_interrupted_ingest(repeated: Store) -> None:
+    """Which files its first half wrote is not known."""
+    told = Notes()
     keep_up(repeated, Upkeep(), [PHARMACY], {"pharmacy": 4}, told)
     assert (by_period(repeated), told.said) == ({"202001": 2, "202002": 1}, [])
     keep_up(repeated, Upkeep(), [PHARMACY], take_versions(repeated, is_repeated=True), told)
@@ -100,13 +116,10 @@ def test_files_are_joined_where_an_ingest_wrote_and_removed_when_they_are_old(
         ["upkeep: pharmacy: 3 files joined to 2, in 1 periods"],
     )
 
-    # Forty days later. A study has read version 3.
-    inputs, now = {"tables": {"pharmacy": 3}}, datetime.now(timezone.utc).replace(microsecond=0)
-    store.record(StageResult("cohort", "back_pain", "key", inputs, {}, now), "protocol", "code")
-    shutil.copytree(store.warehouse, tmp_path / "later")
-    age(tmp_path / "later/pharmacy", FORTY_DAYS)
-    later, notes = Store(spark, f"{tmp_path}/later"), Notes()
-    upkeep = Upkeep(optimize="all", vacuum=True, retain_days=14)
+
+def assert_old_files_are_removed_and_told(later: Store, rows: DataFrame) -> None:
+    """A study has read version 3, forty days ago."""
+    notes, upkeep = Notes(), Upkeep(optimize="all", vacuum=True, retain_days=14)
     keep_up(later, upkeep, [PHARMACY], {"pharmacy": 3}, notes)
     assert notes.said == [
         "upkeep: pharmacy: versions are kept for 14 days from now on",
@@ -120,9 +133,7 @@ def test_files_are_joined_where_an_ingest_wrote_and_removed_when_they_are_old(
     assertDataFrameEqual(later.read(PHARMACY), rows)
     assertDataFrameEqual(later.read(PHARMACY, 4), rows)
     properties = later.properties(PHARMACY)
-    kept = ("delta.logRetentionDuration", "delta.deletedFileRetentionDuration")
-    assert {name: properties[name] for name in kept} == dict.fromkeys(kept, "interval 14 days")
-    assert store.properties(PHARMACY)[kept[0]] == "interval 30 days"
+    assert {name: properties[name] for name in KEPT_FOR} == dict.fromkeys(KEPT_FOR, "interval 14 days")
     # What is gone is told once.
     assert not list(tell_lost(later, PHARMACY, 14))
 

@@ -19,47 +19,49 @@ pytestmark = pytest.mark.spark
 Frame = Callable[[str, str], DataFrame]
 
 
+AS_WRITTEN = """
+system  | first   | second | is_mended | codes
+icd10cm | M545    |        | false     | M545
+icd10cm | M54.5   | M545   | true      | M545
+icd10cm | M545    | m5416  | true      | M545 M5416
+icd10cm | M5 45   |        | true      | M545
+icd10cm | N/A     | M545   | false     | M545
+icd10cm | M545    | M545   | false     | M545
+icd10cm | M5456789 | S72001A | false   | S72001A
+icd10cm | M5456789 | s72001a | true    | S72001A
+icd10cm | ÄM545   | M545   | false     | M545
+icd10cm | M54-50  | M545   | false     | M545
+icd10cm | m545677X | M545  | false     | M545
+icd10cm | M545    | .      | false     | M545
+icd10cm | 42      |        | false     | 42
+icd10cm |         |        | false     |
+icd9cm  | 7242    | V4589  | false     | 7242 V4589
+icd9cm  | 7242    | 42     | true      | 7242 042
+icd9cm  | 7       | 389    | true      | 007 389
+icd9cm  | 15.04   | 38.9   | true      | 01504 0389
+icd9cm  | 0       | V10    | false     | 0 V10
+hcpcs   | 72148   | G0283  | false     | 72148 G0283
+hcpcs   | 72148.0 |        | true      | 72148
+hcpcs   | 99213   | 7214826 | true     | 99213 72148
+hcpcs   | 1936    |        | true      | 01936
+hcpcs   | 0320    | 721    | false     |
+hcpcs   | ?????   |        | false     |
+revenue | 0320    | 00320  | false     | 0320 00320
+revenue | 320     |        | true      | 0320
+revenue | 320.0   | 0610   | true      | 0320 0610
+revenue | 0320x   |        | true      | 0320X
+ndc     | 00591034901 |    | false     | 00591034901
+ndc     | 591034901 |      | true      | 00591034901
+ndc     | 591034901.0 |    | true      | 00591034901
+ndc     | 0591-0349-01 |   | true      | 00591034901
+ndc     | N400591034901 |  | true      | 00591034901
+ndc     | 0591034901 |     | false     |
+ndc     |         |        | false     |
+"""
+
+
 def test_codes_that_need_mending(frame: Frame) -> None:
-    codes = frame(
-        """system  | first   | second | is_mended | codes
-           icd10cm | M545    |        | false     | M545
-           icd10cm | M54.5   | M545   | true      | M545
-           icd10cm | M545    | m5416  | true      | M545 M5416
-           icd10cm | M5 45   |        | true      | M545
-           icd10cm | N/A     | M545   | false     | M545
-           icd10cm | M545    | M545   | false     | M545
-           icd10cm | M5456789 | S72001A | false   | S72001A
-           icd10cm | M5456789 | s72001a | true    | S72001A
-           icd10cm | ÄM545   | M545   | false     | M545
-           icd10cm | M54-50  | M545   | false     | M545
-           icd10cm | m545677X | M545  | false     | M545
-           icd10cm | M545    | .      | false     | M545
-           icd10cm | 42      |        | false     | 42
-           icd10cm |         |        | false     |
-           icd9cm  | 7242    | V4589  | false     | 7242 V4589
-           icd9cm  | 7242    | 42     | true      | 7242 042
-           icd9cm  | 7       | 389    | true      | 007 389
-           icd9cm  | 15.04   | 38.9   | true      | 01504 0389
-           icd9cm  | 0       | V10    | false     | 0 V10
-           hcpcs   | 72148   | G0283  | false     | 72148 G0283
-           hcpcs   | 72148.0 |        | true      | 72148
-           hcpcs   | 99213   | 7214826 | true     | 99213 72148
-           hcpcs   | 1936    |        | true      | 01936
-           hcpcs   | 0320    | 721    | false     |
-           hcpcs   | ?????   |        | false     |
-           revenue | 0320    | 00320  | false     | 0320 00320
-           revenue | 320     |        | true      | 0320
-           revenue | 320.0   | 0610   | true      | 0320 0610
-           revenue | 0320x   |        | true      | 0320X
-           ndc     | 00591034901 |    | false     | 00591034901
-           ndc     | 591034901 |      | true      | 00591034901
-           ndc     | 591034901.0 |    | true      | 00591034901
-           ndc     | 0591-0349-01 |   | true      | 00591034901
-           ndc     | N400591034901 |  | true      | 00591034901
-           ndc     | 0591034901 |     | false     |
-           ndc     |         |        | false     |""",
-        "system string, first string, second string, is_mended boolean, codes string",
-    )
+    codes = frame(AS_WRITTEN, "system string, first string, second string, is_mended boolean, codes string")
     pair, told = [F.col("first"), F.col("second")], []
     for system in ("icd10cm", "icd9cm", "hcpcs", "revenue", "ndc"):
         read = F.array(*(encode_column(system, one) for one in pair))
