@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 from statistics import quantiles
 
@@ -179,6 +180,20 @@ def test_imports_go_down_the_ranks() -> None:
         if target != own and RANKS[target] >= RANKS[own]
     ]
     assert not broken, "\n".join(broken)
+
+
+def loaded_by(module: str) -> set[str]:
+    """The modules, and the packages they lie in, that must have been read before this module's own code runs."""
+    statements = [node for node in TREES[module].body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = [name.split(".") for node in statements for _, name in imported(module, node)]
+    ours = [parts for package, *parts in names if package == "counterpart"]
+    found = {".".join(parts[:n]) for parts in ours for n in range(1, len(parts) + 1)} & set(TREES)
+    return {name for name in found if name != module and not module.startswith(f"{name}.")}
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    """Whichever module is the first to be imported; inside a room too."""
+    TopologicalSorter({module: loaded_by(module) for module in TREES}).prepare()
 
 
 def test_the_package_itself_imports_nothing_of_others() -> None:

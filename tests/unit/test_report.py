@@ -14,7 +14,7 @@ from tests.released import largest, limits, released, withheld, without_pairs
 from counterpart.report import draw_plots, render_report
 from counterpart.report.page import SECTIONS
 from counterpart.report.plots.canvas import NARROW, WIDE
-from counterpart.report.words import criterion
+from counterpart.report.reading.words import criterion
 
 HOSTILE = '<script>alert("1")</script> & $x_1$ \'"'
 

@@ -10,8 +10,8 @@ from tests.released import CONTROL, effect, largest, limits, released, withheld,
 
 from counterpart.report import summarise
 from counterpart.report.answer import build_answer, judge_controls
-from counterpart.report.formats import interval, mean, measure, signed, significant, window
 from counterpart.report.plots.love import MORE_THAN, differences_of
+from counterpart.report.reading.formats import interval, mean, measure, signed, significant, window
 from counterpart.report.table_one import build_table_one
 
 

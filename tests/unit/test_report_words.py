@@ -13,7 +13,7 @@ from counterpart.codes import CodeLibrary
 from counterpart.protocol import code_set_folders, load_study
 from counterpart.report.cautions import build_cautions
 from counterpart.report.design import build_design
-from counterpart.report.words import criterion
+from counterpart.report.reading.words import criterion
 from counterpart.stages.origins import find_origins
 
 

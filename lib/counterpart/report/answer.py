@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from counterpart.numerics.balance import IMBALANCE
 from counterpart.numerics.sensitivity import e_value
-from counterpart.report.formats import (
+from counterpart.report.reading.formats import (
     NOT_ESTIMABLE,
     count,
     interval,
@@ -20,7 +20,7 @@ from counterpart.report.formats import (
     signed,
     significant,
 )
-from counterpart.report.words import in_sentence, listed, outcome_days, tell_covariates
+from counterpart.report.reading.words import in_sentence, listed, outcome_days, tell_covariates
 from counterpart.tables import ARMS
 
 GOOD, LOOK, UNKNOWN = "as wanted", "look here", "cannot be judged"

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from counterpart.numerics.balance import IMBALANCE
-from counterpart.report.formats import MINUS, count, largest_difference
-from counterpart.report.words import in_sentence, listed
+from counterpart.report.reading.formats import MINUS, count, largest_difference
+from counterpart.report.reading.words import in_sentence, listed
 from counterpart.tables import FIRST_WEEK
 
 

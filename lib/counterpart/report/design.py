@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from counterpart.report.formats import window
-from counterpart.report.words import STRATA, describe_index, exclusion, in_sentence, listed, spell
+from counterpart.report.reading.formats import window
+from counterpart.report.reading.words import STRATA, describe_index, exclusion, in_sentence, listed, spell
 
 _ROLES = {"primary": "primary", "secondary": "secondary", "negative_control": "negative control"}
 

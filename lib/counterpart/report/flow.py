@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from counterpart.report.words import UNMATCHED, criterion
+from counterpart.report.reading.words import UNMATCHED, criterion
 from counterpart.tables import ARMS
 
 

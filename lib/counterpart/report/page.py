@@ -14,12 +14,12 @@ from counterpart.report.answer import build_answer, crude_controls_off, judge_co
 from counterpart.report.cautions import build_cautions
 from counterpart.report.design import build_design
 from counterpart.report.flow import build_flow, describe_unmatched
-from counterpart.report.formats import cell, count, level, prose, share, significant
 from counterpart.report.plots import draw_svgs
 from counterpart.report.provenance import build_intake, build_model, build_provenance, equipoise
+from counterpart.report.reading.formats import cell, count, level, prose, share, significant
+from counterpart.report.reading.words import listed
 from counterpart.report.results import build_contrasts, build_event_time, build_follow_up
 from counterpart.report.table_one import build_table_one
-from counterpart.report.words import listed
 from counterpart.tables import ARMS
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"

@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
-from counterpart.report.formats import count, signed
-from counterpart.report.plots.overlap import EQUIPOISE, shares_by_bin
-from counterpart.report.words import LEFT_OUT, covariate, fate, listed, spell, tell_covariates
+from counterpart.report.reading.bins import EQUIPOISE, shares_by_bin
+from counterpart.report.reading.formats import count, signed
+from counterpart.report.reading.words import LEFT_OUT, covariate, fate, listed, spell, tell_covariates
 from counterpart.tables import ARMS
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from counterpart.report.answer import complete_share, primary_rows
-from counterpart.report.formats import NOT_ESTIMABLE, count, interval, measure, share, significant, window
-from counterpart.report.plots.forest import contrasts_of
+from counterpart.report.reading.contrasts import contrasts_of
+from counterpart.report.reading.formats import NOT_ESTIMABLE, count, interval, measure, share, significant, window
 from counterpart.tables import ARMS
 
 _CLUSTERS = {"member": "members", "set_and_member": "pairs and members", "set": "pairs"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from counterpart.report.formats import NOT_ESTIMABLE, count, interval, largest_difference, level, measure
-from counterpart.report.words import criterion, outcome_days
+from counterpart.report.reading.formats import NOT_ESTIMABLE, count, interval, largest_difference, level, measure
+from counterpart.report.reading.words import criterion, outcome_days
 
 
 def summarise(document: Mapping[str, Any]) -> str:

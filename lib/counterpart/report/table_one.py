@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from counterpart.numerics.balance import IMBALANCE
-from counterpart.report.formats import WITHHELD, mean, signed, significant, window
-from counterpart.report.words import covariate
+from counterpart.report.reading.formats import WITHHELD, mean, signed, significant, window
+from counterpart.report.reading.words import covariate
 
 PHASES = ("before", "after")
 

@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from counterpart.report.formats import interval, measure
 from counterpart.report.plots.canvas import (
     INK,
     MUTED,
@@ -22,23 +21,12 @@ from counterpart.report.plots.canvas import (
     new_figure,
     shorten,
 )
-from counterpart.report.words import outcome_days
+from counterpart.report.reading.contrasts import Contrast, contrasts_of
+from counterpart.report.reading.formats import interval, measure
 
 _TICKS = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 10, 20)
 # Intervals beyond these end in an arrow.
 _REACH = (0.04, 25.0)
-
-Contrast = tuple[str, dict[str, Mapping[str, Any]]]
-
-
-def contrasts_of(document: Mapping[str, Any], are_controls: bool) -> list[Contrast]:
-    """EFFECTS rows by phase under `label, days`, in the document's order; negative controls or the other outcomes."""
-    found: dict[tuple[str, int], Contrast] = {}
-    for row in document["effects"]:
-        if (row["role"] == "negative_control") == are_controls:
-            label = f"{row['label']}, {outcome_days(row)}"
-            found.setdefault((row["outcome"], row["horizon"]), (label, {}))[1][row["phase"]] = row
-    return list(found.values())
 
 
 def draw_forest(document: Mapping[str, Any], sheet: Sheet, are_controls: bool = False) -> Figure:

@@ -22,7 +22,7 @@ from counterpart.report.plots.canvas import (
     new_figure,
     shorten,
 )
-from counterpart.report.words import covariate
+from counterpart.report.reading.words import covariate
 
 Difference = tuple[float, str]
 """An absolute standardised difference and its mark: a bound points to where the difference may lie."""

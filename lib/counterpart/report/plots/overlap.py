@@ -22,22 +22,10 @@ from counterpart.report.plots.canvas import (
     new_figure,
 )
 from counterpart.report.plots.legend import draw_arm_legend
+from counterpart.report.reading.bins import EQUIPOISE, shares_by_bin
 from counterpart.tables import ARMS
 
-EQUIPOISE = (0.3, 0.7)
-"""Preference scores at which either arm was a live choice (Walker 2013)."""
-
 _TITLES = {"before": "Before matching: all eligible", "after": "After matching: the pairs"}
-
-
-def shares_by_bin(document: Mapping[str, Any], phase: str, arm: str) -> list[float | None]:
-    """Share of the arm's shown units in each bin, low scores first; None where the bin is withheld."""
-    rows = sorted(
-        (row for row in document["score_histogram"] if row["phase"] == phase and row["arm"] == arm),
-        key=lambda row: row["bin"],
-    )
-    total = sum(row["n_units"] or 0 for row in rows)
-    return [None if row["n_units"] is None or not total else row["n_units"] / total for row in rows]
 
 
 def draw_overlap(document: Mapping[str, Any], sheet: Sheet) -> Figure:

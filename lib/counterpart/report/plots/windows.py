@@ -19,7 +19,7 @@ from counterpart.report.plots.canvas import (
     new_figure,
     shorten,
 )
-from counterpart.report.words import in_sentence, listed, spell
+from counterpart.report.reading.words import in_sentence, listed, spell
 
 _COLOURS = {"who": RULE, "known": MUTED, "counted": PALETTE["ink"]}
 

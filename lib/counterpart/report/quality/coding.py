@@ -8,7 +8,7 @@ from typing import Any
 from counterpart.report.quality.note import EXPECTED, LOOK, Note, note
 from counterpart.report.quality.series import FEWEST
 from counterpart.report.quality.words import column_name, month_name, system_name
-from counterpart.report.words import listed
+from counterpart.report.reading.words import listed
 
 IN_USE = 0.05
 """A system is in use in months in which it has so large a share of a column's codes."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from counterpart.report.formats import share
 from counterpart.report.quality.coding import find_coding_changes
 from counterpart.report.quality.note import EXPECTED, LOOK, TO_KNOW, Note, note
 from counterpart.report.quality.series import find_odd, find_steps, levels_at, runs_of
 from counterpart.report.quality.volume import FEWEST_LINES, find_volume_changes
 from counterpart.report.quality.words import RULES, UNITS, column_name, span_of, system_name
-from counterpart.report.words import listed, spell
+from counterpart.report.reading.formats import share
+from counterpart.report.reading.words import listed, spell
 
 MISSING_STEP = 0.25
 """A column's share of empty lines that moves by so much from one month to others was delivered otherwise."""

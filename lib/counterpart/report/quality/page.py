@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from counterpart.report.formats import count, dollars, share
 from counterpart.report.page import write_page
 from counterpart.report.plots import Plots, draw_svgs
-from counterpart.report.plots.months import draw_coding, draw_missing, draw_volume
+from counterpart.report.quality.months import draw_coding, draw_missing, draw_volume
 from counterpart.report.quality.note import LOOK
 from counterpart.report.quality.words import RULES, UNITS, column_name, month_name, span_of, system_name, table_of
-from counterpart.report.words import fate, spell
+from counterpart.report.reading.formats import count, dollars, share
+from counterpart.report.reading.words import fate, spell
 
 SECTIONS = (
     ("stands-out", "What stands out"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from counterpart.report.formats import count
 from counterpart.report.quality.words import UNITS, span_of
+from counterpart.report.reading.formats import count
 
 
 def summarise_quality(document: Mapping[str, Any]) -> str:

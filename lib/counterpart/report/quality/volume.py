@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from counterpart.report.formats import share
 from counterpart.report.quality.note import EXPECTED, LOOK, Note, note
 from counterpart.report.quality.series import Differs, find_odd, find_steps, levels_at, runs_of
 from counterpart.report.quality.words import UNITS, month_name, span_of
+from counterpart.report.reading.formats import share
 
 FEWEST_LINES = 110
 """Of smaller levels chance alone makes halves and doubles."""

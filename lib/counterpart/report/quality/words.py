@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from counterpart.report.words import spell
+from counterpart.report.reading.words import spell
 
 SYSTEMS = {
     "icd9cm": "ICD-9-CM",

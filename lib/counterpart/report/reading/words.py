@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from counterpart.report.formats import window
+from counterpart.report.reading.formats import window
 
 # Reasons for which an eligible unit is in no pair; the attrition of an arm ends with them.
 UNMATCHED = {
