@@ -235,7 +235,7 @@ def test_a_site_without_claims_is_told_what_to_do(
     folder = tmp_path_factory.mktemp("nothing")
     site = Site(name="none", warehouse=str(folder), reports=str(folder / "reports"))
     with pytest.raises(DataError, match=r"table members does not exist in .*; run `counterpart ingest` first"):
-        profile_site(Store(spark, site.warehouse), site, None)  # type: ignore[arg-type]  # nothing is shown before
+        profile_site(Store(spark, site.warehouse), site, None)  # nothing is shown before
     assert not (folder / "reports").exists()
 
 

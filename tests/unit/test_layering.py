@@ -302,12 +302,15 @@ def test_functions_are_short() -> None:
     assert p90 <= 30, f"90 % of functions should stay within 30 lines; they stay within {p90:.0f}"
 
 
-def test_suppressions_say_why() -> None:
+def test_suppressions_say_why(root: Path) -> None:
     """`# noqa: X` and `# type: ignore[x]` are followed by a reason."""
     suppression = re.compile(r"#\s*(?:noqa(?::\s*[A-Z0-9, ]+)?|type:\s*ignore(?:\[[\w, -]+\])?)(?P<reason>.*)")
+    paths = [
+        path for folder in ("lib", "jobs", "notebooks", "conf", "tests") for path in root.glob(f"{folder}/**/*.py")
+    ]
     bare = [
-        f"counterpart.{dotted(path)}, line {number}"
-        for path in MODULES
+        f"{path.relative_to(root)}, line {number}"
+        for path in paths
         for number, line in enumerate(path.read_text().splitlines(), start=1)
         if (found := suppression.search(line)) and len(found["reason"].strip(" #-:;,.")) < 10
     ]

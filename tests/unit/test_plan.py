@@ -17,7 +17,7 @@ from counterpart.tables import INTAKE
 
 
 def source(kind: str, **facts: Any) -> SourceTable:
-    return SourceTable(None, kind, dict, **facts)  # type: ignore[arg-type]  # no row is looked at
+    return SourceTable(None, kind, dict, **facts)  # no row is looked at
 
 
 def site(**sections: Any) -> Site:

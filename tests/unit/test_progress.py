@@ -144,7 +144,7 @@ def test_a_session_that_has_ended_stops_nothing(monkeypatch: pytest.MonkeyPatch,
 
     screen = Screen()
     shown = showing(screen, is_terminal)
-    shown.watch(SimpleNamespace(sparkContext=SimpleNamespace(statusTracker=gone)))  # type: ignore[arg-type]  # a stand-in
+    shown.watch(SimpleNamespace(sparkContext=SimpleNamespace(statusTracker=gone)))  # a stand-in
     with shown.stage("match"):
         assert asked.wait(PATIENCE)
     assert "P0031415" not in screen.getvalue()

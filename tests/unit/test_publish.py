@@ -60,5 +60,5 @@ def test_the_model_is_logged_where_its_intercept_tells_no_withheld_size(n_treate
     document = release(results(attrition=table(ATTRITION, *steps), matching=matching), STUDY)
     ledger = Kept()
     runs = [StageRun("score", "key", False, 1.0, "of the score")]
-    _log_model(ledger, "of the report", runs, score_of(n_terms), document["score"])  # type: ignore[arg-type]  # stands in for one
+    _log_model(ledger, "of the report", runs, score_of(n_terms), document["score"])  # stands in for one
     assert ledger.logged == [("of the score", logged)]

@@ -125,7 +125,7 @@ def flag_rows(number: int, before: tuple[int, int], after: tuple[int, int]) -> l
     for phase, counts, (treated, comparator) in (("before", before, arms), ("after", after, pairs)):
         found = compare_arms(treated, comparator, (arms[0], arms[1]), is_flag=True)
         means = (found.mean_treated, found.mean_comparator)
-        row = balance_row(number, phase, counts, means, found.smd)  # type: ignore[arg-type]  # both arms have units
+        row = balance_row(number, phase, counts, means, found.smd)
         n = {"n_treated": treated.n, "n_comparator": comparator.n}
         rows.append(row | n | {"spread": pooled_spread((arms[0], arms[1]), is_flag=True)})
     return rows

@@ -142,7 +142,7 @@ def test_matched_intervals_are_no_narrower_than_the_exact_ones(n, rates, leaving
     frailty = random.gamma(1, 1, n)
     events = tuple(random.poisson(rate * frailty) for rate in rates)
     days = tuple(np.where(random.random(n) < leaving, random.integers(30, 90, n), 90) for _ in range(2))
-    row = released_pairs(events, days)  # type: ignore[arg-type]  # two arms
+    row = released_pairs(events, days)
     if row["is_withheld"] or row["exact"]["rate_ratio_upper"] is None:
         return
     for name in ("rate_treated", "rate_comparator", "rate_ratio"):
