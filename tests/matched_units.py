@@ -16,13 +16,6 @@ SCORED: dict[str, Any] = {"score": "score", "score_scale": "logit"}
 TIMES = {"seconds"}
 
 
-def table_of(n_treated: int, n_controls: int) -> pd.DataFrame:
-    """Units alike in all but their ids and arms, the treated first."""
-    n = n_treated + n_controls
-    ids = [f"unit {i}" for i in range(n)]
-    return pd.DataFrame({"id": ids, "treated": np.arange(n) < n_treated, "ps": 0.5, "x": 1.0})
-
-
 def content_of(result: Matched[Any]) -> dict[str, Any]:
     """All that a result says, sorted, and freed."""
     frames = {name: getattr(result, name) for name in ("pairs", "unmatched", "weights")}
@@ -33,3 +26,10 @@ def content_of(result: Matched[Any]) -> dict[str, Any]:
         rows[name] = (list(shown.columns), sorted(shown.itertuples(index=False, name=None), key=str))
     result.release()
     return rows | {"summary": {name: told for name, told in result.summary.items() if name not in TIMES}}
+
+
+def table_of(n_treated: int, n_controls: int) -> pd.DataFrame:
+    """Units alike in all but their ids and arms, the treated first."""
+    n = n_treated + n_controls
+    ids = [f"unit {i}" for i in range(n)]
+    return pd.DataFrame({"id": ids, "treated": np.arange(n) < n_treated, "ps": 0.5, "x": 1.0})

@@ -15,7 +15,7 @@ from tests.studies import small_study
 from counterpart import cli
 from counterpart.codes import CodeLibrary
 from counterpart.disclosure import release_explanation
-from counterpart.disclosure.explanation import Explanation, SourceColumn, SourceTable
+from counterpart.disclosure.explanation import ExplainedTable, Explanation, SourceColumn
 from counterpart.errors import CodeSetError
 from counterpart.protocol import Study
 from counterpart.sources.needs import find_lacks
@@ -31,7 +31,7 @@ ALL_COLUMNS = {
 
 
 def released(*columns: SourceColumn, **table: Any) -> dict[str, Any]:
-    told = SourceTable("claims", "medical", True, columns, **table)
+    told = ExplainedTable("claims", "medical", True, columns, **table)
     return release_explanation(Explanation("payer", 20_000, [told]))
 
 
@@ -74,10 +74,10 @@ def test_the_page() -> None:
         SourceColumn("GROUP", 5_000, 500, [("999", 4_500)], [], False),
     ]
     tables = [
-        SourceTable("lines", "medical", True, columns, ["CPT"], ["claim_type"], ["place", "revenue"]),
-        SourceTable("dme", "medical", True, [], [], [], ["place"]),
-        SourceTable("rx", "pharmacy", False, missing=["NDC", "FILLED"]),
-        SourceTable("enrolled", "roster", False),
+        ExplainedTable("lines", "medical", True, columns, ["CPT"], ["claim_type"], ["place", "revenue"]),
+        ExplainedTable("dme", "medical", True, [], [], [], ["place"]),
+        ExplainedTable("rx", "pharmacy", False, missing=["NDC", "FILLED"]),
+        ExplainedTable("enrolled", "roster", False),
     ]
     lacks = [("criterion x", ("medical.place",), "event y is never seen")]
     page = release_explanation(Explanation("payer", 20_000, tables, lacks, "small"))["lines"]

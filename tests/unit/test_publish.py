@@ -12,7 +12,7 @@ from tests.results import STUDY, chain, release, results, table
 from counterpart.protocol import Scoring
 from counterpart.scores.document import model_to_document
 from counterpart.scores.model import fit_score_model
-from counterpart.scores.sample import Covariate, Sample
+from counterpart.scores.sample import ModelCovariate, Sample
 from counterpart.stages.publish import _log_model
 from counterpart.stages.run import StageRun
 from counterpart.tables import ATTRITION
@@ -21,7 +21,7 @@ from counterpart.tables import ATTRITION
 def score_of(n_flags: int) -> dict[str, Any]:
     """What a score stage leaves of a model with so many terms."""
     values = np.column_stack([np.arange(600) % (i + 2) == 0 for i in range(n_flags)]).astype(float)
-    flags = tuple(Covariate(i, f"flag{i}", "flag") for i in range(n_flags))
+    flags = tuple(ModelCovariate(i, f"flag{i}", "flag") for i in range(n_flags))
     sample = Sample(flags, sparse.csc_array(values), np.arange(600) < 200, np.ones(600), 200, 400)
     model = fit_score_model(sample, Scoring())
     assert len(model.terms) == n_flags

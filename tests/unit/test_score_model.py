@@ -10,11 +10,11 @@ from scipy import sparse
 from counterpart.protocol import Scoring
 from counterpart.scores.document import model_from_document, model_to_document
 from counterpart.scores.model import ScoreModel, fit_score_model
-from counterpart.scores.sample import Covariate, Sample
+from counterpart.scores.sample import ModelCovariate, Sample
 
 
 def fitted(ages: np.ndarray, visits: np.ndarray, is_treated: np.ndarray) -> ScoreModel:
-    covariates = (Covariate(1, "age", "years"), Covariate(2, "visits", "count"))
+    covariates = (ModelCovariate(1, "age", "years"), ModelCovariate(2, "visits", "count"))
     values = sparse.csc_array(np.column_stack([ages, visits]).astype(float))
     n_treated = int(is_treated.sum())
     weights = np.ones(len(is_treated))

@@ -28,8 +28,8 @@ class SourceColumn:
 
 
 @dataclass(frozen=True)
-class SourceTable:
-    """A source table: its columns, and what is missing of them and of ours.
+class ExplainedTable:
+    """What is told of a source table: its columns, and what is missing of them and of ours.
 
     Without a heading the names of its columns are the values of somebody's row.
     """
@@ -50,7 +50,7 @@ class Explanation:
 
     layout: str
     n_sampled: int
-    tables: Sequence[SourceTable]
+    tables: Sequence[ExplainedTable]
     lacks: Sequence[tuple[str, Sequence[str], str]] | None = None
     study: str = field(default="")
 
@@ -68,7 +68,7 @@ def release_explanation(explanation: Explanation) -> dict[str, Any]:
     return document | {"lines": list(_lines(document))}
 
 
-def _table(table: SourceTable) -> dict[str, Any]:
+def _table(table: ExplainedTable) -> dict[str, Any]:
     return {
         "table": table.name,
         "kind": table.kind,

@@ -17,7 +17,7 @@ from counterpart.scores.transforms import TRANSFORMS, TRANSFORMS_OF_KIND
 
 if TYPE_CHECKING:
     from counterpart.protocol import Scoring
-    from counterpart.scores.sample import Covariate, Sample
+    from counterpart.scores.sample import ModelCovariate, Sample
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def fit_score_model(sample: Sample, scoring: Scoring) -> ScoreModel:
     )
 
 
-def _transforms_of(covariate: Covariate) -> tuple[str, ...]:
+def _transforms_of(covariate: ModelCovariate) -> tuple[str, ...]:
     return TRANSFORMS_OF_KIND[covariate.kind]
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Covariate:
-    """A line of the covariate dictionary."""
+class ModelCovariate:
+    """A covariate as the score model knows it: a line of the dictionary."""
 
     covariate_id: int
     name: str
@@ -37,7 +37,7 @@ class Sample:
     the number of eligible units the sampled one stands for. `n_treated` and `n_comparators` count all eligible units.
     """
 
-    covariates: tuple[Covariate, ...]
+    covariates: tuple[ModelCovariate, ...]
     values: sparse.csc_array
     is_treated: npt.NDArray[np.bool_]
     weights: npt.NDArray[np.float64]
@@ -67,7 +67,7 @@ def collect_sample(
     rows = treated.unionByName(comparators).join(covariates, on="unit_id", how="left")
     return _arrange(
         rows.select("unit_id", "is_treated", "covariate_id", "value").toArrow(),
-        tuple(Covariate(*line) for line in lines),
+        tuple(ModelCovariate(*line) for line in lines),
         n_treated,
         n_comparators,
     )
@@ -99,7 +99,7 @@ def _select_first(units: DataFrame, n_units: int, max_units: int, seed: int) -> 
     return units.orderBy(order, "unit_id").limit(max_units)
 
 
-def _arrange(rows: pa.Table, covariates: tuple[Covariate, ...], n_treated: int, n_comparators: int) -> Sample:
+def _arrange(rows: pa.Table, covariates: tuple[ModelCovariate, ...], n_treated: int, n_comparators: int) -> Sample:
     """Units sorted by id and covariates by number, so that the fit cannot see how Spark delivered them."""
     unit_ids, first_row, unit_rows = np.unique(rows["unit_id"].to_numpy(), return_index=True, return_inverse=True)
     is_treated = rows["is_treated"].to_numpy()[first_row].astype(bool)

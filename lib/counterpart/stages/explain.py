@@ -10,7 +10,7 @@ from pyspark.sql import types as T
 
 from counterpart.codes import CodeLibrary
 from counterpart.deliveries import explain_unreadable_files, read_source
-from counterpart.disclosure.explanation import Explanation, SourceColumn, SourceTable
+from counterpart.disclosure.explanation import ExplainedTable, Explanation, SourceColumn
 from counterpart.errors import ProtocolError
 from counterpart.protocol import BROKEN_LINE, Site, Study
 from counterpart.sources import Layout, layout_of, source_tables
@@ -72,7 +72,7 @@ def _as_needed(store: Store, layout: Layout, raw: Mapping[str, DataFrame]) -> di
 
 def _tables(
     layout: Layout, raw: Mapping[str, DataFrame], traced: Mapping[str, tuple[Fed, ...]], surveyed: Surveyed
-) -> Iterator[SourceTable]:
+) -> Iterator[ExplainedTable]:
     kinds = {source.name: kind for kind, sources, _ in kinds_of(layout) for source in sources}
     feeds: dict[tuple[str, str], dict[str, None]] = {}
     for fed in (one for ours in traced.values() for one in ours):
@@ -81,10 +81,10 @@ def _tables(
     for source in layout.sources:
         kind, needed = kinds.get(source.name, "lookup"), columns_needed(source)
         if source.name not in raw:
-            yield SourceTable(source.name, kind, False, missing=() if source.may_be_absent else needed)
+            yield ExplainedTable(source.name, kind, False, missing=() if source.may_be_absent else needed)
             continue
         columns, ours = raw[source.name].columns, traced.get(source.name, ())
-        yield SourceTable(
+        yield ExplainedTable(
             source.name,
             kind,
             True,

@@ -40,7 +40,7 @@ ENROLMENT_INTERCEPT = -3.05
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PlantedOutcome:
     """Events per 90 days at the centre of the drivers, the planted ratio, coefficients by driver."""
 
     per_90_days: float
@@ -54,8 +54,8 @@ class Outcome:
 
 
 _CONFOUNDED = {"age": -0.05, "office": 0.25, "back_office": 0.50, "imaging": 0.50, "emergency": 0.30, "opioid": 0.20}
-OUTCOMES: dict[str, Outcome] = {
-    "imaging": Outcome(
+OUTCOMES: dict[str, PlantedOutcome] = {
+    "imaging": PlantedOutcome(
         0.235,
         0.40,
         {
@@ -63,15 +63,15 @@ OUTCOMES: dict[str, Outcome] = {
             "imaging": 0.85, "emergency": 0.30, "opioid": 0.30,
         },
     ),
-    "surgery": Outcome(0.0035, 0.60, {"back_office": 0.60, "imaging": 0.80, "opioid": 0.30}),
-    "injection": Outcome(0.022, 0.70, {"age": 0.05, "back_office": 0.60, "imaging": 0.70, "opioid": 0.20}),
-    "opioid": Outcome(0.075, 0.75, {"back_office": 0.20, "emergency": 0.20, "opioid": 1.45}),
-    "emergency": Outcome(
+    "surgery": PlantedOutcome(0.0035, 0.60, {"back_office": 0.60, "imaging": 0.80, "opioid": 0.30}),
+    "injection": PlantedOutcome(0.022, 0.70, {"age": 0.05, "back_office": 0.60, "imaging": 0.70, "opioid": 0.20}),
+    "opioid": PlantedOutcome(0.075, 0.75, {"back_office": 0.20, "emergency": 0.20, "opioid": 1.45}),
+    "emergency": PlantedOutcome(
         0.060, 0.85, {"age": -0.05, "pulmonary": 0.15, "office": 0.25, "emergency": 0.80, "opioid": 0.15}
     ),
-    "impacted_cerumen": Outcome(0.030, 1.0, _CONFOUNDED),
-    "ingrowing_nail": Outcome(0.025, 1.0, _CONFOUNDED),
-    "contact_dermatitis": Outcome(0.030, 1.0, _CONFOUNDED),
+    "impacted_cerumen": PlantedOutcome(0.030, 1.0, _CONFOUNDED),
+    "ingrowing_nail": PlantedOutcome(0.025, 1.0, _CONFOUNDED),
+    "contact_dermatitis": PlantedOutcome(0.030, 1.0, _CONFOUNDED),
 }  # fmt: skip
 NEGATIVE_CONTROLS = ("impacted_cerumen", "ingrowing_nail", "contact_dermatitis")
 # The names that conf/studies/msk_imaging.yaml gives the outcomes.
