@@ -73,9 +73,15 @@ def new_figure(sheet: Sheet, height: float) -> Figure:
     return Figure(figsize=(sheet.width / _PIXELS_PER_INCH, height / _PIXELS_PER_INCH), dpi=_PIXELS_PER_INCH)
 
 
+def size_in_pixels(figure: Figure) -> tuple[float, float]:
+    """Width and height of a sheet."""
+    width, height = figure.get_size_inches() * _PIXELS_PER_INCH
+    return float(width), float(height)
+
+
 def add_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
     """Axes at a place in pixels from the upper left corner: only a hairline below, no clipping."""
-    total_width, total_height = figure.get_size_inches() * _PIXELS_PER_INCH
+    total_width, total_height = size_in_pixels(figure)
     axes = figure.add_axes(
         (left / total_width, 1 - (top + height) / total_height, width / total_width, height / total_height)
     )
@@ -88,9 +94,18 @@ def add_axes(figure: Figure, left: float, top: float, width: float, height: floa
     return axes
 
 
+def add_mark_box(figure: Figure, left: float, top: float, width: float) -> Axes:
+    """A place for a mark of a legend, 16 pixels high; its units are pixels from its own upper left corner."""
+    axes = add_axes(figure, left, top, width, 16)
+    axes.set_axis_off()
+    axes.set_xlim(0, width)
+    axes.set_ylim(16, 0)
+    return axes
+
+
 def add_text(figure: Figure, left: float, top: float, text: str, **style: object) -> None:
     """Text at a place in pixels from the upper left corner."""
-    width, height = figure.get_size_inches() * _PIXELS_PER_INCH
+    width, height = size_in_pixels(figure)
     defaults = {"color": INK, "va": "center", "ha": "left"}
     figure.text(left / width, 1 - top / height, text, **{**defaults, **style})  # type: ignore[arg-type]  # style by name
 

@@ -16,6 +16,7 @@ from counterpart.report.plots.canvas import (
     RULE,
     Sheet,
     add_axes,
+    add_mark_box,
     add_row_label,
     add_text,
     new_figure,
@@ -124,10 +125,7 @@ def _finish(axes: Axes, figure: Figure, sheet: Sheet, left: float) -> None:
         axes.set_xlabel("Rate ratio, log scale", color=MUTED)
     x = 2.0 if sheet.is_narrow else left
     for name, offset in (("matched", 0), ("crude", 104)):
-        marks = add_axes(figure, x + offset, 4, 26, 16)
-        marks.set_axis_off()
-        marks.set_xlim(0, 26)
-        marks.set_ylim(16, 0)
+        marks = add_mark_box(figure, x + offset, 4, 26)
         colour, face = (INK, INK) if name == "matched" else (MUTED, PAPER)
         marks.plot([2, 24], [8, 8], color=colour, linewidth=1.6)
         marks.plot([13], [8], marker="s", markersize=8, color=colour, markerfacecolor=face, markeredgewidth=1.4)

@@ -8,13 +8,13 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from counterpart.report.plots.canvas import ARM_COLOURS, Sheet, add_text, shorten
+from counterpart.report.plots.canvas import ARM_COLOURS, Sheet, add_text, shorten, size_in_pixels
 from counterpart.tables import ARMS
 
 
 def draw_arm_legend(figure: Figure, document: Mapping[str, Any], sheet: Sheet) -> None:
     """A square and the label for each arm: beside each other where there is room, else one above the other."""
-    width, height = figure.get_size_inches() * 72
+    width, height = size_in_pixels(figure)
     for position, arm in enumerate(ARMS):
         left, top = (2, 12 + 22 * position) if sheet.is_narrow else (46 + position * 400, 12)
         figure.add_artist(

@@ -17,6 +17,7 @@ from counterpart.report.plots.canvas import (
     RULE,
     Sheet,
     add_axes,
+    add_mark_box,
     add_row_label,
     add_text,
     new_figure,
@@ -103,10 +104,7 @@ def _draw_legend(figure: Figure, sheet: Sheet, left: float) -> None:
     places = [(0, 10), (140, 10), (0, 32)] if sheet.is_narrow else [(left - 6, 12), (left + 140, 12), (left + 216, 12)]
     meanings = (("before matching", "before"), ("after", "after"), ("a bound (small counts)", "bound"))
     for (x, top), (name, kind) in zip(places, meanings, strict=True):
-        axes = add_axes(figure, x, top - 8, 44, 16)
-        axes.set_axis_off()
-        axes.set_xlim(0, 44)
-        axes.set_ylim(16, 0)
+        axes = add_mark_box(figure, x, top - 8, 44)
         if kind == "bound":
             _mark(axes, 8, (7, AT_MOST), "before")
             _mark(axes, 8, (21, AT_MOST), "after")
