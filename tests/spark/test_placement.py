@@ -12,7 +12,7 @@ from pyspark.testing import assertDataFrameEqual
 
 from counterpart.sources import LAYOUTS
 from counterpart.sources.placement import Placement, is_in_periods
-from counterpart.stages.claims import count_lines
+from counterpart.stages.ingestion import count_lines
 
 pytestmark = pytest.mark.spark
 

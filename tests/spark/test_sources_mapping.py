@@ -30,7 +30,7 @@ from counterpart.sources.lineage import trace_columns
 from counterpart.sources.mapped import mapped_layout
 from counterpart.sources.mapped_row import MappedRow
 from counterpart.stages import explain_source
-from counterpart.stages.claims import delivery_key
+from counterpart.stages.ingestion import delivery_key
 from counterpart.store import Store
 
 pytestmark = pytest.mark.spark

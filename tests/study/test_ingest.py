@@ -23,8 +23,8 @@ from counterpart.disclosure.cells import rounded
 from counterpart.errors import ConflictError, DataError, ProtocolError
 from counterpart.protocol import Site, Upkeep
 from counterpart.sources import build_claims
-from counterpart.stages import claims as claims_stage
-from counterpart.stages.claims import IngestReport, ingest
+from counterpart.stages import ingestion as claims_stage
+from counterpart.stages.ingestion import IngestReport, ingest
 from counterpart.stages.whole import whole_tables
 from counterpart.store import Store
 from counterpart.synthetic import SynthSettings, synthesise

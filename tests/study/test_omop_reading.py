@@ -13,7 +13,7 @@ from tests.notes import Notes
 from tests.study.conftest import Installation, install
 
 from counterpart.protocol import Site
-from counterpart.stages.claims import ingest
+from counterpart.stages.ingestion import ingest
 from counterpart.store import Store
 from counterpart.tables import ATTRITION, COHORT, EFFECTS, ENROLLMENT, INTAKE, MATCHES, MEMBERS, UNMATCHED
 

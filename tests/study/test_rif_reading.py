@@ -14,7 +14,7 @@ from tests.notes import Notes
 
 from counterpart.codes import decode
 from counterpart.protocol import Site
-from counterpart.stages.claims import IngestReport, ingest
+from counterpart.stages.ingestion import IngestReport, ingest
 from counterpart.store import Store
 from counterpart.tables import ENROLLMENT, MEDICAL, MEMBERS, PHARMACY
 

@@ -16,7 +16,7 @@ from tests.study.conftest import Installation
 from counterpart.codes import CodeLibrary, is_in
 from counterpart.protocol import Site
 from counterpart.shipped import shipped_conf
-from counterpart.stages.claims import IngestReport, ingest
+from counterpart.stages.ingestion import IngestReport, ingest
 from counterpart.store import Store
 from counterpart.tables import CLAIMS_TABLES, ENROLLMENT, INTAKE, MEDICAL, MEMBERS, PHARMACY, PROGRAM, QUARANTINE
 

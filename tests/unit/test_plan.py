@@ -11,7 +11,7 @@ from counterpart.deliveries import Delivery, SourceTable
 from counterpart.errors import DataError
 from counterpart.protocol import Site
 from counterpart.sources.placement import Placement
-from counterpart.stages.claims import _hold_to_threshold
+from counterpart.stages.ingestion import _hold_to_threshold
 from counterpart.stages.plan import describe_plan
 from counterpart.tables import INTAKE
 

@@ -7,7 +7,7 @@ import pytest
 from tests.notes import Notes
 
 from counterpart.errors import DataError
-from counterpart.stages.claims import _hold_to_threshold, _tell_denied
+from counterpart.stages.ingestion import _hold_to_threshold, _tell_denied
 
 
 def test_denied_lines_do_not_stop_an_ingest() -> None:

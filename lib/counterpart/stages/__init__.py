@@ -1,8 +1,8 @@
 """One function per job: read, transform, write, log. `run_stages` reuses what its content key says is done."""
 
-from counterpart.stages.claims import IngestReport, ingest
 from counterpart.stages.context import Context
 from counterpart.stages.explain import explain_source
+from counterpart.stages.ingestion import IngestReport, ingest
 from counterpart.stages.profile import Profile, profile_site
 from counterpart.stages.publish import Published, publish, tell_empty_arm
 from counterpart.stages.reports import make_reports_folder

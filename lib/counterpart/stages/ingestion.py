@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from counterpart.sources.accounts import Stage
 
-_ROOMS = ("sources", "stages/claims.py")
+_ROOMS = ("sources", "stages/ingestion.py")
 
 
 @dataclass(frozen=True)
