@@ -228,25 +228,27 @@ def test_rejected_rows_are_kept_as_they_came_with_the_reason(first: ClaimsDelive
 # --- a later delivery, and none -------------------------------------------------------------------------------------
 
 
+LATER = {
+    "eligibility": """person | gender | born       | died       | from       | to         | state
+                      ann    | female | 1980-05-06 |            | 2021-01-02 | 2021-06-30 | NY
+                      bob    | U      |            | 2021-03-02 | 2021-10-01 | 2021-12-31 | NV
+                      flo    | F      | 2000-02-29 |            | 2021-01-01 | 2021-12-31 | NY""",
+    "medical_claim": """claim   | person | line | start      | hcpcs | dx   | allowed | paid | paid_on
+                        plain   | ann    | 1    | 2020-02-01 | 72148 | M545 | 100     | 80   | 2021-10-01
+                        twice   | ann    | 1    | 2020-03-01 | 72148 | M545 | -100    | -80  | 2021-10-01
+                        adjusted| ann    | 1    | 2020-03-01 | 72148 | M545 | 90      | 80   | 2020-04-01
+                        unclean | ann    | 1    | 2020-02-29 | 72148 | M545 | 0       | 0    | 2021-10-01
+                        new     | flo    | 1    | 2021-10-01 | 97110 | M545 | 50      | 40   | 2021-10-02""",
+    "pharmacy_claim": "claim | person | line | day | ndc | days | quantity | allowed | paid | charge | paid_on",
+    "program_roster": """person | program | enrolled_on | left_on
+                         ann    | back    | 2020-03-01  | 2020-05-01
+                         ann    | knee    | 2020-08-01  |
+                         bob    | back    | 2021-01-01  | """,
+}
+
+
 def test_a_later_delivery_appends_and_corrects_by_key(first: ClaimsDelivery, frame: Frame) -> None:
-    texts = {
-        "eligibility": """person | gender | born       | died       | from       | to         | state
-                          ann    | female | 1980-05-06 |            | 2021-01-02 | 2021-06-30 | NY
-                          bob    | U      |            | 2021-03-02 | 2021-10-01 | 2021-12-31 | NV
-                          flo    | F      | 2000-02-29 |            | 2021-01-01 | 2021-12-31 | NY""",
-        "medical_claim": """claim   | person | line | start      | hcpcs | dx   | allowed | paid | paid_on
-                            plain   | ann    | 1    | 2020-02-01 | 72148 | M545 | 100     | 80   | 2021-10-01
-                            twice   | ann    | 1    | 2020-03-01 | 72148 | M545 | -100    | -80  | 2021-10-01
-                            adjusted| ann    | 1    | 2020-03-01 | 72148 | M545 | 90      | 80   | 2020-04-01
-                            unclean | ann    | 1    | 2020-02-29 | 72148 | M545 | 0       | 0    | 2021-10-01
-                            new     | flo    | 1    | 2021-10-01 | 97110 | M545 | 50      | 40   | 2021-10-02""",
-        "pharmacy_claim": "claim | person | line | day | ndc | days | quantity | allowed | paid | charge | paid_on",
-        "program_roster": """person | program | enrolled_on | left_on
-                             ann    | back    | 2020-03-01  | 2020-05-01
-                             ann    | knee    | 2020-08-01  |
-                             bob    | back    | 2021-01-01  | """,
-    }
-    later = build(raw_claims(frame, texts), "later", as_tables(first))
+    later = build(raw_claims(frame, LATER), "later", as_tables(first))
     ddl = "claim_id string, person_id string, line_number int, service_date date, paid_cents bigint"
     added = """claim_id | person_id | line_number | service_date | paid_cents
                plain    | ann       | 1           | 2020-02-01   | 8000

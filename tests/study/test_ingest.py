@@ -274,6 +274,22 @@ def write_later(claims: Path, folder: Path, rows: pd.DataFrame) -> None:
         pq.write_table(table, folder / name / "part.parquet")
 
 
+LINE_WORK = (
+    "members whose lines need a look",
+    "reading rows",
+    "claims that may be known already",
+    "what the table has of them",
+    "lines that came more than once",
+    "versions of lines",
+)
+WORK = [
+    *("eligibility", "members", "spans of cover"),
+    *(f"{table}: {one}" for table in ("medical", "pharmacy") for one in LINE_WORK),
+    *("roster", "adding up the fates of all rows"),
+    *(f"writing {table}" for table in ("members", "enrollment", "open_cover", "program", "medical", "pharmacy")),
+]
+
+
 def test_a_later_delivery_appends_and_corrects(
     report: IngestReport, store: Store, claims: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -298,25 +314,7 @@ def test_a_later_delivery_appends_and_corrects(
     # Its upkeep is made up for once.
     later = bring_in(store, tmp_path / "later")
     assert [later.is_reused, bring_in(store, tmp_path / "later").is_reused] == [True, True]
-    work = (
-        "members whose lines need a look",
-        "reading rows",
-        "claims that may be known already",
-        "what the table has of them",
-        "lines that came more than once",
-        "versions of lines",
-    )
-    assert notes.done == [
-        *(
-            "eligibility",
-            "members",
-            "spans of cover",
-            *(f"{table}: {one}" for table in ("medical", "pharmacy") for one in work),
-            "roster",
-        ),
-        "adding up the fates of all rows",
-        *(f"writing {table}" for table in ("members", "enrollment", "open_cover", "program", "medical", "pharmacy")),
-    ]
+    assert notes.done == WORK
     assert by_rule(later.intake[later.intake.source == "medical_claim"]) == {
         ("medical_claim", "merged", "duplicate"): 20,
         ("medical_claim", "kept", "as_sent"): 40,
