@@ -13,7 +13,7 @@ TWO_AT_ONCE := -n 2 --dist loadscope --no-loadscope-reorder
 unexport SPARK_HOME SPARK_CONF_DIR PYSPARK_PYTHON PYSPARK_DRIVER_PYTHON PYSPARK_SUBMIT_ARGS PYTHONPATH PYTHONHOME
 
 # An index too far reads what lies beside an array, and says nothing.
-KERNELS := $(addprefix tests/unit/test_,$(addsuffix .py,approximate greedy line match match_distances pairing parts))
+KERNELS := $(addprefix tests/unit/test_,$(addsuffix .py,approximate greedy line match match_distances match_input pairing parts))
 
 help:  ## what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
