@@ -70,6 +70,9 @@ def texts(code_set: CodeSet, system: str, *candidates: str, on: date = ANY_DAY) 
         ("place", "23.0", "23"),
         ("place", "2.", "02"),
         ("drg", "39.0", "039"),
+        ("bill_type", "0111", "111"),
+        ("bill_type", "11g", "11G"),
+        ("bill_type", "131.0", "131"),
         ("hcpcs", "72148.0", "72148"),
         ("hcpcs", "7214826", "72148"),
         ("hcpcs", "72148 26", "72148"),
@@ -88,6 +91,9 @@ def texts(code_set: CodeSet, system: str, *candidates: str, on: date = ANY_DAY) 
         ("icd9cm", "0", "0"),
         ("icd9cm", "V10", "V10"),
         ("icd9pcs", "45.6", "456"),
+        ("icd9pcs", "81.0", "810"),
+        ("icd9pcs", "8108.0", "8108"),
+        ("icd9pcs", "810.0", "810"),
     ],
 )
 def test_a_code_is_read_back_as_it_was_meant(system: str, text: str, stored: str) -> None:
@@ -144,6 +150,7 @@ def test_systems_keep_their_numbers() -> None:
     assert list(SYSTEMS.items()) == [
         ("icd10cm", 1), ("icd9cm", 2), ("hcpcs", 3), ("revenue", 4), ("ndc", 5), ("place", 6),
         ("modifier", 7), ("specialty", 8), ("icd10pcs", 9), ("icd9pcs", 10), ("drg", 11), ("omop", 12),
+        ("bill_type", 13),
     ]  # fmt: skip
 
 
@@ -173,6 +180,19 @@ def test_exact_prefix_and_range(tmp_path: Path) -> None:
     assert texts(code_set, "icd10cm", "C50", "C50911", "C51", "C49") == ["C50", "C50911"]
     assert texts(code_set, "icd10cm", "D00", "D3A00", "D499", "D50", "C999") == ["D00", "D3A00", "D499"]
     assert not code_set.contains(encode("hcpcs", "C5091"), ANY_DAY)
+
+
+def test_a_type_of_bill_is_one_with_its_zero_and_without(tmp_path: Path) -> None:
+    one, other = (write(tmp_path, name, f"bill_type,{row}*,,,own") for name, row in (("one", "11"), ("other", "011")))
+    found = load_code_set(one)
+    assert found.content_hash == load_code_set(other).content_hash
+    claims = ("111", "0117", "11", "131", "0110", "211")
+    assert [text for text in claims if found.contains(encode("bill_type", text), ANY_DAY)] == [
+        "111",
+        "0117",
+        "11",
+        "0110",
+    ]
 
 
 def test_a_concept_and_what_is_below_it(tmp_path: Path) -> None:
@@ -287,6 +307,9 @@ NEVER_FOUND = [
     ("place,123", "'123' is not a code of place"),
     ("icd10pcs,BR39Y0", "'BR39Y0' is not a code of icd10pcs"),
     ("icd9pcs,8108A", "'8108A' is not a code of icd9pcs"),
+    ("bill_type,011", "'11' is not a code of bill_type: one has 3 characters, with or without a zero in front"),
+    ("bill_type,0*", "no code of bill_type begins with '0'"),
+    ("bill_type,A1*", "no code of bill_type begins with 'A1'"),
     ("ndc,0*", "the range 00000000000 to 09999999999 spans 1,220,704 buckets of codes"),
 ]
 
@@ -323,6 +346,7 @@ def test_what_no_claim_can_hold_is_refused_with_its_file(tmp_path: Path, row: st
             "place,2",
         ),
         *("modifier,gp", "specialty,65", "specialty,2251*", "icd10pcs,BR3*", "icd9pcs,81.0*", "drg,39", "omop,192671+"),
+        *("bill_type,0111", "bill_type,11*", "bill_type,12A"),
     ],
 )
 def test_what_claims_can_hold_is_taken(tmp_path: Path, row: str) -> None:
