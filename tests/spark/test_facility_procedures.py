@@ -28,7 +28,7 @@ WRITTEN = """case            | px1     | day1       | px2     | day2       | is_
              other days      | 0SG0071 | 12jan2020  | 8108    | 20200113   | false     | icd10pcs:0SG0071@12 icd9pcs:8108@13
              dots and case   | 0sg0071 | 2020-01-12 | 81.08   | 2020-01-13 | true      | icd10pcs:0SG0071@12 icd9pcs:8108@13
              floats          | 8108.0  | 2020-01-12 | 81.0    | 2020-01-13 | true      | icd9pcs:8108@12 icd9pcs:810@13
-             not first       |         | 2020-01-12 | 81 08   | 2020-01-13 | false     | icd9pcs:8108@13
+             not first       |         | 2020-01-12 | 81 08   | 2020-01-13 | true      | icd9pcs:8108@13
              twice           | 0SG0071 | 2020-01-12 | 0SG0071 | 2020-01-12 | false     | icd10pcs:0SG0071@12
              on two days     | 0SG0071 | 2020-01-12 | 0SG0071 | 2020-01-13 | false     | icd10pcs:0SG0071@12 icd10pcs:0SG0071@13
              edges           | 0SG0071 | 2020-01-07 | 8108    | 2020-01-20 | false     | icd10pcs:0SG0071@7 icd9pcs:8108@20

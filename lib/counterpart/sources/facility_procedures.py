@@ -17,9 +17,7 @@ from counterpart.sources import fields
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-_JOINED, _READ = "__procedures_joined", "__procedures"
-# Between a code and its day: the record separator of ASCII, beside the one between codes.
-_BEFORE_DAY = "\x1e"
+_READ = "__procedures"
 _ICD10 = r"^[0-9A-Za-z]{7}\z"
 # Two digits before the dot; more where the dot is that of a number that went through a float.
 _ICD9 = r"^([0-9]{2}(\.[0-9]{0,2})?|[0-9]{3,4}(\.0?)?)\z"
@@ -70,22 +68,12 @@ def add_procedures(
     """
     if not written:
         return rows
-    pairs = (
-        F.concat(F.nullif(F.translate(code, _BLANKS, ""), F.lit("")), F.lit(_BEFORE_DAY), F.coalesce(day, F.lit("")))
-        for code, day in written
-    )
-    # In a projection of its own, as diagnoses are: what stands below a lambda is not compiled.
-    joined = rows.withColumn(_JOINED, F.concat_ws(fields.BETWEEN_CODES, *pairs))
-    own = {name: column.alias(f"__procedures_{name}") for name, column in span._asdict().items()}
-    joined = joined.select("*", *own.values())
-
-    def read(one: Column) -> Column:
-        return _read_one(one, Span(*(F.col(f"__procedures_{name}") for name in own)), read_day)
-
-    found = F.transform(F.split(_JOINED, fields.BETWEEN_CODES), read)
-    # Nearly no line has any.
-    procedures = F.when(F.col(_JOINED) != "", fields.present(found))
-    return joined.withColumn(_READ, procedures).drop(_JOINED, *(f"__procedures_{name}" for name in own))
+    codes, days = (F.array(*column) for column in zip(*written, strict=True))
+    pairs = F.arrays_zip(codes, days).cast("array<struct<code:string,day:string>>")
+    # One by one, by a lambda: most lines have none, and of the others nearly all columns are empty.
+    found = F.transform(pairs, lambda one: _read_one(one["code"], one["day"], span, read_day))
+    has_any = F.coalesce(*(code for code, _ in written)).isNotNull()
+    return rows.withColumn(_READ, F.when(has_any, fields.present(found)))
 
 
 def read_procedures(rows: DataFrame) -> tuple[Column, Column]:
@@ -98,20 +86,19 @@ def read_procedures(rows: DataFrame) -> tuple[Column, Column]:
 
 
 def procedure_column(text: Column) -> Column:
-    """The code of an ICD procedure without blanks, whichever ICD it is of; null where it is of neither."""
-    bare = F.translate(text, ".", "")
+    """The code of an ICD procedure, whichever ICD it is of; null where it is of neither."""
+    bare = F.translate(text, _BLANKS, "")
     return F.coalesce(
-        encode_column("icd10pcs", F.regexp_substr(bare, F.lit(_ICD10))),
-        encode_column("icd9pcs", F.regexp_substr(text, F.lit(_ICD9))),
+        encode_column("icd10pcs", F.regexp_substr(F.translate(bare, ".", ""), F.lit(_ICD10))),
+        encode_column("icd9pcs", F.regexp_substr(bare, F.lit(_ICD9))),
     )
 
 
-def _read_one(one: Column, span: Span, read_day: Callable[[Column], Column]) -> Column:
+def _read_one(text: Column, told: Column, span: Span, read_day: Callable[[Column], Column]) -> Column:
     """STRUCT<code, day, is_mended>, null where the code cannot be read."""
-    text, told = (F.split_part(one, F.lit(_BEFORE_DAY), F.lit(place)) for place in (1, 2))
     code, day = procedure_column(text), read_day(told)
     is_inside = F.coalesce(day.between(span.earliest, span.latest), F.lit(False))
-    is_nothing = (told == "") | told.isin(*fields.NOTHING)
+    is_nothing = told.isNull() | told.isin(*fields.NOTHING)
     is_mended = ~text.rlike(_AS_KEPT) | ~(is_inside | is_nothing)
     own_day = F.when(is_inside, day).otherwise(span.first)
     return F.when(code.isNotNull(), F.struct(code.alias("code"), own_day.alias("day"), is_mended.alias("is_mended")))
