@@ -77,8 +77,9 @@ ENROLLMENT = Table(
 )
 
 # `diagnoses` are those of the whole claim, on each of its lines: events look at a line with the diagnoses beside it,
-# and the search for index dates sees the lines with a wanted procedure only. `concepts` are OMOP's, where a source has
-# them: those of the line itself, and those of the diagnoses beside it.
+# and the search for index dates sees the lines with a wanted procedure only. So stand
+# `facility_procedures`, the ICD procedures of a facility's claim, each with its own day; `procedure` is the line's.
+# `concepts` are OMOP's, where a source has them: those of the line itself, and those of the diagnoses beside it.
 MEDICAL = Table(
     name="medical",
     grain="final claim line",
@@ -96,8 +97,10 @@ MEDICAL = Table(
         "revenue": "bigint",
         "place": "string",
         "bill_type": "string",
+        "drg": "bigint",
         "specialty": "string",
         "diagnoses": "array<bigint>",
+        "facility_procedures": "array<struct<code:bigint,day:date>>",
         "concepts": "array<bigint>",
         "allowed_cents": "bigint",
         "paid_cents": "bigint",

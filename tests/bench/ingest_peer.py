@@ -27,6 +27,15 @@ def _present(names: str) -> str:
     return f"list_filter([{', '.join(_code(name) for name in names.split(', '))}], lambda code: code IS NOT NULL)"
 
 
+def _procedures() -> str:
+    pairs = (
+        f"struct_pack(code := {_code(f'procedure_code_{place}')}, "
+        f"day := coalesce(procedure_date_{place}, claim_start_date))"
+        for place in range(1, 26)
+    )
+    return f"list_filter([{', '.join(pairs)}], lambda one: one.code IS NOT NULL)"
+
+
 def _cents(name: str) -> str:
     return f"CAST(round({name} * 100) AS BIGINT)"
 
@@ -37,6 +46,7 @@ _MEDICAL = f"""
         coalesce(claim_line_end_date, claim_end_date) AS service_end_date, {_code("hcpcs_code")} AS procedure,
         {_present(_MODIFIERS)} AS modifiers, {_code("revenue_center_code")} AS revenue,
         trim(place_of_service_code) AS place, trim(bill_type_code) AS bill_type, {_present(_DIAGNOSES)} AS diagnoses,
+        {_code("drg_code")} AS drg, {_procedures()} AS facility_procedures,
         {_cents("allowed_amount")} AS allowed_cents, {_cents("paid_amount")} AS paid_cents,
         hash(claim_id, claim_line_number, paid_amount, allowed_amount, hcpcs_code) AS version_hash
     FROM '{{claims}}/medical_claim/**/*.parquet'

@@ -195,7 +195,7 @@ class _Story:
             own = diagnoses[line - 1 : line] if is_by_line else diagnoses
             diagnosed = own if self._happens(0.97) else None
             who = (self.member, claim, str(claim), line, "professional", day, day)
-            what = (procedure, modifiers, revenue, place, None, specialty, diagnosed, None)
+            what = (procedure, modifiers, revenue, place, None, None, specialty, diagnosed, None, None)
             self.claims.medical.append((*who, *what, cents, cents, 1, _month(day), _month(day), 0))
 
     def _fill(self, day: date, ndc: int, days_supply: int | None) -> None:

@@ -7,12 +7,12 @@ create macro is_empty(list) as coalesce(len(list), 0) = 0;
 
 create table all_lines as
 select 'medical' as part, member_key, service_date as day, month_of(service_date) as month, service_end_date as end_day,
-       claim_type, procedure, modifiers, revenue, place, bill_type, specialty, diagnoses, concepts,
+       claim_type, procedure, modifiers, revenue, place, bill_type, drg, specialty, diagnoses, facility_procedures, concepts,
        null::bigint as ndc, null::int as days_supply, null::decimal(12, 3) as quantity, allowed_cents, paid_cents
 from medical
 union all
 select 'pharmacy', member_key, dispensing_date, month_of(dispensing_date), null, null, null, null, null, null, null, null, null,
-       concepts, ndc, days_supply, quantity, allowed_cents, paid_cents
+       null, null, concepts, ndc, days_supply, quantity, allowed_cents, paid_cents
 from pharmacy;
 
 create table wrong as
@@ -22,7 +22,9 @@ select part, month, unnest(case part when 'medical' then [
         {'topic': 'missing', 'name': 'revenue', 'is_so': revenue is null},
         {'topic': 'missing', 'name': 'place', 'is_so': place is null},
         {'topic': 'missing', 'name': 'bill_type', 'is_so': bill_type is null},
+        {'topic': 'missing', 'name': 'drg', 'is_so': drg is null},
         {'topic': 'missing', 'name': 'specialty', 'is_so': specialty is null},
+        {'topic': 'missing', 'name': 'facility_procedures', 'is_so': is_empty(facility_procedures)},
         {'topic': 'missing', 'name': 'diagnoses', 'is_so': is_empty(diagnoses)},
         {'topic': 'missing', 'name': 'modifiers', 'is_so': is_empty(modifiers)},
         {'topic': 'invalid', 'name': 'claim_type', 'is_so': claim_type not in ('professional', 'institutional', 'dme', 'other')},
@@ -59,8 +61,11 @@ from (
     select part, month, unnest([
         {'name': 'procedure', 'code': procedure, 'given': null}, {'name': 'revenue', 'code': revenue, 'given': null},
         {'name': 'ndc', 'code': ndc, 'given': null}, {'name': 'place', 'code': null, 'given': place},
-        {'name': 'bill_type', 'code': null, 'given': bill_type}, {'name': 'specialty', 'code': null, 'given': specialty}
-    ] || list_transform(coalesce(diagnoses, []), lambda one: {'name': 'diagnoses', 'code': one, 'given': null}), recursive := true)
+        {'name': 'bill_type', 'code': null, 'given': bill_type}, {'name': 'specialty', 'code': null, 'given': specialty},
+        {'name': 'drg', 'code': drg, 'given': null}
+    ] || list_transform(coalesce(diagnoses, []), lambda one: {'name': 'diagnoses', 'code': one, 'given': null})
+      || list_transform(coalesce(facility_procedures, []),
+                        lambda one: {'name': 'facility_procedures', 'code': one.code, 'given': null}), recursive := true)
     from all_lines)
 left join code_texts using (code)
 where code is not null or given is not null;

@@ -61,6 +61,8 @@ medical:
     modifiers: [MOD]
     revenue: REV_CD
     bill_type: BILL_TYPE
+    drg: DRG
+    facility_procedures: {columns: [PX1..PX3], dates: [PX_DT1..PX_DT3], first_date: FROM_DT}
     diagnoses: {table: facility_dx, claim_id: CLAIM_NO, joined_to: CLAIM_NO, position: SEQ, code: DX_CD}
     allowed: ALLOWED_AMT
     paid: PAID_AMT
@@ -159,6 +161,8 @@ def _professional(claim: Claim) -> Iterator[Row]:
 def _facility(claim: Claim) -> Iterator[Row]:
     """A void claim says what the first one said, with frequency code 8."""
     bill_type = {"outpatient": "131", "inpatient": "111"}[claim.kind]
+    done = [*((one.code, f"{one.day:%Y%m%d}" if one.day else "00000000") for one in claim.operations)]
+    done += [(None, None)] * (3 - len(done))
     for line, processed, status in claim.versions():
         yield {
             "MEMBER_ID": claim.person_id, "CLAIM_NO": claim.claim_id, "LINE_NO": line.number,
@@ -168,6 +172,9 @@ def _facility(claim: Claim) -> Iterator[Row]:
             "BILL_TYPE": bill_type, "ALLOWED_AMT": 0 if status == "denied" else line.allowed,
             "PAID_AMT": 0 if status == "denied" else line.paid, "PAID_DT": f"{processed:%Y%m%d}",
             "STATUS": "DN" if status == "denied" else "P", "FREQ_CD": "8" if status == "void" else "1",
+            "DRG": claim.drg,
+            **{f"PX{place}": code for place, (code, _) in enumerate(done, start=1)},
+            **{f"PX_DT{place}": day for place, (_, day) in enumerate(done, start=1)},
         }  # fmt: skip
 
 

@@ -109,6 +109,10 @@ class _Cdm:
                 self._add_event(table, day, self._concepts("ICD10CM", dotted(code)), beside)
         for line in lines:
             self._add_line(line, claim, beside)
+        more = {"modifier_concept_id": None, "modifier_source_value": None}
+        for one in claim.operations:
+            concepts = self._concepts("ICD10PCS", one.code)
+            self._add_event("procedure", one.day or claim.first_day, concepts, beside | more)
 
     def _add_line(self, line: Line, claim: Claim, beside: Row) -> None:
         event_id, domain = claim.claim_id, "Visit"
@@ -123,7 +127,7 @@ class _Cdm:
             event_id = self._add_event(table, line.day, concepts, beside | more)
             if line.fate == "sent_twice":
                 self.tables[_TABLES[table][0]].append(self.tables[_TABLES[table][0]][-1])
-        self._add_cost(event_id, domain, line.allowed, line.paid, line.revenue)
+        self._add_cost(event_id, domain, line.allowed, line.paid, line.revenue, claim.drg)
 
     def add_fill(self, fill: Fill) -> None:
         if fill.fate in ("denied", "voided"):
@@ -140,15 +144,17 @@ class _Cdm:
         self.tables[table].append({f"{table}_id": event_id} | named | more)
         return event_id
 
-    def _add_cost(self, event_id: int, domain: str, allowed: int, paid: int, revenue: str | None = None) -> None:
+    def _add_cost(
+        self, event_id: int, domain: str, allowed: int, paid: int, revenue: str | None = None, drg: str | None = None
+    ) -> None:
         row = {"cost_id": len(self.tables["cost"]) + 1, "cost_event_id": event_id, "cost_domain_id": domain}
         amounts = {"total_charge": allowed * 2 / 100, "total_paid": paid / 100, "amount_allowed": allowed / 100}
-        self.tables["cost"].append(row | amounts | {"revenue_code_source_value": revenue})
+        self.tables["cost"].append(row | amounts | {"revenue_code_source_value": revenue, "drg_source_value": drg})
 
     def _concepts(self, vocabulary: str, code: str) -> tuple[int, int]:
         """Standard and source concept. What has a standard of its own vocabulary is one; diagnoses of R have none."""
         source = self._concept(vocabulary, code)
-        if vocabulary in ("CPT4", "HCPCS"):
+        if vocabulary in ("CPT4", "HCPCS", "ICD10PCS"):
             return source, source
         standard = {"ICD10CM": "SNOMED", "NDC": "RxNorm"}[vocabulary]
         return (0 if code.startswith("R") else self._concept(standard, f"7{source}")), source

@@ -16,7 +16,7 @@ _SEXES = {"M": "1", "F": "2", "U": "0"}
 _STATES = {"TX": "45", "CA": "05", "NY": "33", "PA": "39", "IL": "14", "FL": "10", "PR": "40", "AK": "02", None: "54"}
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEPT", "OCT", "NOV", "DEC")
 _BILLS = {"outpatient": ("1", "3"), "inpatient": ("1", "1")}
-_MOST_DIAGNOSES = 4
+_MOST_DIAGNOSES, _MOST_OPERATIONS = 4, 3
 
 
 # What CCW's summary file of beneficiaries calls the columns that are named otherwise for developers.
@@ -96,6 +96,7 @@ def _facility(claim: Claim) -> Iterator[Row]:
     """Revenue lines, each with the claim's payment; an inpatient's have no day of their own."""
     facility, service = _BILLS[claim.kind]
     payments = {processed: line.allowed for line, processed, _ in claim.versions() if line.number == 1}
+    done = [*((one.code, _day(one.day)) for one in claim.operations), *[(None, None)] * _MOST_OPERATIONS]
     for line, processed, status in claim.versions():
         is_denied = status == "denied"
         yield {
@@ -104,6 +105,9 @@ def _facility(claim: Claim) -> Iterator[Row]:
             "CLM_PMT_AMT": "0.00" if is_denied else _dollars(payments[processed]), "CLM_LINE_NUM": line.number,
             "REV_CNTR": line.revenue, "REV_CNTR_DT": None if claim.kind == "inpatient" else _day(line.day),
             "HCPCS_CD": line.procedure, "HCPCS_1ST_MDFR_CD": line.modifier, "HCPCS_2ND_MDFR_CD": None,
+            "CLM_DRG_CD": claim.drg,
+            **{f"ICD_PRCDR_CD{place}": code for place, (code, _) in enumerate(done[:_MOST_OPERATIONS], start=1)},
+            **{f"PRCDR_DT{place}": day for place, (_, day) in enumerate(done[:_MOST_OPERATIONS], start=1)},
         }  # fmt: skip
 
 

@@ -47,6 +47,8 @@ def _spans(person: Person) -> Iterator[dict[str, Any]]:
 def _lines(claim: Claim) -> Iterator[dict[str, Any]]:
     bill_type, claim_type = _TYPES[claim.kind]
     diagnoses = {f"diagnosis_code_{place}": dotted(code) for place, code in enumerate(claim.diagnoses, start=1)}
+    operations = {f"procedure_code_{place}": one.code for place, one in enumerate(claim.operations, start=1)}
+    operations |= {f"procedure_date_{place}": one.day for place, one in enumerate(claim.operations, start=1)}
     for line, processed, status in claim.versions():
         yield {
             "claim_id": str(claim.claim_id), "claim_line_number": line.number, "claim_type": claim_type,
@@ -54,7 +56,9 @@ def _lines(claim: Claim) -> Iterator[dict[str, Any]]:
             "claim_line_start_date": line.day, "claim_line_end_date": line.day, "bill_type_code": bill_type,
             "place_of_service_code": claim.place, "hcpcs_code": line.procedure, "hcpcs_modifier_1": line.modifier,
             "revenue_center_code": line.revenue, "paid_date": processed, "diagnosis_code_type": "icd-10-cm",
-            "rendering_specialty": claim.specialty, **diagnoses, **_amounts(line.allowed, line.paid, status),
+            "drg_code": claim.drg, "drg_code_type": "ms-drg", "procedure_code_type": "icd-10-pcs",
+            "rendering_specialty": claim.specialty, **diagnoses, **operations,
+            **_amounts(line.allowed, line.paid, status),
         }  # fmt: skip
 
 

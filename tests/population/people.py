@@ -2,7 +2,8 @@
 
 It holds what every layout can say and no more: cover is whole months of medical and pharmacy benefits together, nobody
 moves, a line has at most one modifier, a facility is paid by claim (the amount stands on the first line), the lines of
-an emergency room's claim lie on one day, and what a facility bills for imaging has a procedure code.
+an emergency room's claim lie on one day, and what a facility bills for imaging has a procedure code. What a facility
+does, by ICD, is done on a day of one of its claim's lines: a CDM has it as a line.
 """
 
 from __future__ import annotations
@@ -51,8 +52,19 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Operation:
+    """A procedure of ICD; without a day of its own it was done on the first of its claim."""
+
+    code: str
+    day: date | None
+
+
+@dataclass(frozen=True)
 class Claim:
-    """A claim; `kind` is professional, outpatient or inpatient. Facilities have no place and no specialty."""
+    """A claim; `kind` is professional, outpatient or inpatient. Facilities have no place and no specialty.
+
+    Only facilities have `operations` and a `drg`.
+    """
 
     claim_id: int
     person_id: int
@@ -62,6 +74,8 @@ class Claim:
     processed: date
     place: str | None = None
     specialty: str | None = None
+    operations: tuple[Operation, ...] = ()
+    drg: str | None = None
 
     @property
     def first_day(self) -> date:
@@ -172,6 +186,11 @@ OTHER_DRUGS = ("99003010090", "99003010190", "99003070310")
 IMAGES = (
     *(("72100", "0320"), ("72110", "0320"), ("72131", "0352"), ("72148", "0612"), ("72148", "0612"), ("62304", "0320")),
 )
+# What is done in each of the weeks of therapy in a hospital, and in an operation, with the DRG of the stay.
+REHABILITATION = (
+    *((("F07Z9ZZ", 1),), (("F07Z9ZZ", 0), ("F07Z9ZZ", 2)), (("F07Z9ZZ", 2), ("F07Z9ZZ", 2), ("4A11X4G", 1)), ()),
+)
+OPERATIONS = (("0SG0071", "460"), ("0SB20ZZ", "520"), (None, "39"), ("0SG1071", "459"))
 # Days from the index date: on the edges of the study's windows, and around them.
 EDGES = (0, 0, -1, 1, -364, -365, -366, -90, -91, -45, -46, -180, -182, -183, 89, 90, 91, 179, 180, 181, 182, 7, 30, 60)
 
@@ -266,7 +285,9 @@ class _Story:
         """A hospital bills the therapy of some weeks in one claim."""
         days = [day + timedelta(days=7 * week) for week in range(3)]
         lines = [(one, code, "GP", "0420") for one in days for code in ("97110", "97140")]
-        self._bill_facility("outpatient", (self._one_of(BACK_PAIN),), lines)
+        # Told without the dice: whoever was there before stays who they were.
+        done = [Operation(code, days[week]) for code, week in REHABILITATION[self.person_id % len(REHABILITATION)]]
+        self._bill_facility("outpatient", (self._one_of(BACK_PAIN),), lines, tuple(done))
 
     def _see_doctor(self, index: date, diagnoses: tuple[str, ...]) -> None:
         day = self._near(index, EDGES)
@@ -299,7 +320,9 @@ class _Story:
 
     def _be_operated(self, day: date) -> None:
         lines = [(day, None, None, "0120"), (day, None, None, "0250")]
-        self._bill_facility("inpatient", ("M5126", "I10"), lines)
+        code, drg = OPERATIONS[self.person_id % len(OPERATIONS)]
+        done = (Operation(code, day if self.person_id % 2 else None),) if code else ()
+        self._bill_facility("inpatient", ("M5126", "I10"), lines, done, drg)
         self._bill(("M5126",), [(day, self._one_of(("63030", "22612")), None)], "21", "14")
 
     def _have_tests(self, day: date) -> None:
@@ -329,7 +352,12 @@ class _Story:
         self.made.claims.append(Claim(*of_claim, place, specialty))
 
     def _bill_facility(
-        self, kind: str, diagnoses: tuple[str, ...], lines: list[tuple[date, str | None, str | None, str]]
+        self,
+        kind: str,
+        diagnoses: tuple[str, ...],
+        lines: list[tuple[date, str | None, str | None, str]],
+        operations: tuple[Operation, ...] = (),
+        drg: str | None = None,
     ) -> None:
         """A facility's claim: paid, refused and corrected as a whole."""
         if not all(self._is_told(line[0]) for line in lines):
@@ -342,7 +370,8 @@ class _Story:
             amount = payment if number == 1 else 0
             numbered.append(Line(number, *line, allowed=amount, paid=amount, fate=fate))
         processed = self._processed(lines[-1][0])
-        self.made.claims.append(Claim(self._claim_id(), self.person_id, kind, diagnoses, tuple(numbered), processed))
+        of_claim = (self._claim_id(), self.person_id, kind, diagnoses, tuple(numbered), processed)
+        self.made.claims.append(Claim(*of_claim, operations=operations, drg=drg))
 
     def _claim_id(self) -> int:
         self.n_claims += 1

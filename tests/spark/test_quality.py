@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from counterpart.codes import encode_column
+from counterpart.codes import encode, encode_column
 from counterpart.errors import DataError
 from counterpart.protocol import Site, Source
 from counterpart.quality import tally_claims
@@ -71,6 +71,13 @@ DDL = (
 def claims(frame: Frame) -> tuple[DataFrame, ...]:
     medical = _lines(frame(LINES, DDL), "hcpcs", "procedure").withColumn(
         "modifiers", F.when(F.col("end") == "2020-02-01", F.array(F.lit("26")))
+    )
+    # What a hospital did, and why it was paid.
+    done = F.struct(F.lit(encode("icd10pcs", "0SG0071")).alias("code"), F.col("day"))
+    odd = F.struct(F.lit(encode("icd9pcs", "8")).alias("code"), F.col("day"))
+    is_stay = F.col("bill") == "131"
+    medical = medical.withColumns(
+        {"facility_procedures": F.when(is_stay, F.array(done, odd)), "drg": F.when(is_stay, encode("drg", "39"))}
     )
     pharmacy = _lines(frame(FILLS, DDL), "ndc", "ndc")
     return frame(PEOPLE, MEMBERS.ddl), frame(COVER, ENROLLMENT.ddl), _hold(medical, MEDICAL), _hold(pharmacy, PHARMACY)
@@ -166,6 +173,10 @@ def test_codes_by_hand(by_hand: Tallied) -> None:
         **{("codes", "medical", "place", "place", month): n for month, n in by_month},
         ("unrecognised", "medical", "place", "place", 202004): 1,
         ("codes", "medical", "bill_type", "bill_type", 202001): 1,
+        ("codes", "medical", "drg", "drg", 202001): 1,
+        ("codes", "medical", "facility_procedures", "icd10pcs", 202001): 1,
+        ("codes", "medical", "facility_procedures", "icd9pcs", 202001): 1,
+        ("unrecognised", "medical", "facility_procedures", "icd9pcs", 202001): 1,
         **{("codes", "medical", "specialty", "specialty", month): 1 for month in (202001, 202004)},
         ("codes", "pharmacy", "ndc", "ndc", 202001): 1, ("codes", "pharmacy", "ndc", "ndc", 202003): 1,
     }  # fmt: skip
@@ -175,8 +186,8 @@ def test_values_that_are_missing_or_wrong_and_amounts_by_hand(by_hand: Tallied) 
     missing = of(by_hand, "missing").items()
     in_january = {key[2]: n for key, n in missing if key[1:2] == ("medical",) and key[4] == 202001}
     assert in_january == {
-        "service_end_date": 1, "procedure": 1, "revenue": 3, "place": 1, "bill_type": 3, "specialty": 3,
-        "diagnoses": 2, "modifiers": 3, "concepts": 4, "allowed_cents": 1,
+        "service_end_date": 1, "procedure": 1, "revenue": 3, "place": 1, "bill_type": 3, "drg": 3, "specialty": 3,
+        "diagnoses": 2, "facility_procedures": 3, "modifiers": 3, "concepts": 4, "allowed_cents": 1,
     }  # fmt: skip
     assert of(by_hand, "invalid") == {
         **{("invalid", "medical", name, "", 202004): 1

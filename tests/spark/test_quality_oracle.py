@@ -41,6 +41,11 @@ SPOILT: Mapping[Table, Mapping[str, tuple[int, tuple[Any, ...]]]] = {
         "revenue": (3, (encode("revenue", "320"), encode("revenue", "ABC"))),
         "place": (8, ("1", "11", None)),
         "bill_type": (4, ("131", "0131", "13")),
+        "drg": (6, (encode("drg", "39"), encode("drg", "OTH"))),
+        "facility_procedures": (
+            7,
+            ([], [(encode("icd10pcs", "0SG00A0"), date(2020, 1, 1)), (encode("icd9pcs", "8"), date(2020, 1, 2))]),
+        ),
         "specialty": (6, ("65", "2251X0800X", "physio")),
         "diagnoses": (10, ([], None, [encode("icd9cm", "7242"), encode("icd9cm", "M"), encode("icd10cm", "54X")])),
         "modifiers": (3, (["GP", "95"], [])),
@@ -88,7 +93,8 @@ def database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         for table in TABLES:
             database.execute(f"create view {table.name} as from '{folder / table.name}/*.parquet'")
         found = database.execute(
-            "select distinct unnest(coalesce(diagnoses, []) || [procedure, revenue]) from medical "
+            "select distinct unnest(coalesce(diagnoses, []) || [procedure, revenue, drg]) from medical "
+            "union select unnest(facility_procedures).code from medical "
             "union select ndc from pharmacy"
         ).fetchall()
         # The plain functions in Python, not the columns that Spark computes.

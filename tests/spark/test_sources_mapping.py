@@ -385,7 +385,8 @@ def test_a_source_is_explained_and_nothing_is_written(spark: SparkSession, tmp_p
         "  GROUP          9           0%        not read",
         "  missing (ingest would stop): REV",
         "eligibility: plans: not delivered; ingest needs it, with MBR, EFF",
-        "No table of medical feeds bill_type, concepts, is_replacement, is_void, modifiers, sent_on, specialty",
+        "No table of medical feeds bill_type, concepts, drg, facility_procedures, is_replacement, is_void, modifiers, "
+        "sent_on, specialty",
         "  criterion opioids: pharmacy.ndc; event opioid_analgesics is never seen",
         "  outcome imaging: medical.revenue; event imaging is never seen",
     ):

@@ -77,11 +77,12 @@ TABLES = {
            5 | 1 | 1118084 | 0        | 2018-06-01 | 0  |""",
     ),
     "cost": (
-        "cost_event_id double, cost_domain_id string, total_paid double, amount_allowed double, total_cost double",
-        """200 | Procedure | 80.10 | 100.25 | 400
-           200 | Procedure | 1     |        | 2
-           5   | Drug      | 7     | 9      |
-           999 | Visit     | 7     | 9      |""",
+        "cost_event_id double, cost_domain_id string, total_paid double, amount_allowed double, total_cost double, "
+        "drg_source_value double",
+        """200 | Procedure | 80.10 | 100.25 | 400 | 39
+           200 | Procedure | 1     |        | 2   | 460
+           5   | Drug      | 7     | 9      |     |
+           999 | Visit     | 7     | 9      |     |""",
     ),
     "provider": ("provider_id double, specialty_concept_id double", "7 | 38004490\n 8 | 0"),
     "concept": (
@@ -104,7 +105,16 @@ TABLES = {
 
 EVENTS = ("condition_occurrence", "procedure_occurrence", "drug_exposure")
 # Columns that a site added to its tables of events: nothing of the model's.
-ADDED = ("paid", "allowed", "visit_concept", "specialty_code", "revenue_center", "modifier_code", "line_code")
+ADDED = (
+    "paid",
+    "allowed",
+    "visit_concept",
+    "specialty_code",
+    "revenue_center",
+    "drg_code",
+    "modifier_code",
+    "line_code",
+)
 
 INTAKE_ROWS = """source               | fate        | rule            | n_rows
                  person               | merged      | no_cover        | 3
@@ -194,6 +204,7 @@ def test_an_event_is_a_claim_with_the_diagnoses_of_its_visit_and_day(delivery: C
         "procedure_occurrence-201-2211747-20180302": ([], ["omop 2211747"]),
     }
     image = lines["procedure_occurrence-200-2211747-20180301"]
+    assert (image["drg"], image["facility_procedures"]) == (encode("drg", "39"), None)
     assert image["procedure"] == encode("hcpcs", "72148")
     assert (image["place"], image["specialty"], image["allowed_cents"], image["paid_cents"]) == (
         "23",

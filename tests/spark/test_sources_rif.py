@@ -62,6 +62,9 @@ CMS_NAMES = {
     "class": "CLM_SRVC_CLSFCTN_TYPE_CD",
     "frequency": "CLM_FREQ_CD",
     "reason": "CLM_MDCR_NON_PMT_RSN_CD",
+    "drg": "CLM_DRG_CD",
+    "px": "ICD_PRCDR_CD25",
+    "done": "PRCDR_DT25",
     "fill": "PDE_ID",
     "filled": "SRVC_DT",
     "product": "PROD_SRVC_ID",
@@ -128,17 +131,18 @@ MARKED = """claim      | line | indicator | dml    | final | processed   | entry
             credited   | 1    | A         | INSERT | F     | 01-MAR-2020 | 3     | 01
             cancelled  | 1    | A         | INSERT | F     |             | 1     | 03
             cancelled  | 2    | A         | INSERT | F     |             | 1     | 3"""
-OUTPATIENT = """claim    | revenue_line | revenue_day | revenue | frequency | reason | processed   | payment
-                stay     | 2            | 13-JAN-2020 | 320     | 1         |        |             | 693.11
-                stay     | 3            | 03-JAN-1942 | 0001    | 1         |        |             | 693.11
-                unpaid   | 1            |             | 0450    | 1         | N      |             | 693.11
-                asked    | 1            |             | 0450    | 1         | P      |             | 693.11
-                replaced | 1            |             | 0450    | 1         |        | 01-FEB-2020 | 693.11
-                replaced | 1            |             | 0450    | 7         |        | 01-MAR-2020 | 500
-                replaced | 2            |             | 0320    | 1         |        | 01-FEB-2020 | 693.11
-                voided   | 1            |             | 0450    | 1         |        | 01-FEB-2020 | 693.11
-                voided   | 1            |             | 0450    | 8         |        | 01-MAR-2020 | 693.11
-                voided   | 2            |             | 0320    | 1         |        | 01-FEB-2020 | 693.11"""
+OUTPATIENT = """claim    | revenue_line | revenue_day | revenue | frequency | reason | processed   | payment | done        | drg
+                stay     | 2            | 13-JAN-2020 | 320     | 1         |        |             | 693.11  | 15-JAN-2020 | 39
+                stay     | 3            | 03-JAN-1942 | 0001    | 1         |        |             | 693.11  | 15-JAN-2020 | 39
+                unpaid   | 1            |             | 0450    | 1         | N      |             | 693.11  |             |
+                asked    | 1            |             | 0450    | 1         | P      |             | 693.11  |             | 460
+                replaced | 1            |             | 0450    | 1         |        | 01-FEB-2020 | 693.11  |             |
+                replaced | 1            |             | 0450    | 7         |        | 01-MAR-2020 | 500     |             |
+                replaced | 2            |             | 0320    | 1         |        | 01-FEB-2020 | 693.11  |             |
+                voided   | 1            |             | 0450    | 1         |        | 01-FEB-2020 | 693.11  |             |
+                voided   | 1            |             | 0450    | 8         |        | 01-MAR-2020 | 693.11  |             |
+                voided   | 2            |             | 0320    | 1         |        | 01-FEB-2020 | 693.11  |             |
+"""  # noqa: E501  # the lines of a claim side by side
 FILLS = """fill     | product       | fill_paid   | cost   | by_patient | adjustment
            plain    | 00093-7146-01 |             | 550.00 | 235.85     |
            adjusted | 00093714601   | 01-FEB-2020 | 550.00 | 235.85     |
@@ -193,6 +197,7 @@ USUAL = {
         "dx1": "M545",
         "dx25": "G8929",
         "cause": "W19",
+        "px": "0SG0071",
         "hcpcs": "72148",
         "facility": "1",
         "class": "3",
@@ -295,6 +300,17 @@ def test_a_line_has_the_diagnoses_of_its_claim_and_version(delivery: ClaimsDeliv
     }
     systems = {claim: {decode(code)[0] for code in row["diagnoses"]} for (claim, _), row in found.items()}
     assert (systems["before"], systems["told"], systems["after"]) == ({"icd9cm"}, {"icd9cm"}, {"icd10cm"})
+    fusion = encode("icd10pcs", "0SG0071")
+    assert {
+        key: (row["drg"] and decode(row["drg"])[1], row["facility_procedures"])
+        for key, row in found.items()
+        if row["facility_procedures"]
+    } == {
+        ("stay", 2): ("039", [(fusion, date(2020, 1, 15))]),
+        ("stay", 3): ("039", [(fusion, date(2020, 1, 15))]),
+        ("asked", 1): ("460", [(fusion, date(2020, 1, 12))]),
+        ("replaced", 1): (None, [(fusion, date(2020, 1, 12))]),
+    }
     told = ("claim_type", "procedure", "modifiers", "revenue", "place", "bill_type", "specialty", "allowed_cents")
     image = encode("hcpcs", "72148")
     assert [found["visit", 1][name] for name in told] == ["professional", image, ["26"], None, "02", None, "30", 10_025]

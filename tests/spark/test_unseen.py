@@ -64,5 +64,15 @@ def test_a_list_has_the_systems_of_both_its_ends(frame):
     medical = frame(f"member_key | diagnoses\n 1 | {codes}\n 2 |\n 3 | []", MEDICAL.ddl)
     fills = frame(f"member_key | ndc\n 1 | {encode('ndc', '99001010101')}", PHARMACY.ddl)
     assert find_systems(medical, fills) == {"icd9cm", "icd10cm", "ndc"}
-    told = medical.withColumn("specialty", F.when(F.col("member_key") == 2, F.lit("20")))
-    assert find_systems(told, fills) == {"icd9cm", "icd10cm", "ndc", "specialty"}
+    done = F.struct(F.lit(encode("icd10pcs", "0SG0071")).alias("code"), F.lit("2020-01-01").cast("date").alias("day"))
+    more = {
+        "specialty": F.lit("20"),
+        "bill_type": F.lit("111"),
+        "modifiers": F.array(F.lit("GP")),
+        "drg": F.lit(encode("drg", "39")),
+        "facility_procedures": F.array(done),
+    }
+    told = medical.withColumns({name: F.when(F.col("member_key") == 2, column) for name, column in more.items()})
+    assert find_systems(told, fills) == {
+        *("icd9cm", "icd10cm", "ndc", "specialty", "bill_type", "modifier", "drg", "icd10pcs"),
+    }

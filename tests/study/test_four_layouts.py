@@ -6,10 +6,11 @@ What all four can say, and so the population does (`tests/population/people.py`)
 - nobody moves (a CDM has one place for a person), and where somebody lived before there was cover is not compared;
 - facilities are paid by claim, so the whole amount stands on a first line; a line has one modifier; a visit is a claim;
 - no imaging or therapy is known by its revenue centre alone, for which a CDM has no row;
+- what a facility does, by ICD, is done on a day of one of its lines, for in a CDM it is a line;
 - denied, voided, corrected and repeated lines are sent as each layout sends them; a CDM holds what was left.
 
-The study is the shipped one. Costs are of all claims and of fills: what a CDM says of the cost of an event is that of
-its own row, not of the claim.
+The study is the shipped one, with what hospitals do by ICD and DRG. Costs are of all claims and of fills: what a CDM
+says of the cost of an event is that of its own row, not of the claim.
 """
 
 from __future__ import annotations
@@ -81,14 +82,35 @@ class Told:
     covariates: set[str] = field(default_factory=set)
 
 
+# What a facility does, and why it was paid for a stay.
+CODE_SETS = {
+    "rehabilitation": ("icd10pcs,F07*",),
+    "lumbar_operation": ("icd10pcs,0SG0*", "icd10pcs,0SG1*"),
+    "spine_stay": ("drg,459", "drg,460", "drg,039"),
+}
+
+
 def the_study(root: Path) -> Study:
-    """The shipped study on the years of the claims; both benefits, days with claims, and the cost of fills as well."""
+    """The shipped study on the years of the claims; both benefits, days with claims, and the cost of fills as well.
+
+    Procedures of facilities, some of which ask for a diagnosis beside them, and DRGs are counted too.
+    """
     content = yaml.safe_load((root / "conf/studies/msk_imaging.yaml").read_text())
     content["data"]["start"] = date(2018, 12, 31)
     content["cohort"]["enrollment"]["benefits"] = ["medical", "pharmacy"]
     content["covariates"]["events"] += [
         {"event": "medical_claim", "kind": "count"},
         {"event": "opioid_analgesics", "kind": "cents"},
+        {"event": "rehabilitation", "kind": "count"},
+        {"event": "back_rehabilitation", "kind": "count", "window": [-90, -1]},
+    ]
+    content["events"] |= {
+        "back_rehabilitation": [{"codes": "rehabilitation", "diagnosis": "low_back_pain"}],
+        "spine_surgery": [{"codes": "lumbar_operation"}, {"codes": "spine_stay"}],
+    }
+    content["outcomes"]["outcomes"] += [
+        {"name": name, "label": name, "events": [name], "horizons": [180]}
+        for name in ("rehabilitation", "spine_surgery", "lumbar_operation")
     ]
     return Study.model_validate(content)
 
@@ -119,7 +141,13 @@ def studied(spark: SparkSession, folder: Path, stores: list[Store], root: Path) 
     store = Store(spark, site.warehouse)
     for table in CLAIMS_TABLES:
         store.replace(table, reduce(DataFrame.unionAll, (one.read(table) for one in stores)).coalesce(1))
-    library = CodeLibrary.load([root / "conf/codesets"])
+    own = folder / "codesets"
+    own.mkdir()
+    for name, rows in CODE_SETS.items():
+        (own / f"{name}.csv").write_text(
+            "\n".join(("system,code,valid_from,valid_to,source", *(f"{row},,,t" for row in rows)))
+        )
+    library = CodeLibrary.load([root / "conf/codesets", own])
     context = Context(spark, site, the_study(root), library, store, Notes())
     prepare(context)
     for name in ("cohort", "covariates", "outcomes"):

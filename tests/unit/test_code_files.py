@@ -33,6 +33,15 @@ def test_exact_prefix_and_range(tmp_path: Path) -> None:
     assert not code_set.contains(encode("hcpcs", "C5091"), ANY_DAY)
 
 
+def test_a_type_of_bill_is_one_with_its_zero_and_without(tmp_path: Path) -> None:
+    one, other = (write(tmp_path, name, f"bill_type,{row}*,,,own") for name, row in (("one", "11"), ("other", "011")))
+    found = load_code_set(one)
+    assert found.content_hash == load_code_set(other).content_hash
+    claims = ("111", "0117", "11", "131", "0110", "211")
+    held = [text for text in claims if found.contains(encode("bill_type", text), ANY_DAY)]
+    assert held == ["111", "0117", "11", "0110"]
+
+
 def test_a_concept_and_what_is_below_it(tmp_path: Path) -> None:
     """`+` asks for descendants, which somebody who knows the vocabulary fills in, on the same dates."""
     bleeding, ulcer, burn = (encode("omop", text) for text in ("192671", " 4027663 ", "4296204"))
@@ -138,6 +147,9 @@ NEVER_FOUND = [
     ("place,123", "'123' is not a code of place"),
     ("icd10pcs,BR39Y0", "'BR39Y0' is not a code of icd10pcs"),
     ("icd9pcs,8108A", "'8108A' is not a code of icd9pcs"),
+    ("bill_type,011", "'11' is not a code of bill_type: one has 3 characters, with or without a zero in front"),
+    ("bill_type,0*", "no code of bill_type begins with '0'"),
+    ("bill_type,A1*", "no code of bill_type begins with 'A1'"),
     ("ndc,0*", "the range 00000000000 to 09999999999 spans 1,220,704 buckets of codes"),
 ]
 
@@ -174,6 +186,7 @@ def test_what_no_claim_can_hold_is_refused_with_its_file(tmp_path: Path, row: st
             "place,2",
         ),
         *("modifier,gp", "specialty,65", "specialty,2251*", "icd10pcs,BR3*", "icd9pcs,81.0*", "drg,39", "omop,192671+"),
+        *("bill_type,0111", "bill_type,11*", "bill_type,12A"),
     ],
 )
 def test_what_claims_can_hold_is_taken(tmp_path: Path, row: str) -> None:

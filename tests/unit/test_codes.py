@@ -39,6 +39,9 @@ from counterpart.codes.encoding import prefix_range
         ("place", "23.0", "23"),
         ("place", "2.", "02"),
         ("drg", "39.0", "039"),
+        ("bill_type", "0111", "111"),
+        ("bill_type", "11g", "11G"),
+        ("bill_type", "131.0", "131"),
         ("hcpcs", "72148.0", "72148"),
         ("hcpcs", "7214826", "72148"),
         ("hcpcs", "72148 26", "72148"),
@@ -57,6 +60,9 @@ from counterpart.codes.encoding import prefix_range
         ("icd9cm", "0", "0"),
         ("icd9cm", "V10", "V10"),
         ("icd9pcs", "45.6", "456"),
+        ("icd9pcs", "81.0", "810"),
+        ("icd9pcs", "8108.0", "8108"),
+        ("icd9pcs", "810.0", "810"),
     ],
 )
 def test_a_code_is_read_back_as_it_was_meant(system: str, text: str, stored: str) -> None:
@@ -113,6 +119,7 @@ def test_systems_keep_their_numbers() -> None:
     assert list(SYSTEMS.items()) == [
         ("icd10cm", 1), ("icd9cm", 2), ("hcpcs", 3), ("revenue", 4), ("ndc", 5), ("place", 6),
         ("modifier", 7), ("specialty", 8), ("icd10pcs", 9), ("icd9pcs", 10), ("drg", 11), ("omop", 12),
+        ("bill_type", 13),
     ]  # fmt: skip
 
 

@@ -16,16 +16,16 @@ from counterpart import cli
 from counterpart.codes import CodeLibrary
 from counterpart.disclosure import release_explanation
 from counterpart.disclosure.explanation import ExplainedTable, Explanation, SourceColumn
-from counterpart.errors import CodeSetError
 from counterpart.protocol import Study
-from counterpart.sources.needs import find_lacks
+from counterpart.sources.needs import ICD_ON_LINES, find_lacks
 from counterpart.stages import require_codes
 
 ALL_COLUMNS = {
     *(f"eligibility.{name}" for name in ("birth_date", "start_date", "pharmacy_start_date", "death_date")),
     *("eligibility.sex", "eligibility.state"),
     *(f"medical.{name}" for name in ("procedure", "modifiers", "revenue", "place", "specialty", "diagnoses")),
-    *("medical.concepts", "medical.service_end_date", "medical.allowed_cents"),
+    *("medical.concepts", "medical.service_end_date", "medical.allowed_cents", "medical.facility_procedures"),
+    *("medical.drg", "medical.bill_type"),
     *("pharmacy.ndc", "pharmacy.days_supply", "roster.program"),
 }  # fmt: skip
 
@@ -188,6 +188,7 @@ CODES = {
     "drg": "123",
     "specialty": "65",
     "modifier": "GP",
+    "bill_type": "11*",
     "revenue": "0320",
 }
 
@@ -206,15 +207,35 @@ def outcome_study(event: str, **clause: str) -> Study:
     return small_study(events={"seen": [{"codes": "mri", **clause}]}, outcomes=outcomes)
 
 
-def test_a_procedure_is_one_of_three_systems(tmp_path: Path) -> None:
-    library = library_of(tmp_path, fusion="icd10pcs", repair="icd9pcs hcpcs")
-    for event in ("fusion", "repair"):
-        found = find_lacks(outcome_study(event), library, ALL_COLUMNS - {"medical.procedure"})
-        assert ("outcome surgery", ("medical.procedure",), f"event {event} is never seen") in map(astuple, found)
-        assert "outcome surgery" not in {
-            lack.used_by for lack in find_lacks(outcome_study(event), library, ALL_COLUMNS)
-        }
+@pytest.mark.parametrize(
+    ("without", "more", "lacks"),
+    [
+        ((), (), {}),
+        # Procedures of lines are HCPCS, but where a layout says otherwise.
+        (("facility_procedures",), (), {"fusion": "facility_procedures", "repair": "facility_procedures"}),
+        (("facility_procedures",), (ICD_ON_LINES,), {}),
+        (("procedure",), (), {"repair": "procedure"}),
+        (("drg",), (), {"group": "drg"}),
+        (("bill_type", "modifiers"), (), {"bill": "bill_type", "part": "modifiers"}),
+    ],
+)
+def test_a_code_stands_in_columns_of_its_system(
+    tmp_path: Path, without: tuple[str, ...], more: tuple[str, ...], lacks: dict[str, str]
+) -> None:
+    systems = {"fusion": "icd10pcs", "repair": "icd9pcs hcpcs", "group": "drg", "bill": "bill_type", "part": "modifier"}
+    library = library_of(tmp_path, **systems)
+    given = {*ALL_COLUMNS, *more} - {f"medical.{name}" for name in without}
+    told = {}
+    for event in systems:
         require_codes(outcome_study(event), library)
+        found = {lack.used_by: lack for lack in find_lacks(outcome_study(event), library, given)}
+        if "outcome surgery" in found:
+            told[event] = (found["outcome surgery"].columns, found["outcome surgery"].effect)
+    part = {"repair": "seen in part"}
+    assert told == {
+        event: ((f"medical.{column}",), f"event {event} is {part.get(event, 'never seen')}")
+        for event, column in lacks.items()
+    }
 
 
 def test_a_stay_needs_its_last_day_and_a_specialist_the_specialty(library: CodeLibrary) -> None:
@@ -232,15 +253,3 @@ def test_a_stay_needs_its_last_day_and_a_specialist_the_specialty(library: CodeL
         ),
         ("outcome care", ("medical.specialty",), "event specialist_referral is never seen"),
     ]
-
-
-def test_codes_that_no_claims_are_searched_for_are_refused(tmp_path: Path) -> None:
-    library = library_of(tmp_path, stays="drg", mixed="revenue icd10cm modifier", unused="drg")
-    for study, told in (
-        (outcome_study("stays"), "code set stays has codes of drg: "),
-        (outcome_study("mixed"), "code set mixed has codes of modifier: "),
-        (outcome_study("seen", diagnosis="mixed"), "code set mixed has codes of modifier: "),
-    ):
-        with pytest.raises(CodeSetError, match=f"^{told}claims are searched for codes of hcpcs, "):
-            require_codes(study, library)
-    require_codes(outcome_study("seen"), library)

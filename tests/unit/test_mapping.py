@@ -72,6 +72,9 @@ def write(path: Path, document: dict[str, Any]) -> Path:
         ("medical.lines.diagnoses", {"columns": ["D"], "none": ["0"]},
          "….none: unknown key; known keys: claim_id, code, columns, files, joined_to, line_number, person_id, "
          "position, system, table"),
+        ("medical.lines.facility_procedures", {"columns": ["PX1..PX3"], "dates": ["PD1..PD2"]},
+         "….dates: must list a column for each of columns, the day of each procedure (found columns 3, dates 2)"),
+        ("medical.lines.facility_procedures", {"dates": ["PD1"]}, "….columns: is missing"),
         ("none", [None], "….0: must be text (found nothing; put it in quotes)"),
         ("files.separator", "<pipe>",
          "…: must have at most 4 characters (found '<pipe>'); it is such as ',', '|' or \"\\t\""),

@@ -32,6 +32,7 @@ SYSTEMS: Mapping[str, int] = MappingProxyType(
         "icd9pcs": 10,
         "drg": 11,
         "omop": 12,
+        "bill_type": 13,
     }
 )
 # Spreadsheets and numeric columns eat leading zeros: revenue 320 is 0320, place 2 is 02.
@@ -80,14 +81,20 @@ _JOINED_MODIFIER = rf"(?<=^{_PROCEDURE})(?<!^0[0-9]{{4}})([A-Za-z][0-9A-Za-z]|[2
 _ANESTHESIA = r"^(?=1[0-9]{3}\z)"
 # Categories of ICD-9 have three digits before the dot: 38.9 is 038.9, and 42 is 042. 389 may be 038.9 or 389: it stays.
 _TWO_LOST, _ONE_LOST = r"^(?=[1-9](\.|\z))", r"^(?=[1-9][0-9](\.|\z)|0[1-9]\.)"
+# A procedure of ICD-9 has two digits before its dot: 8108.0 is a number that went through a float, and 81.0 a code.
+_THREE_WHOLE, _FOUR_WHOLE = r"(?<=^[0-9]{3})\.0?\z", r"(?<=^[0-9]{4})\.0?\z"
+# 0111 is type of bill 111: no type of facility is 0, so the zero tells nothing, also of the beginning of a code.
+_ZERO_IN_FRONT = r"^0+(?=.)"
 # What is put right before dots are left out, in order: a pattern, and what stands in its place. Of ICD a fraction is
 # none: 320.0 is a code.
 _REPAIRS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
     {
         "hcpcs": ((_NO_FRACTION, ""), (_HYPHENATED_MODIFIER, ""), (_JOINED_MODIFIER, ""), (_ANESTHESIA, "0")),
         "icd9cm": ((_TWO_LOST, "00"), (_ONE_LOST, "0")),
+        "icd9pcs": ((_THREE_WHOLE, ""), (_FOUR_WHOLE, "")),
         "ndc": ((_NO_FRACTION, ""), (_NDC_QUALIFIER, "")),
         **dict.fromkeys(("revenue", "place", "drg"), ((_NO_FRACTION, ""),)),
+        "bill_type": ((_NO_FRACTION, ""), (_ZERO_IN_FRONT, "")),
     }
 )
 # Most codes need none of it, and one look at them costs less than to clean them.
@@ -123,6 +130,8 @@ def prefix_range(system: str, prefix: str) -> tuple[int, int]:
     if system not in SYSTEMS:
         raise ValueError(f"system {system!r}; known systems are {', '.join(SYSTEMS)}")
     text = _checked(system, prefix)
+    if system == "bill_type":
+        text = re.sub(_ZERO_IN_FRONT, "", text)
     low, high = _PACKERS.get(system, _pack_ascii)(text)
     top = SYSTEMS[system] << SYSTEM_SHIFT
     return top | low, top | high

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from counterpart.codes.buckets import buckets_of
-from counterpart.codes.encoding import SYSTEMS, decode, encode, modifier_of, normalise, prefix_range
+from counterpart.codes.encoding import SYSTEMS, decode, encode, modifier_of, prefix_range
 from counterpart.codes.written import refuse_unwritten
 from counterpart.errors import CodeSetError
 
@@ -206,7 +206,7 @@ def _parse_code(system: str, text: str) -> tuple[int, int]:
 
 def _prefix(system: str, text: str) -> tuple[int, int]:
     ends = prefix_range(system, text)
-    refuse_unwritten(system, normalise(text), is_prefix=True)
+    refuse_unwritten(system, decode(ends[0])[1], is_prefix=True)
     return ends
 
 

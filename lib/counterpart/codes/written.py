@@ -29,8 +29,9 @@ _DIGIT, _ANY = "[0-9]", "[0-9A-Z]"
 
 # Whether a code is in a year's edition is not asked. CPT has five digits, or four and a letter of its categories II
 # (F), III (T), PLA (U), MAAA (M) and anesthesia (A); HCPCS level II a letter from A to V and four digits, codes of
-# states one from W to Z. Revenue centres begin with 0, or are 100x, 210x and 310x. Places of a payer's own may have
-# letters. NDCs and OMOP's concepts are numbers, which the encoding judges.
+# states one from W to Z. Revenue centres begin with 0, or are 100x, 210x and 310x. A type of bill is facility,
+# classification and frequency, which may be a letter. Places of a payer's own may have letters. NDCs and OMOP's
+# concepts are numbers, which the encoding judges.
 _FORMS: Mapping[str, tuple[_Form, ...]] = {
     "icd10cm": (_form(("[A-Z]", 1), (_DIGIT, 1), ("[0-9AB]", 1), (_ANY, 4), least=3),),
     "icd9cm": (
@@ -52,6 +53,7 @@ _FORMS: Mapping[str, tuple[_Form, ...]] = {
     "icd10pcs": (_form(("[0-9A-HJ-NP-Z]", 7), least=7),),
     "icd9pcs": (_form((_DIGIT, 4), least=2),),
     "drg": (_form((_DIGIT, 3), least=3),),
+    "bill_type": (_form(("[1-9]", 1), (_DIGIT, 1), (_ANY, 1), least=3),),
 }
 _IN_WORDS = {
     "icd10cm": "3 to 7 letters and digits, a letter first, such as M54.50",
@@ -64,6 +66,7 @@ _IN_WORDS = {
     "icd10pcs": "7 letters and digits without I and O, such as BR39Y0Z",
     "icd9pcs": "2 to 4 digits, such as 81.08",
     "drg": "3 digits, such as 039",
+    "bill_type": "3 characters, with or without a zero in front, such as 111 or 0111 (11* are all that begin so)",
 }
 
 

@@ -161,6 +161,29 @@ class Diagnoses(Section):
                     yield (name,), "belongs to a table of diagnoses; here they are columns"
 
 
+class FacilityProcedures(Section):
+    """ICD procedures of a claim: `columns` of codes, and `dates` of as many, side by side on each line of the claim.
+
+    One without a day of its own was done on the claim's first, which is in `first_date`, else on the line's day. The
+    short form is the columns.
+    """
+
+    columns: Columns = Field(min_length=1)
+    dates: Columns = ()
+    first_date: DateField | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_columns(cls, given: Any) -> Any:
+        return {"columns": given} if isinstance(given, (str, list, tuple)) else given
+
+    def contradictions(self) -> Iterator[Problem]:
+        """Days of other procedures."""
+        if self.dates and len(self.dates) != len(self.columns):
+            found = f"columns {len(self.columns)}, dates {len(self.dates)}"
+            yield ("dates",), f"must list a column for each of columns, the day of each procedure (found {found})"
+
+
 class Lines(Section):
     """Lines of a claim side by side in its row: the n-th columns of each list are its n-th line.
 
@@ -200,8 +223,10 @@ class MedicalTable(ClaimsTable):
     revenue: CodeField | None = None
     place: TextField | None = None
     bill_type: TextField | None = None
+    drg: CodeField | None = None
     specialty: TextField | None = None
     diagnoses: Diagnoses | None = None
+    facility_procedures: FacilityProcedures | None = None
 
     def contradictions(self) -> Iterator[Problem]:
         """A row that is neither a line nor a claim, or both."""
@@ -292,11 +317,15 @@ def columns_of_diagnoses(diagnoses: Diagnoses) -> tuple[str, ...]:
     return tuple(dict.fromkeys(column for part in parts for column in columns_of(part)))
 
 
+# What lists names of columns.
+_LISTS = ("column", "columns", "dates", "modifiers")
+
+
 def _columns_in(section: BaseModel) -> Iterator[str]:
     for name, value in section:
         if isinstance(value, BaseModel):
             yield from columns_of(value)
-        elif isinstance(value, tuple) and (name in ("column", "columns", "modifiers") or isinstance(section, Lines)):
+        elif isinstance(value, tuple) and (name in _LISTS or isinstance(section, Lines)):
             yield from value
 
 

@@ -69,9 +69,9 @@ class DataWindow(Section):
 class Clause(Section):
     """One way a claim line shows an event.
 
-    A line counts when its procedure, revenue code or one of its diagnoses is in `codes` or its place of service in
-    the same set's `place` codes, and, where asked for, a diagnosis of `diagnosis` is on any line of the same claim and
-    day, the service was in person, or a therapist rendered it (modifier GP, or a physical-therapy specialty).
+    A line counts when a code of it (its procedure, revenue centre, DRG, one of its diagnoses, ...) is in `codes`, and,
+    where asked for, a diagnosis of `diagnosis` is on any line of the same claim and day, the service was in person, or
+    a therapist rendered it (modifier GP, or a physical-therapy specialty).
     """
 
     codes: Name

@@ -29,25 +29,27 @@ FORMATS: Mapping[str, str] = {
     "revenue": r"^[0-9]{4}$",
     "place": r"^[0-9]{2}$",
     "bill_type": r"^0?[0-9]{2}[0-9A-Z]$",
+    "drg": r"^[0-9]{3}$",
     "specialty": r"^([0-9A-Z]{2}|[0-9]{3}[0-9A-Z]{6}X)$",
 }
 # An NDC has eleven digits and a concept is a number, else they were not encoded at all.
 _ALWAYS_WELL_WRITTEN = ("ndc",)
 
-_ENCODED = {"medical": ("procedure", "revenue"), "pharmacy": ("ndc",)}
-_LISTED = {"medical": ("diagnoses",), "pharmacy": ()}
+_ENCODED = {"medical": ("procedure", "revenue", "drg"), "pharmacy": ("ndc",)}
+# Columns that are lists, and the codes in them.
+_LISTED = {"medical": {"diagnoses": "diagnoses", "facility_procedures": "facility_procedures.code"}, "pharmacy": {}}
 _WRITTEN = {"medical": ("place", "bill_type", "specialty"), "pharmacy": ()}
 
 
 def tally_codes(lines: DataFrame, part: str) -> DataFrame:
     """Claim line -> tallies `codes` and `unrecognised` by column (name), system (detail) and month.
 
-    A diagnosis counts on each line of its claim, for there the tables have it.
+    A diagnosis or a facility's procedure counts on each line of its claim, for there the tables have it.
     """
     no_code, no_text = F.lit(None).cast("bigint"), F.lit(None).cast("string")
     cells = [_cell(name, F.col(name), no_text) for name in _ENCODED[part]]
     cells += [_cell(name, no_code, F.col(name)) for name in _WRITTEN[part]]
-    every = F.concat(F.array(*cells), *map(_cells_of, _LISTED[part]))
+    every = F.concat(F.array(*cells), *(_cells_of(name, codes) for name, codes in _LISTED[part].items()))
     found = lines.select("service_month", F.inline(every)).filter("code IS NOT NULL OR text IS NOT NULL")
     codes = found.groupBy("service_month", "name", "code", "text").agg(F.count("*").alias("n"))
     system, text = _system_of(F.col("code"), F.col("name")), F.coalesce("text", _text_of(F.col("code")))
@@ -67,9 +69,9 @@ _BOTH = ("codes", "unrecognised")
 _CELLS = "array<struct<name:string,code:bigint,text:string>>"
 
 
-def _cells_of(name: str) -> Column:
+def _cells_of(name: str, codes: str) -> Column:
     """A cell for each code of a column of lists."""
-    cells = F.transform(name, lambda code: _cell(name, code, F.lit(None).cast("string")))
+    cells = F.transform(codes, lambda code: _cell(name, code, F.lit(None).cast("string")))
     return F.coalesce(cells, F.array().cast(_CELLS))
 
 

@@ -29,8 +29,8 @@ class ColumnRules:
 
 def medical_rules() -> ColumnRules:
     """Of a claim line. A code that ingest could not read is missing: the tables have null for it."""
-    nulls = ("service_end_date", "procedure", "revenue", "place", "bill_type", "specialty")
-    lists = ("diagnoses", "modifiers", "concepts")
+    nulls = ("service_end_date", "procedure", "revenue", "place", "bill_type", "drg", "specialty")
+    lists = ("diagnoses", "facility_procedures", "modifiers", "concepts")
     return ColumnRules(
         missing={
             **{name: F.col(name).isNull() for name in (*nulls, *_AMOUNTS)},

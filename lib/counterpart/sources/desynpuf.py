@@ -4,6 +4,7 @@ A public file whose joint distributions were altered on purpose: some columns ca
 
 - LINE_PRCSG_IND_CD calls lines "non-covered" that were paid and "allowed" that were not: all count, none is denied;
 - claims are as common in years under an HMO as outside it: months of HMO are not taken off the cover;
+- many codes of ICD9_PRCDR_CD are diagnoses: 4019 is read as a procedure, 25000 is none;
 - an outpatient payment below zero is a deductible larger than the payment, as in Medicare: nothing is a reversal.
 
 The diagnoses of a claim are those of its header and its lines; the admitting diagnosis is a suspicion and none of them.
@@ -11,6 +12,7 @@ The diagnoses of a claim are those of its header and its lines; the admitting di
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
@@ -18,7 +20,9 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Window as W
 from pyspark.sql import functions as F
 
+from counterpart.codes import encode_column
 from counterpart.sources import fields
+from counterpart.sources.facility_procedures import Span, add_procedures, numbered_columns, read_procedures
 from counterpart.sources.layout import Layout, Source
 from counterpart.sources.part_d import read_event
 from counterpart.sources.states import SSA
@@ -31,7 +35,20 @@ if TYPE_CHECKING:
     Row = dict[str, Column]
 
 _MONTHS = 12
+_MOST_PROCEDURES = 6
+_FACILITIES = ("outpatient", "inpatient")
 _AMOUNTS = ("LINE_NCH_PMT_AMT_", "LINE_ALOWD_CHRG_AMT_")
+
+
+def prepare(raw: Mapping[str, DataFrame]) -> dict[str, DataFrame]:
+    """Claims of facilities with their procedures: no day of one is told."""
+    return {**raw, **{name: _add_procedures(raw[name]) for name in _FACILITIES if name in raw}}
+
+
+def _add_procedures(claims: DataFrame) -> DataFrame:
+    begins, ends = (fields.date(claims, f"CLM_{edge}_DT") for edge in ("FROM", "THRU"))
+    written = numbered_columns(claims, "ICD9_PRCDR_CD_{}", "", _MOST_PROCEDURES)
+    return add_procedures(claims, written, Span.of_claim(begins, ends))
 
 
 def read_beneficiary(raw: DataFrame) -> Row:
@@ -82,7 +99,15 @@ def read_facility(raw: DataFrame) -> Row:
         payment = fields.cents(raw, "CLM_PMT_AMT") if place == 1 else F.lit(0)
         return fields.is_given(raw, f"HCPCS_CD_{place}"), _line(raw, place, payment, payment)
 
-    return {**_claim(raw, "institutional"), "lines": told_lines([line(place) for place in _places(raw, "HCPCS_CD_")])}
+    claim, drg = _claim(raw, "institutional"), fields.code(raw, "CLM_DRG_CD")
+    procedures, is_mended = read_procedures(raw)
+    return {
+        **claim,
+        "drg": encode_column("drg", drg),
+        "facility_procedures": procedures,
+        "lines": told_lines([line(place) for place in _places(raw, "HCPCS_CD_")]),
+        "is_mended": claim["is_mended"] | is_mended | fields.needs_mending("drg", drg),
+    }
 
 
 def read_fill(raw: DataFrame) -> Row:
@@ -149,7 +174,7 @@ def _facility(name: str) -> Source:
         name,
         read_facility,
         required=(*_CLAIM, "CLM_PMT_AMT"),
-        optional=("SEGMENT",),
+        optional=("SEGMENT", "CLM_DRG_CD", *(f"ICD9_PRCDR_CD_{place}" for place in range(1, _MOST_PROCEDURES + 1))),
         numbered=("ICD9_DGNS_CD_", "HCPCS_CD_"),
     )
 
@@ -176,8 +201,7 @@ DESYNPUF = Layout(
                 *_AMOUNTS,
             ),
         ),
-        _facility("outpatient"),
-        _facility("inpatient"),
+        *map(_facility, _FACILITIES),
     ),
     pharmacy=(
         Source(
@@ -191,4 +215,5 @@ DESYNPUF = Layout(
     ),
     roster=ROSTER,
     has_claim_rows=True,
+    prepare=prepare,
 )

@@ -41,6 +41,7 @@ _AS_KEPT = {
     # 42 lost its zero.
     "icd9cm": rf"(?![1-9][0-9]?({BETWEEN_CODES}|\z))[0-9A-Z]*+",
     "ndc": "[0-9]{11}",
+    "drg": "[0-9A-Z]{3,}",
 }
 # As `encode_diagnoses` joins versions and codes.
 _VERSIONED = rf"(?!9[1-9][0-9]?({BETWEEN_CODES}|\z))[0-9A-Z]*+"
@@ -116,7 +117,11 @@ def date(raw: DataFrame, name: str) -> Column:
         return F.col(quoted(name))
     if isinstance(kind, (T.TimestampType, T.TimestampNTZType)):
         return F.col(quoted(name)).cast("date")
-    given = text(raw, name)
+    return written_date(text(raw, name))
+
+
+def written_date(given: Column) -> Column:
+    """The date of a text, as `date` reads it."""
     # Spark would read 20200301 as a year.
     return (
         F.when(given.rlike(_ISO_DATE), F.substring_index(given, " ", 1).try_cast("date"))

@@ -81,8 +81,10 @@ MEDICAL_FORM = {
     "revenue": "bigint",
     "place": "string",
     "bill_type": "string",
+    "drg": "bigint",
     "specialty": "string",
     "diagnoses": "array<bigint>",
+    "facility_procedures": "array<struct<code:bigint,day:date>>",  # of the claim: not the procedure of the line
     "concepts": "array<bigint>",
     "lines": f"array<struct<{','.join(f'{name}:{kind}' for name, kind in LINE.items())}>>",
 }
@@ -174,7 +176,8 @@ class Layout:
     `has_claim_rows`: a source row of medical claims is a whole claim, not a line. `prepare` gives each source frame the
     columns that its reading takes from other tables, row for row. `ancestors` is a table of OMOP concepts and what is
     below them. `separator` stands between the fields of text files; `files` tells tables that are written otherwise.
-    `content` is the hash of the document that the layout was made from, if it was.
+    `content` is the hash of the document that the layout was made from, if it was. `icd_on_lines`: the procedure of a
+    line may be one of ICD.
     """
 
     name: str
@@ -189,6 +192,7 @@ class Layout:
     separator: str = ","
     files: Mapping[str, TextFiles] = field(default_factory=dict)
     content: str = ""
+    icd_on_lines: bool = False
 
     @property
     def rosters(self) -> frozenset[str]:

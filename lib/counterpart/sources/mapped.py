@@ -11,10 +11,11 @@ from pyspark.sql import functions as F
 
 from counterpart.codes import encode_column, ndc_column
 from counterpart.protocol import TextFiles, content_hash
-from counterpart.protocol.mapped_fields import DateField
+from counterpart.protocol.mapped_fields import DateField, MappedField
 from counterpart.protocol.mapping import (
     ClaimsTable,
     EligibilityTable,
+    FacilityProcedures,
     Lines,
     MappedTable,
     MedicalTable,
@@ -23,6 +24,8 @@ from counterpart.protocol.mapping import (
     columns_of,
 )
 from counterpart.sources import fields, mapped_diagnoses
+from counterpart.sources.days import READERS
+from counterpart.sources.facility_procedures import Span, add_procedures, read_procedures
 from counterpart.sources.icd_version import coding_day
 from counterpart.sources.layout import Layout, Source
 from counterpart.sources.mapped_row import MappedRow
@@ -61,9 +64,10 @@ def mapped_layout(document: SourceMapping) -> Layout:
         roster=sources(document.roster, read_roster) or ROSTER,
         has_claim_rows=any(table.lines is not None for table in document.medical.values()),
         lookups=mapped_diagnoses.lookups(document),
-        prepare=partial(mapped_diagnoses.add_diagnoses, document=document),
+        prepare=partial(_prepare, document=document),
         files=_files(document),
         content=content_hash(document),
+        icd_on_lines=any(map(_has_icd_on_lines, document.medical.values())),
     )
 
 
@@ -80,6 +84,40 @@ def _files(document: SourceMapping) -> dict[str, TextFiles]:
         if table.diagnoses is not None and table.diagnoses.table:
             written[table.diagnoses.table] = table.diagnoses.files or document.files
     return written
+
+
+def _has_icd_on_lines(table: MedicalTable) -> bool:
+    """May the procedure of a line be one of ICD?"""
+    if table.procedure is None:
+        return False
+    system = table.procedure.system
+    return bool({system.constant, *system.values.values()} - {None, "hcpcs"})
+
+
+def _prepare(raw: Mapping[str, DataFrame], document: SourceMapping) -> dict[str, DataFrame]:
+    """The frames, those of medical claims with their diagnoses and procedures."""
+    joined = mapped_diagnoses.add_diagnoses(raw, document)
+    with_procedures = {
+        name: _add_procedures(MappedRow(joined[name], document), table, table.facility_procedures)
+        for name, table in document.medical.items()
+        if name in joined and table.facility_procedures is not None
+    }
+    return joined | with_procedures
+
+
+def _add_procedures(row: MappedRow, table: MedicalTable, procedures: FacilityProcedures) -> DataFrame:
+    codes = row.codes_of(*procedures.columns)
+    nothing = F.lit(None).cast("string")
+    days = [row.text(MappedField(column=(name,))) for name in procedures.dates] or [nothing] * len(codes)
+    line_day = row.day(table.service_date)
+    span = Span.around_line(F.coalesce(row.day(procedures.first_date), line_day), line_day)
+    # A column of dates reads as ISO.
+    formats = dict.fromkeys((*row.document.dates, "iso"))
+
+    def read_day(written: Column) -> Column:
+        return F.coalesce(*(READERS[one](written) for one in formats))
+
+    return add_procedures(row.raw, list(zip(codes, days, strict=True)), span, read_day)
 
 
 def read_cover(row: MappedRow, table: EligibilityTable) -> Row:
@@ -119,6 +157,8 @@ def read_medical(row: MappedRow, table: MedicalTable) -> Row:
     coded_on = coding_day(claim_type, start, end)
     diagnoses, is_mended = mapped_diagnoses.read_diagnoses(row, table.diagnoses, coded_on)
     texts = [row.text(field) for field in (table.place, table.bill_type, table.specialty)]
+    procedures, has_mended = read_procedures(row.raw)
+    drg = row.code(table.drg)
     read = {
         **_claim(row, table),
         "claim_type": claim_type,
@@ -127,8 +167,10 @@ def read_medical(row: MappedRow, table: MedicalTable) -> Row:
         "place": fields.two_digits(texts[0]),
         "bill_type": fields.whole_code(texts[1]),
         "specialty": F.upper(fields.whole_code(texts[2])),
+        "drg": encode_column("drg", drg),
         "diagnoses": diagnoses,
-        "is_mended": is_mended | fields.is_any_float(texts),
+        "facility_procedures": procedures,
+        "is_mended": is_mended | has_mended | fields.is_any_float(texts) | fields.needs_mending("drg", drg),
         "has_unreadable_date": _has_unreadable_day(row, table, table.service_date, table.service_end_date),
     }
     return read | (_read_line(row, table, read) if table.lines is None else _read_lines(row, table, table.lines, read))

@@ -6,21 +6,26 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from counterpart.codes import SYSTEMS, CodeLibrary, CodeSet
-from counterpart.errors import CodeSetError
 from counterpart.protocol import ALL_CLAIMS, Clause, Exclusion, History, RosterIndex, Study
 
-# Where a code of a system stands. Systems that are not here are read by nothing.
-_COLUMN_OF = {
-    "hcpcs": "medical.procedure",
-    "icd10pcs": "medical.procedure",
-    "icd9pcs": "medical.procedure",
-    "revenue": "medical.revenue",
-    "place": "medical.place",
-    "specialty": "medical.specialty",
-    "icd10cm": "medical.diagnoses",
-    "icd9cm": "medical.diagnoses",
-    "ndc": "pharmacy.ndc",
-    "omop": "medical.concepts",
+ICD_ON_LINES = "medical.procedure of ICD"
+"""Among the columns that are given, where the procedure of a line may be one of ICD."""
+
+# Where a code of a system stands: the first is what claims lack that have none of these.
+_COLUMNS_OF = {
+    "hcpcs": ("medical.procedure",),
+    "icd10pcs": ("medical.facility_procedures", ICD_ON_LINES),
+    "icd9pcs": ("medical.facility_procedures", ICD_ON_LINES),
+    "revenue": ("medical.revenue",),
+    "place": ("medical.place",),
+    "specialty": ("medical.specialty",),
+    "modifier": ("medical.modifiers",),
+    "drg": ("medical.drg",),
+    "bill_type": ("medical.bill_type",),
+    "icd10cm": ("medical.diagnoses",),
+    "icd9cm": ("medical.diagnoses",),
+    "ndc": ("pharmacy.ndc",),
+    "omop": ("medical.concepts",),
 }
 _NAMES = {number: name for name, number in SYSTEMS.items()}
 
@@ -37,21 +42,6 @@ class Lack:
 def find_lacks(study: Study, library: CodeLibrary, given: Collection[str]) -> list[Lack]:
     """Everything the study asks for that the columns `given` ("medical.procedure", "roster.program") cannot answer."""
     return [*_plain_lacks(study, given), *_event_lacks(study, library, given)]
-
-
-def require_read(study: Study, library: CodeLibrary) -> None:
-    """CodeSetError if a code set that the study asks for has codes of a system that no claims are searched for."""
-    clauses = [
-        clause for _, event in _events(study) for clause in (() if event == ALL_CLAIMS else study.clauses_of(event))
-    ]
-    named = dict.fromkeys(name for one in clauses for name in (one.codes, one.diagnosis) if name)
-    unread = {name: sorted(_systems_of(library[name]) - set(_COLUMN_OF)) for name in named}
-    problems = [f"code set {name} has codes of {', '.join(systems)}" for name, systems in unread.items() if systems]
-    if problems:
-        raise CodeSetError(
-            f"{'; '.join(problems)}: claims are searched for codes of {', '.join(_COLUMN_OF)} only, "
-            "so these would never be found; take them out"
-        )
 
 
 def _plain_lacks(study: Study, given: Collection[str]) -> Iterator[Lack]:
@@ -105,13 +95,11 @@ def _event_lacks(study: Study, library: CodeLibrary, given: Collection[str]) -> 
 
 def _missing(clause: Clause, library: CodeLibrary, given: Collection[str]) -> tuple[set[str], bool]:
     """The columns a clause asks for and the claims lack, and whether a line can show it all the same."""
-    shown_by = _columns_of(library[clause.codes])
-    lost = shown_by - set(given)
-    may_show = bool(shown_by & set(given))
+    lost, may_show = _missing_codes(library[clause.codes], given)
     if clause.diagnosis:
-        of_diagnosis = _columns_of(library[clause.diagnosis])
-        lost |= of_diagnosis - set(given)
-        may_show = may_show and bool(of_diagnosis & set(given))
+        lost_beside, may_stand_beside = _missing_codes(library[clause.diagnosis], given)
+        lost |= lost_beside
+        may_show = may_show and may_stand_beside
     if clause.therapist and not {"medical.specialty", "medical.modifiers"} & set(given):
         lost |= {"medical.specialty", "medical.modifiers"}
         may_show = False
@@ -120,8 +108,11 @@ def _missing(clause: Clause, library: CodeLibrary, given: Collection[str]) -> tu
     return lost, may_show
 
 
-def _columns_of(code_set: CodeSet) -> set[str]:
-    return {_COLUMN_OF.get(system, f"codes of {system}") for system in _systems_of(code_set)}
+def _missing_codes(code_set: CodeSet, given: Collection[str]) -> tuple[set[str], bool]:
+    """The columns that claims lack for a code set's systems, and whether they have one for another of its systems."""
+    columns = {_COLUMNS_OF[system] for system in _systems_of(code_set)}
+    unanswered = {one for one in columns if not set(one) & set(given)}
+    return {one[0] for one in unanswered}, len(unanswered) < len(columns)
 
 
 def _systems_of(code_set: CodeSet) -> set[str]:

@@ -189,7 +189,7 @@ def _add_visit(rows: DataFrame, event: Event, raw: Raw, beside: DataFrame) -> Da
 
 
 def _add_cost(rows: DataFrame, event: Event, cost: DataFrame | None) -> DataFrame:
-    """Event row -> the same with what the cost table has for it: amounts added up, and the lowest revenue centre."""
+    """Event row -> the same with what the cost table has for it: amounts added up, the lowest revenue centre, a DRG."""
     if cost is None:
         return rows
     of_event = cost.filter(F.lower(fields.text(cost, "cost_domain_id")) == event.domain.lower())
@@ -197,6 +197,7 @@ def _add_cost(rows: DataFrame, event: Event, cost: DataFrame | None) -> DataFram
         F.sum(F.coalesce(fields.cents(cost, "amount_allowed"), fields.cents(cost, "total_cost"))).alias("allowed"),
         F.sum(fields.cents(cost, "total_paid")).alias("paid"),
         F.min(encode_column("revenue", fields.code(cost, "revenue_code_source_value"))).alias("revenue_center"),
+        F.min(encode_column("drg", fields.code(cost, "drg_source_value"))).alias("drg_code"),
     )
     return rows.join(amounts, fields.identifier(rows, event.row_id) == F.col("cost_of"), "left")
 
@@ -262,6 +263,7 @@ def reading_of(event: Event) -> Callable[[DataFrame], Row]:
             "procedure": code_of(F.col("line_code"), PROCEDURES),
             "modifiers": fields.present(F.array(modifier.cast("string"))),
             "revenue": F.col("revenue_center") if fields.has_field(raw, "revenue_center") else F.lit(None),
+            "drg": F.col("drg_code") if fields.has_field(raw, "drg_code") else F.lit(None),
             "place": _place(raw, event),
             "specialty": F.col("specialty_code") if fields.has_field(raw, "specialty_code") else F.lit(None),
             "diagnoses": fields.present(F.concat(F.array(diagnosis), _given(raw, "beside_diagnoses"))),
@@ -385,7 +387,7 @@ OMOP = Layout(
         Lookup(
             "cost",
             required=("cost_event_id", "cost_domain_id"),
-            optional=("amount_allowed", "total_cost", "total_paid", "revenue_code_source_value"),
+            optional=("amount_allowed", "total_cost", "total_paid", "revenue_code_source_value", "drg_source_value"),
         ),
         Lookup("provider", required=("provider_id",), optional=("specialty_concept_id", "specialty_source_value")),
         Lookup("concept", required=("concept_id", "vocabulary_id", "concept_code")),
@@ -393,4 +395,5 @@ OMOP = Layout(
     ),
     ancestors=Lookup("concept_ancestor", required=("ancestor_concept_id", "descendant_concept_id")),
     prepare=prepare,
+    icd_on_lines=True,
 )

@@ -23,6 +23,7 @@ from pyspark.sql import functions as F
 
 from counterpart.codes import encode_column
 from counterpart.sources import fields
+from counterpart.sources.facility_procedures import Span, add_procedures, numbered_columns, read_procedures
 from counterpart.sources.icd_version import is_icd9
 from counterpart.sources.layout import Layout, Source
 from counterpart.sources.months import spans_of_months
@@ -65,6 +66,7 @@ _REPLACEMENT, _VOID = "7", "8"
 # A claim that is taken back: a credit of the carrier's (CMS, CARR_CLM_ENTRY_CD), or a cancellation (CMS, CLM_DISP_CD,
 # with its zero and without; 63 is that of early 1991).
 _CREDIT, _CANCELLED = "3", ("03", "3", "63")
+_MOST_PROCEDURES = 25
 _LINE_DIAGNOSIS = "LINE_ICD_DGNS_CD"
 # A larger number is no year, and no date could be made of it.
 _DELETED = "DELETE"
@@ -108,14 +110,18 @@ def _as_characters(flags: Sequence[Column]) -> Column:
 
 
 def _add_claim(lines: DataFrame, *, is_facility: bool) -> DataFrame:
-    """Line -> the same with `first_line` and `line_diagnoses` of its claim, and `icd_version` where none is told.
+    """Line -> the same with `first_line`, `line_diagnoses` and the procedures of its claim, and its `icd_version`.
 
-    Versions of a claim are told apart by the day they were processed. A facility goes by the last day of the claim.
+    That is the version of diagnoses beside which none is told. Versions of a claim are told apart by the day they were
+    processed. A facility goes by the last day of the claim.
     """
     begins, ends = (fields.date(lines, f"CLM_{edge}_DT") for edge in ("FROM", "THRU"))
     coded_on = F.coalesce(ends, begins) if is_facility else begins
     listed = fields.join_codes([fields.code(lines, name) for name in (*_diagnosis_columns(lines), _LINE_DIAGNOSIS)])
     lines = lines.withColumn("icd_version", F.when(is_icd9(coded_on, listed), "9").otherwise("0"))
+    if is_facility:
+        written = numbered_columns(lines, "ICD_PRCDR_CD{}", "PRCDR_DT{}", _MOST_PROCEDURES)
+        lines = add_procedures(lines, written, Span.of_claim(begins, ends))
     claim = {f"whole_{name}": fields.text(lines, name) for name in ("BENE_ID", "CLM_ID", "NCH_WKLY_PROC_DT")}
     diagnoses = fields.encode_diagnoses(_joined(lines, [_LINE_DIAGNOSIS]))
     claims = lines.groupBy(*(column.alias(name) for name, column in claim.items())).agg(
@@ -192,8 +198,11 @@ def read_facility(raw: DataFrame) -> Row:
     dates = ("CLM_FROM_DT", "CLM_THRU_DT", "REV_CNTR_DT", "NCH_WKLY_PROC_DT")
     told_type = [fields.text(raw, name) for name in ("CLM_FAC_TYPE_CD", "CLM_SRVC_CLSFCTN_TYPE_CD", "CLM_FREQ_CD")]
     bill_type = [fields.whole_code(one) for one in told_type]
-    reason, revenue = fields.text(raw, "CLM_MDCR_NON_PMT_RSN_CD"), fields.code(raw, "REV_CNTR")
-    is_mended = line["is_mended"] | fields.needs_mending("revenue", revenue) | fields.is_any_float(told_type)
+    reason = fields.text(raw, "CLM_MDCR_NON_PMT_RSN_CD")
+    revenue, drg = (fields.code(raw, name) for name in ("REV_CNTR", "CLM_DRG_CD"))
+    procedures, has_mended = read_procedures(raw)
+    is_mended = line["is_mended"] | has_mended | fields.is_any_float(told_type)
+    is_mended |= fields.needs_mending("revenue", revenue) | fields.needs_mending("drg", drg)
     return {
         **line,
         "claim_type": F.lit("institutional"),
@@ -201,6 +210,8 @@ def read_facility(raw: DataFrame) -> Row:
         "service_end_date": F.coalesce(last_day, first_day),
         "revenue": encode_column("revenue", revenue),
         "bill_type": F.concat(*bill_type),
+        "drg": encode_column("drg", drg),
+        "facility_procedures": procedures,
         "allowed_cents": payment,
         "paid_cents": payment,
         "is_denied": _is_out(raw) | F.coalesce(reason != _PAYMENT_REQUESTED, F.lit(False)),
@@ -278,6 +289,9 @@ _MODIFIERS = ("HCPCS_1ST_MDFR_CD", "HCPCS_2ND_MDFR_CD", "HCPCS_3RD_MDFR_CD", "HC
 _CLAIM = ("BENE_ID", "CLM_ID", "CLM_FROM_DT", "CLM_THRU_DT", "PRNCPAL_DGNS_CD", "HCPCS_CD")
 _VERSIONS = ("PRNCPAL_DGNS_VRSN_CD", *(f"ICD_DGNS_VRSN_CD{place}" for place in range(1, 26)))
 _CAUSES = tuple(f"ICD_DGNS_E_{kind}CD{place}" for kind in ("", "VRSN_") for place in range(1, 13))
+_PROCEDURES = tuple(
+    f"{stem}{place}" for stem in ("ICD_PRCDR_CD", "PRCDR_DT") for place in range(1, _MOST_PROCEDURES + 1)
+)
 _MORE = ("DML_IND", "FINAL_ACTION", "CLM_DISP_CD", "NCH_WKLY_PROC_DT", *_MODIFIERS, *_VERSIONS, *_CAUSES)
 
 
@@ -301,7 +315,7 @@ def _facility_file(name: str, may_be_absent: bool = False) -> Source:
         name,
         read_facility,
         required=(*_CLAIM, "CLM_LINE_NUM", "CLM_PMT_AMT", "REV_CNTR", "CLM_FAC_TYPE_CD", "CLM_SRVC_CLSFCTN_TYPE_CD"),
-        optional=(*_MORE, "CLM_FREQ_CD", "REV_CNTR_DT", "CLM_MDCR_NON_PMT_RSN_CD"),
+        optional=(*_MORE, "CLM_FREQ_CD", "REV_CNTR_DT", "CLM_MDCR_NON_PMT_RSN_CD", "CLM_DRG_CD", *_PROCEDURES),
         numbered=("ICD_DGNS_CD",),
         may_be_absent=may_be_absent,
     )

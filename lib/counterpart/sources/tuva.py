@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from counterpart.codes import encode_column, ndc_column
 from counterpart.sources import fields
+from counterpart.sources.facility_procedures import Span, add_procedures, numbered_columns, read_procedures
 from counterpart.sources.icd_version import coding_day, is_icd9
 from counterpart.sources.layout import Layout, Source
 from counterpart.sources.open_cover import OPEN_END
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 _CLAIM_TYPES = ("professional", "institutional", "dme")
 _DIAGNOSES = tuple(f"diagnosis_code_{place}" for place in range(1, 26))
+_MOST_PROCEDURES = 25
+_PROCEDURES = tuple(
+    f"procedure_{kind}_{place}" for kind in ("code", "date") for place in range(1, _MOST_PROCEDURES + 1)
+)
 # Joined before they are encoded, in a projection of its own: whatever stands below a lambda is not compiled.
 _JOINED = "diagnosis_codes"
 # The days that order the versions of a line: one that cannot be read would make the newest version the oldest.
@@ -65,6 +70,8 @@ def read_medical(raw: DataFrame) -> Row:
     texts = ("place_of_service_code", "bill_type_code", "rendering_specialty")
     place, bill_type, specialty = (fields.text(raw, name) for name in texts)
     diagnoses, has_mended = _read_diagnoses(raw, coding_day(claim_type, start, F.coalesce(left_on, end)))
+    procedures, has_mended_procedure = read_procedures(raw)
+    drg, has_mended_drg = _read_drg(raw)
     dates = ("claim_line_start_date", "claim_start_date", "claim_line_end_date", "claim_end_date", *_SENT)
     return {
         **_read_claim(raw),
@@ -76,9 +83,13 @@ def read_medical(raw: DataFrame) -> Row:
         "revenue": encode_column("revenue", revenue),
         "place": fields.two_digits(place),
         "bill_type": fields.whole_code(bill_type),
+        "drg": drg,
         "specialty": F.upper(fields.whole_code(specialty)),
         "diagnoses": diagnoses,
+        "facility_procedures": procedures,
         "is_mended": has_mended
+        | has_mended_procedure
+        | has_mended_drg
         | fields.needs_mending("hcpcs", procedure)
         | fields.needs_mending("revenue", revenue)
         | fields.is_any_float([place, bill_type, specialty, *modifiers]),
@@ -140,10 +151,22 @@ def _read_diagnoses(raw: DataFrame, day: Column) -> tuple[Column, Column]:
     return F.when(is_old, codes[0]).otherwise(codes[1]), F.when(is_old, mended[0]).otherwise(mended[1])
 
 
-def _join_diagnoses(raw: Mapping[str, DataFrame]) -> Mapping[str, DataFrame]:
+def _read_drg(raw: DataFrame) -> tuple[Column, Column]:
+    """The DRG, and whether it was mended. An APR-DRG is none: of the two groupers one number means different groups."""
+    if not fields.has_field(raw, "drg_code"):
+        return F.lit(None), F.lit(False)
+    is_other = F.coalesce(F.lower(fields.text(raw, "drg_code_type")).contains("apr"), F.lit(False))
+    written = F.when(~is_other, fields.code(raw, "drg_code"))
+    return encode_column("drg", written), fields.needs_mending("drg", written)
+
+
+def _prepare(raw: Mapping[str, DataFrame]) -> Mapping[str, DataFrame]:
     medical = raw["medical_claim"]
     joined = fields.join_codes([fields.code(medical, name) for name in _DIAGNOSES])
-    return {**raw, "medical_claim": medical.withColumn(_JOINED, joined)}
+    first = fields.first_date(medical, "claim_start_date", "claim_line_start_date")
+    span = Span.of_claim(first, fields.date(medical, "claim_end_date"))
+    procedures = numbered_columns(medical, "procedure_code_{}", "procedure_date_{}", _MOST_PROCEDURES)
+    return {**raw, "medical_claim": add_procedures(medical.withColumn(_JOINED, joined), procedures, span)}
 
 
 _AMOUNTS = ("paid_amount", "allowed_amount")
@@ -182,7 +205,7 @@ TUVA = Layout(
             # rendering_specialty is ours: the layout has no specialty, and physical therapists are known by it.
             optional=(
                 *("claim_end_date", "claim_line_start_date", "claim_line_end_date", *_WHEN_SENT, *_MODIFIERS),
-                *(*_DIAGNOSES[1:], "rendering_specialty"),
+                *(*_DIAGNOSES[1:], "rendering_specialty", "drg_code", "drg_code_type", *_PROCEDURES),
             ),
         ),
     ),
@@ -203,5 +226,5 @@ TUVA = Layout(
         ),
     ),
     roster=ROSTER,
-    prepare=_join_diagnoses,
+    prepare=_prepare,
 )

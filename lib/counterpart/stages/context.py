@@ -34,7 +34,7 @@ _FOUNDATION = (
     "ordering.py",
     "masks.py",
     "small_frames.py",
-    "events.py",
+    "events",
     "numerics",
     "sources/placement.py",
 )

@@ -17,7 +17,7 @@ from counterpart.sources import Layout, layout_of, source_tables
 from counterpart.sources.formats import SAMPLED_ROWS, survey_formats
 from counterpart.sources.layout import Lookup, Source, columns_needed, columns_read, has_heading, spell_columns
 from counterpart.sources.lineage import Fed, kinds_of, trace_columns
-from counterpart.sources.needs import find_lacks
+from counterpart.sources.needs import ICD_ON_LINES, find_lacks
 from counterpart.stages.context import Progress
 from counterpart.store import Store
 
@@ -115,7 +115,7 @@ def _given(
         filled = (surveyed.get(origin) for origin in fed.origins)
         return fed.is_constant or any(row is not None and row["n_empty"] < row["n_rows"] for row in filled)
 
-    return {
+    told = {
         f"{kind}.{fed.name}"
         for kind, sources, _ in kinds_of(layout)
         for source in sources
@@ -123,3 +123,4 @@ def _given(
         for fed in traced.get(source.name, ())
         if is_told(fed)
     }
+    return told | {ICD_ON_LINES} if layout.icd_on_lines and "medical.procedure" in told else told

@@ -21,7 +21,6 @@ from counterpart.matching.study import match_cohort
 from counterpart.numerics.compiled import announcing_compilation
 from counterpart.protocol import Study, content_hash
 from counterpart.scores.document import model_to_document
-from counterpart.sources.needs import require_read
 from counterpart.sources.placement import is_in_periods
 from counterpart.stages.context import Context, code_version, kept, kept_answering
 from counterpart.stages.delivered import tell_uncovered_months, tell_unknown_program
@@ -273,11 +272,7 @@ STAGES: Mapping[str, Stage] = {
 
 
 def require_codes(study: Study, library: CodeLibrary) -> None:
-    """CodeSetError for a rule that no code of its event can answer, or codes that nothing is searched for.
-
-    No claims are read: told before an ingest.
-    """
-    require_read(study, library)
+    """CodeSetError for a rule that no code of its event can answer. No claims are read: told before an ingest."""
     cohorts.require_drugs(study, plan_events(study, library, cohorts.clinical_events(study)))
 
 
@@ -331,7 +326,8 @@ def _member_days(
 ) -> DataFrame:
     """Member-days of the units' members, from the first to the last day any of their windows reaches.
 
-    Where stays are counted, days before the first are among them: windows are cut by whoever reads the days.
+    Where stays or facilities' procedures are looked for, days before the first are among them: windows are cut by
+    whoever reads the days.
     """
     first, last = reach[0] - plan.days_before, reach[1]
     people = units.groupBy("member_key").agg(

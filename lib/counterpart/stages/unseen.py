@@ -55,8 +55,10 @@ def systems_asked(plan: EventPlan, name: str) -> tuple[str, ...]:
     return tuple(system for system, number in SYSTEMS.items() if number in numbers)
 
 
-# Columns of a line whose name is that of their code system.
-_KEPT_AS_TEXT = ("place", "specialty")
+# Columns of a line that are texts or lists of texts, by their code system.
+_KEPT_AS_TEXT = {"place": "place", "specialty": "specialty", "bill_type": "bill_type", "modifier": "modifiers"}
+# Columns of a line that are lists of codes.
+_LISTED = ("diagnoses", "facility_procedures.code", "concepts")
 
 
 def find_systems(medical: DataFrame, pharmacy: DataFrame) -> frozenset[str]:
@@ -64,9 +66,12 @@ def find_systems(medical: DataFrame, pharmacy: DataFrame) -> frozenset[str]:
 
     A pass over billions of lines: codes are not exploded, and one row for each combination of systems is left.
     """
-    both_ends = [F.try_element_at(name, F.lit(end)) for name in ("diagnoses", "concepts") for end in (1, -1)]
-    texts = [F.col(name).isNotNull() for name in _KEPT_AS_TEXT]
-    on_lines = [*_systems(F.col("procedure"), F.col("revenue"), *both_ends), *texts]
+    both_ends = [F.try_element_at(name, F.lit(end)) for name in _LISTED for end in (1, -1)]
+    texts = [
+        F.coalesce(F.size(name) > 0, F.lit(False)) if name == "modifiers" else F.col(name).isNotNull()
+        for name in _KEPT_AS_TEXT.values()
+    ]
+    on_lines = [*_systems(F.col("procedure"), F.col("revenue"), F.col("drg"), *both_ends), *texts]
     on_fills = _systems(F.col("ndc"), *(F.try_element_at("concepts", F.lit(end)) for end in (1, -1)))
     of_lines = _distinct(medical, on_lines)
     numbers = {number for row in of_lines for number in row[: -len(texts)]}

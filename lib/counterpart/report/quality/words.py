@@ -19,10 +19,17 @@ SYSTEMS = {
     "bill_type": "Bill type",
     "specialty": "Specialty or taxonomy",
     "drg": "DRG",
+    "modifier": "Modifier",
     "omop": "OMOP concept",
 }
 UNITS = {"medical": "medical claim lines", "pharmacy": "fills", "members": "members"}
-_COLUMNS = {"ndc": "NDC", "allowed_cents": "Allowed amount", "paid_cents": "Paid amount", "place": "Place of service"}
+_COLUMNS = {
+    "ndc": "NDC",
+    "allowed_cents": "Allowed amount",
+    "paid_cents": "Paid amount",
+    "place": "Place of service",
+    "drg": "DRG",
+}
 
 RULES = {
     "outside_cover": "on a day without cover",
