@@ -80,6 +80,18 @@ def test_the_audit_is_true():
     assert ann.summary["distance_inflation"] == pytest.approx(found.sum() / nearest.sum() - 1, abs=1e-7)
 
 
+def test_distances_of_which_64_bits_hold_no_sum_are_audited():
+    """2^30 standard deviations of the controls away a distance is a whole number of 61 bits: 300 of them have 70."""
+    table = table_of(300, 8_000)
+    table.loc[table.treated, "x0"] += 2.0**30
+    ann, exact = both(table, covariance="controls", recall=0.9, replace=True)
+    totals = [result.summary["total_distance"] for result in (ann, exact)]
+    assert totals == pytest.approx([result.pairs.distance.sum() for result in (ann, exact)], rel=1e-12)
+    assert totals[0] > totals[1] > 300 * 2**29
+    # All 300 are audited, and nobody competes: what was listed and what is nearest are what is paired.
+    assert ann.summary["distance_inflation"] == pytest.approx(totals[0] / totals[1] - 1, abs=1e-15)
+
+
 def pairs_of(result: Matched[Any]) -> set[Any]:
     return set(result.pairs[["treated_id", "control_id"]].itertuples(index=False, name=None))
 
