@@ -162,7 +162,9 @@ def by_all_pairs(treated: Any, controls: Any) -> list[tuple[int, int]]:
     return sorted(pairs)
 
 
-@pytest.mark.parametrize(("d", "far", "spread"), [(3, 0.0, 1.0), (200, 0.0, 1.0), (3, 600.0, 1.0), (3, 2e3, 1.0), (3, 3e4, 0.01)])
+@pytest.mark.parametrize(
+    ("d", "far", "spread"), [(3, 0.0, 1.0), (200, 0.0, 1.0), (3, 600.0, 1.0), (3, 2e3, 1.0), (3, 3e4, 0.01)]
+)
 @pytest.mark.parametrize("list_length", [2, 8])
 def test_what_float32_cannot_tell_apart_is_told_apart(d: int, far: float, spread: float, list_length: int):
     """Two clusters `far` from their middle, where float32 squares are off by more than whole distances."""
