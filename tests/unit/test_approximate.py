@@ -134,6 +134,19 @@ def test_twins_are_all_found():
     assert (ann.summary["n_pairs"], ann.summary["largest_distance"]) == (1_376, 0.0)
 
 
+@pytest.mark.parametrize("d", [2, 200])
+def test_as_many_dimensions_as_there_are(d: int):
+    """Everybody treated has a twin, and some a second one, among many who are near."""
+    treated = np.random.default_rng(3).normal(size=(300, d))
+    far = np.random.default_rng(5).normal(size=(3_000, d))
+    names = tuple(f"x{k}" for k in range(d))
+    table = pd.DataFrame(np.vstack([treated, far, treated[:50], treated]), columns=names)
+    table = table.assign(id=table.index, treated=table.index < 300)
+    ann, _ = both(table, covariates=names)
+    assert (ann.summary["n_pairs"], ann.summary["largest_distance"]) == (300, 0.0)
+    assert set(ann.pairs.control_id[ann.pairs.treated_id >= 50]) == set(range(3_400, 3_650))
+
+
 def test_a_pool_that_runs_dry_is_used_to_the_last():
     ann, exact = both(table_of(700, 300))
     assert ann.summary["n_pairs"] == exact.summary["n_pairs"] == 300
