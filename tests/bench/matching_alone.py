@@ -60,7 +60,8 @@ def on_spark(folder: Path, job: dict[str, Any], task_bytes: int = TASK_BYTES) ->
     def run() -> dict[str, Any]:
         result = match(units, matching, task_bytes=task_bytes)
         counted = result.pairs.count()
-        told = _told(result.summary) | {"predicted": said.seconds, "parts": said.n_parts}
+        predicted = {"predicted": said.seconds, "predicted_again": said.n_searched_again, "parts": said.n_parts}
+        told = _told(result.summary) | predicted
         result.release()
         assert counted == told["pairs"]
         return told
@@ -69,7 +70,7 @@ def on_spark(folder: Path, job: dict[str, Any], task_bytes: int = TASK_BYTES) ->
 
 
 def _told(summary: Any) -> dict[str, Any]:
-    names = ("search", "recall", "uncertified")
+    names = ("search", "recall", "uncertified", "searched_again")
     found = {name: summary[name] for name in names if name in summary}
     return found | {"pairs": summary["n_pairs"], "total": summary["total_distance"], "steps": summary["seconds"]}
 

@@ -1,4 +1,7 @@
-"""A match on a Spark cluster of two executors, one of which is killed: the result is that of one pandas process."""
+"""A match on a Spark cluster of two executors, one of which is killed: the result is that of one pandas process.
+
+COUNTERPART_BENCH_REPORT    document to write (default docs/benchmarks.md)
+"""
 
 from __future__ import annotations
 
@@ -101,7 +104,8 @@ def measured(root: Path) -> Iterator[list[list[str]]]:
     rows: list[list[str]] = []
     yield rows
     if len(rows) == len(CASES) * (1 + len(MOMENTS)):
-        write_section(root / "docs/benchmarks.md", "A killed executor", describe(rows))
+        document = Path(os.environ.get("COUNTERPART_BENCH_REPORT", root / "docs/benchmarks.md"))
+        write_section(document, "A killed executor", describe(rows))
 
 
 @pytest.fixture(scope="module")

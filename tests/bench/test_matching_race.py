@@ -124,10 +124,18 @@ def tell_ours(how: str, size: str, told: Mapping[str, Any], seen: Measured, leas
         "spark": "`match`, Spark local[2] from Parquet",
         "driver": "the same, a task of 12 GiB allowed: at the driver",
     }
-    predicted = f" (predicted {told['predicted']:.1f} s of one core)" if "predicted" in told else ""
+    predicted = f" ({tell_predicted(told)})" if "predicted" in told else ""
     took = seconds_of(told)
     row = [size, names[how] + predicted, f"{took:.3f}" if took < 1 else f"{took:.2f}", f"{took / least:.1f}"]
     return [*row, f"{told['pairs']:,}", f"{told['total']:,.2f}", f"{seen.peak / GB:.1f}"]
+
+
+def tell_predicted(told: Mapping[str, Any]) -> str:
+    """What the plan said, and beside it how many lists did run dry."""
+    seconds = f"predicted {told['predicted']:.1f} s of one core"
+    if told["predicted_again"] is None:
+        return seconds
+    return f"{seconds}, {told['predicted_again']:,} lists made again; {told['searched_again']:,} were"
 
 
 def tell_peer(name: str, size: str, told: Mapping[str, Any], least: float) -> list[str]:
@@ -228,7 +236,7 @@ def test_in_fifty_dimensions_without_a_caliper(root: Path, tmp_path: Path) -> No
         ["treated / controls", "matcher", "s", "recall", "pairs", "total distance", "where the time goes"],
         [
             size,
-            f"`match`, Spark local[2] from Parquet (predicted {told['predicted']:.0f} s of one core)",
+            f"`match`, Spark local[2] from Parquet ({tell_predicted(told)})",
             f"{took:.0f}",
             recall,
             f"{told['pairs']:,}",

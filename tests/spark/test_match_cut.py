@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from tests.matched_units import SCORED, SEED, content_of
 
 from counterpart import Matching, match, plan
+from counterpart.matching.cost import share_searched_again
 from counterpart.matching.placing import spread_over_tasks
 
 if TYPE_CHECKING:
@@ -108,9 +109,11 @@ def test_a_long_search_is_cut_for_idle_cores(
     monkeypatch.setattr("counterpart.matching.parts.LONG_TASK", 0.0)
     fewer, _ = few_treated
     in_space = Matching(**SCORED, distance="mahalanobis", covariates=("age", "cost"), caliper=None)
-    assert plan(fewer, in_space).n_parts == 2
-    assert plan(tied_units, in_space).n_parts == 0
-    assert plan(fewer, Matching(**SCORED, caliper=None)).n_parts == 0
+    uncut, on_score = plan(tied_units, in_space), plan(fewer, Matching(**SCORED, caliper=None))
+    assert (plan(fewer, in_space).n_parts, uncut.n_parts, on_score.n_parts) == (2, 0, 0)
+    # All are in one cell of one stratum.
+    dry = uncut.n_treated * share_searched_again(uncut.n_treated / uncut.n_controls)
+    assert (uncut.n_searched_again, on_score.n_searched_again) == (pytest.approx(dry, abs=0.5), None)
 
 
 def test_what_the_smaller_arm_takes_no_cut_makes_less(tied_units: DataFrame):

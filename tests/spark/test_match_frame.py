@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F
 from tests.matched_units import SCORED, SEED, content_of
 
 from counterpart import Matching, balance, match, plan
-from counterpart.errors import ContractError, DataError
+from counterpart.errors import ContractError, DataError, EnvironmentProblem
 from counterpart.matching import distributed
 from counterpart.matching.cost import FEW_SECONDS, room_at_driver
+from counterpart.matching.solve import Reach
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+    from counterpart.matching.task import Stage, Work
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("in_tasks")]
 
@@ -46,6 +53,9 @@ def test_spark_gives_what_pandas_gives(tied_units: DataFrame, tied_table: pd.Dat
     matching = Matching(**SCORED | settings)
     ours, expected = match(tied_units, matching, SEED), match(tied_table, matching, SEED)
     assert ours.plan is not None
+    again = [result.summary.get("searched_again") for result in (ours, expected)]
+    # Proposals in float32, and so the lists, may differ a little with the order of rows.
+    assert again[0] == pytest.approx(again[1], rel=0.2)
     assert content_of(ours) == content_of(expected)
 
 
@@ -226,6 +236,55 @@ def test_probabilities_of_few_units_that_have_no_logit_are_refused(tied_units: D
         match(made, Matching(score="score", caliper=0.2), SEED)
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("work", "returned a pair outside the caliper"),
+        ("rows", "does not reconcile: units were lost or doubled"),
+    ],
+)
+def test_tasks_that_go_wrong_are_found_out(
+    tied_units: DataFrame, monkeypatch: pytest.MonkeyPatch, change: str, told: str
+):
+    """Tasks that forget the caliper, and tasks that lose a row."""
+    honest = distributed.solver
+
+    def forgetting(work: Work) -> Stage:
+        solve = honest(replace(work, reach=Reach(None, None)) if change == "work" else work)
+
+        def forget(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            for found in solve(batches):
+                yield found.slice(1 if change == "rows" else 0)
+
+        return forget
+
+    monkeypatch.setattr(distributed, "solver", forgetting)
+    matching = Matching(**SCORED, exact=("state",), caliper=0.001, caliper_scale="raw")
+    with pytest.raises(RuntimeError, match=told):
+        match(tied_units, matching, SEED)
+
+
+def test_what_a_task_refuses_is_told_as_it_was_raised(tied_units: DataFrame, monkeypatch: pytest.MonkeyPatch):
+    """By a task that solves a part of a stratum, in words of several lines: nothing of Spark's is around them."""
+    message = 'matching: "2" strata\n{are} too many: ü'
+
+    def refusing(work: Work, n_together: int, is_merge: bool) -> Stage:
+        def refuse_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            raise EnvironmentProblem(message)
+            yield from batches
+
+        return refuse_all
+
+    monkeypatch.setattr(distributed, "reducer", refusing)
+    kept = tied_units.sparkSession.sparkContext._jsc.getPersistentRDDs
+    n_kept = len(kept())
+    with pytest.raises(EnvironmentProblem) as refused:
+        match(tied_units, Matching(**SCORED, exact=("state",), direction="control_to_treated"), SEED, 20_000)
+    assert str(refused.value) == message
+    assert len(kept()) == n_kept, "what nobody can release is released"
+    assert "".join(traceback.format_exception(refused.value)).count("Traceback") == 1
+
+
 @pytest.mark.parametrize("where", ["in_tasks", "at_once"])
 def test_what_one_role_bars_is_looked_at_all_the_same(
     tied_units: DataFrame, where: str, request: pytest.FixtureRequest
@@ -306,18 +365,30 @@ def test_an_arm_without_units(tied_units: DataFrame, tied_table: pd.DataFrame, k
 
 
 def test_the_approximate_search_is_told_of_all_tasks(spark: SparkSession):
-    """Two strata large enough for an index each: the pairs, the recall and what is unproven are those of pandas."""
+    """Two strata large enough for an index each: the pairs, the recall and what is unproven are those of pandas.
+
+    Some treated are so far away that 64 bits do not hold the sum of their distances.
+    """
     pytest.importorskip("faiss")
     generator = np.random.default_rng(8)
     values = pd.DataFrame(generator.normal(size=(64_000, 6)), columns=list("uvwxyz"))
     table = values.assign(id=values.index, treated=values.index < 20_000, state=values.index % 2)
+    table.loc[table.treated & (table.id % 50 == 0), "u"] += 2.0**30
     matching = Matching(
-        score=None, caliper=None, distance="euclidean", covariates=tuple("uvwxyz"), exact=("state",), search="ann"
+        score=None,
+        caliper=None,
+        distance="euclidean",
+        covariance="controls",
+        covariates=tuple("uvwxyz"),
+        exact=("state",),
+        search="ann",
+        recall=0.9,
     )
     expected = match(table, matching, SEED)
     assert expected.summary["n_audited"] == 800
     ours = match(spark.createDataFrame(table), matching, SEED)
     assert ours.summary["uncertified"] > 10_000
+    assert ours.summary["total_distance"] > 2**33
     assert content_of(ours) == content_of(expected)
 
 

@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from counterpart import Matched, cli, match
+from counterpart.errors import DataError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+    from counterpart.matching.task import Stage
 
 pytestmark = pytest.mark.spark
 
@@ -175,6 +179,30 @@ def test_what_is_wrong_is_told_and_nothing_written(
     assert message in printed
     assert "Traceback" not in printed
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.usefixtures("in_tasks")
+def test_what_a_task_refuses_is_told_as_by_the_driver(
+    spark: SparkSession, table: pd.DataFrame, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    """One line and its own exit code, as without tasks: nothing of Spark's, and no traceback."""
+
+    def refusing(_: object) -> Stage:
+        def refuse_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            raise DataError("matching: 300,000 strata are too many")
+            yield from batches
+
+        return refuse_all
+
+    table.to_parquet(tmp_path / "units.parquet")
+    monkeypatch.setattr("counterpart.matching.distributed.solver", refusing)
+    told = tmp_path / "told.json"
+    asked = [str(tmp_path / "units.parquet"), "--spark", "--out", str(tmp_path / "out"), "--json", str(told), *ASKED]
+    assert cli.main(["match-table", *asked]) == 13
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("counterpart: ")]
+    assert said == ["counterpart: matching: 300,000 strata are too many"]
+    assert json.loads(told.read_text())["error"]["kind"] == "DataError"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["told.json", "units.parquet"]
 
 
 def test_a_folder_that_comes_meanwhile_is_left_alone(

@@ -80,6 +80,18 @@ def test_the_audit_is_true():
     assert ann.summary["distance_inflation"] == pytest.approx(found.sum() / nearest.sum() - 1, abs=1e-7)
 
 
+def test_distances_of_which_64_bits_hold_no_sum_are_audited():
+    """2^30 standard deviations of the controls away a distance is a whole number of 61 bits: 300 of them have 70."""
+    table = table_of(300, 8_000)
+    table.loc[table.treated, "x0"] += 2.0**30
+    ann, exact = both(table, covariance="controls", recall=0.9, replace=True)
+    totals = [result.summary["total_distance"] for result in (ann, exact)]
+    assert totals == pytest.approx([result.pairs.distance.sum() for result in (ann, exact)], rel=1e-12)
+    assert totals[0] > totals[1] > 300 * 2**29
+    # All 300 are audited, and nobody competes: what was listed and what is nearest are what is paired.
+    assert ann.summary["distance_inflation"] == pytest.approx(totals[0] / totals[1] - 1, abs=1e-15)
+
+
 def pairs_of(result: Matched[Any]) -> set[Any]:
     return set(result.pairs[["treated_id", "control_id"]].itertuples(index=False, name=None))
 
@@ -120,6 +132,19 @@ def test_twins_are_all_found():
     far = table_of(0, 5_000, n_levels=2).assign(id=lambda t: t.id + 50_000)
     ann, _ = both(pd.concat([treated, twins, far], ignore_index=True))
     assert (ann.summary["n_pairs"], ann.summary["largest_distance"]) == (1_376, 0.0)
+
+
+@pytest.mark.parametrize("d", [2, 200])
+def test_as_many_dimensions_as_there_are(d: int):
+    """Everybody treated has a twin, and some a second one, among many who are near."""
+    treated = np.random.default_rng(3).normal(size=(300, d))
+    far = np.random.default_rng(5).normal(size=(3_000, d))
+    names = tuple(f"x{k}" for k in range(d))
+    table = pd.DataFrame(np.vstack([treated, far, treated[:50], treated]), columns=names)
+    table = table.assign(id=table.index, treated=table.index < 300)
+    ann, _ = both(table, covariates=names)
+    assert (ann.summary["n_pairs"], ann.summary["largest_distance"]) == (300, 0.0)
+    assert set(ann.pairs.control_id[ann.pairs.treated_id >= 50]) == set(range(3_400, 3_650))
 
 
 def test_a_pool_that_runs_dry_is_used_to_the_last():

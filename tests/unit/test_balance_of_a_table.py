@@ -19,6 +19,9 @@ from counterpart.numerics.weighted import largest_gap, mean_of, sample_of, varia
 
 LALONDE = {"age": "age", "educ": "educ", "married": "married", "nodegree": "nodegree", "re74": "re74", "re75": "re75"}
 LALONDE |= {f"race={level}": f"race{level}" for level in ("black", "hispan", "white")}
+NHEFS = {name: name for name in ("sex", "race", "age", "smokeintensity", "smokeyrs", "wt71")}
+NHEFS |= {f"education={level}": f"`factor(education)`{level}" for level in range(1, 6)}
+NHEFS |= {f"{name}={level}": f"`factor({name})`{level}" for name in ("exercise", "active") for level in range(3)}
 
 
 def weighted_as(weights: pd.DataFrame) -> Matched:
@@ -56,11 +59,31 @@ def test_the_numbers_are_those_of_matchit(public_claims: Path, run: str) -> None
     found = table(units, result, ["age", "educ", "race", "married", "nodegree", "re74", "re75"], denominator="treated")
     for phase, suffix in (("before", "_unmatched"), ("after", "")):
         peer = pd.read_csv(causal / f"matchit_4_7_2/{run}_balance{suffix}.csv", index_col=0)
-        for ours, theirs in LALONDE.items():
-            row = found[ours, phase]
-            told = [row.mean_treated, row.mean_control, row.smd, row.variance_ratio, row.ks]
-            names = ["Means Treated", "Means Control", "Std. Mean Diff.", "Var. Ratio", "eCDF Max"]
-            assert told == pytest.approx(list(peer.loc[theirs, names]), rel=1e-9, abs=1e-9, nan_ok=True), (ours, phase)
+        assert_same(found, phase, peer, LALONDE)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("run", ["NHEFS_nn", "NHEFS_logit_cal", "NHEFS_1_2"])
+def test_the_numbers_of_nhefs_are_those_of_matchit(public_claims: Path, run: str) -> None:
+    """As of LaLonde's data, after matching; levels of education, exercise and activity are flags."""
+    causal = public_claims / "causal"
+    levels = dict.fromkeys(("education", "exercise", "active"), str)
+    units = pd.read_csv(causal / "nhefs_complete.csv", dtype=levels)
+    weights = pd.read_csv(causal / f"matchit_4_7_2/{run}_weights.csv")
+    # The same rows, under the names that they had among those that are not complete.
+    units = units.assign(treat=units.qsmk, id=weights.id)
+    assert (weights.treat == units.treat).all()
+    result = weighted_as(weights.loc[weights.w > 0, ["id", "w"]].rename(columns={"w": "weight"}))
+    found = table(units, result, list(dict.fromkeys(name.split("=")[0] for name in NHEFS)), denominator="treated")
+    assert_same(found, "after", pd.read_csv(causal / f"matchit_4_7_2/{run}_balance.csv", index_col=0), NHEFS)
+
+
+def assert_same(found: dict[tuple[str, str], Any], phase: str, peer: pd.DataFrame, names: dict[str, str]) -> None:
+    for ours, theirs in names.items():
+        row = found[ours, phase]
+        told = [row.mean_treated, row.mean_control, row.smd, row.variance_ratio, row.ks]
+        columns = ["Means Treated", "Means Control", "Std. Mean Diff.", "Var. Ratio", "eCDF Max"]
+        assert told == pytest.approx(list(peer.loc[theirs, columns]), rel=1e-9, abs=1e-9, nan_ok=True), (ours, phase)
 
 
 @pytest.fixture(scope="module")

@@ -148,14 +148,51 @@ def test_distances_that_round_to_the_same_are_tied_whatever_they_were_before(lis
         assert sorted(pairs.control) == sorted(np.lexsort([controls.key, distance])[:40])
 
 
+def by_all_pairs(treated: Any, controls: Any) -> list[tuple[int, int]]:
+    """Closest first among all pairs, ties by row."""
+    apart = np.sqrt(np.square(treated[:, None] - controls[None]).sum(axis=2))
+    left: dict[str, set[int]] = {"treated": set(range(len(treated))), "controls": set(range(len(controls)))}
+    pairs = []
+    for place in np.argsort(np.rint(apart * ONE).ravel(), kind="stable"):
+        i, j = divmod(int(place), len(controls))
+        if i in left["treated"] and j in left["controls"]:
+            pairs.append((i, j))
+            left["treated"].remove(i)
+            left["controls"].remove(j)
+    return sorted(pairs)
+
+
+@pytest.mark.parametrize(
+    ("d", "far", "spread"), [(3, 0.0, 1.0), (200, 0.0, 1.0), (3, 600.0, 1.0), (3, 2e3, 1.0), (3, 3e4, 0.01)]
+)
+@pytest.mark.parametrize("list_length", [2, 8])
+def test_what_float32_cannot_tell_apart_is_told_apart(d: int, far: float, spread: float, list_length: int):
+    """Two clusters `far` from their middle, where float32 squares are off by more than whole distances."""
+    generator = np.random.default_rng(23)
+    treated, controls = (
+        generator.choice([-far, far], (n, 1)) + spread * generator.standard_normal((n, d)) for n in (60, 150)
+    )
+    clouds = [Cloud(point, np.arange(len(point))) for point in (treated, controls)]
+    pairs = pair_in_space(*clouds, None, list_length=list_length)
+    assert list(zip(pairs.treated, pairs.control, strict=True)) == by_all_pairs(treated, controls)
+
+
+def sums_in_another_order(left: Any, right: Any, out: Any) -> None:
+    """A product of matrices as another machine, or another number of threads, may round it."""
+    exactly = np.dot(left, right)
+    terms = np.dot(np.abs(left), np.abs(right))
+    out[:] = exactly + terms * np.random.default_rng(2).uniform(-2, 2, exactly.shape).astype(np.float32) * 2.0**-24
+
+
 def test_tiles_and_scores_decide_nothing(monkeypatch: pytest.MonkeyPatch):
     generator = np.random.default_rng(9)
     treated = Cloud(generator.standard_normal((700, 6)) + 0.4, np.arange(700), generator.integers(0, 1000, 700))
     controls = Cloud(generator.standard_normal((5_000, 6)), np.arange(5_000), generator.integers(0, 1000, 5_000))
     outcomes = []
-    for rows, columns in ((256, 2_048), (7, 64)):
+    for rows, columns, product in ((256, 2_048, np.matmul), (7, 64, np.matmul), (256, 2_048, sums_in_another_order)):
         monkeypatch.setattr(neighbours, "ROWS", rows)
         monkeypatch.setattr(neighbours, "COLUMNS", columns)
+        monkeypatch.setattr(np, "matmul", product)
         outcomes += [pair_in_space(treated, controls, 200, None, Rules(), length) for length in (4, 8, 32)]
     for other in outcomes[1:]:
         assert np.array_equal(other.control, outcomes[0].control)

@@ -46,10 +46,16 @@ def test_the_sets_are_those_of_matchit(public_claims: Path, run: str, n_sets: in
         | {"order": "largest", "tie_order": "row"}
         | settings
     )
-    pairs = match(units, matching).pairs
+    result = match(units, matching)
+    pairs = result.pairs
     ours = pairs.control_id.map(score).groupby(pairs.treated_id).agg(sorted).to_dict()
     assert len(theirs) == n_sets
     assert ours == theirs
+    # MatchIt's weights of controls add up to their number, ours to that of the treated.
+    is_control = ~result.weights.id.isin(units.id[units.treat == 1])
+    weight = result.weights[is_control].weight.groupby(result.weights.id.map(score)).sum()
+    peers = units[(units.treat == 0) & (units.w > 0)].groupby("score").w.sum()
+    pd.testing.assert_series_equal(weight / weight.sum(), peers / peers.sum(), check_names=False, rtol=1e-12)
 
 
 @pytest.mark.realdata

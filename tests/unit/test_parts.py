@@ -17,7 +17,7 @@ from counterpart import Matching
 from counterpart.matching.cost import Search
 from counterpart.matching.parts import choose_rounds
 from counterpart.matching.solve import measure_metric, measure_reach
-from counterpart.matching.task import TALLY_CODES, Work, pack_parcels, reducer, solver
+from counterpart.matching.task import TALLY_CODES, Work, _tally_rows, pack_parcels, reducer, solver
 from counterpart.matching.units import Units, read_units
 
 EXACTLY = Search(None, "asked for")
@@ -248,6 +248,12 @@ def test_an_id_that_is_there_twice_is_counted_through_all_rounds():
         parcels += pack_parcels(iter(here.to_batches()))
     merged = run_tasks(parcels, "slot", reducer(work, 2, is_merge=False))
     assert tally_of(run_tasks(merged, "task", solver(work)), "n_repeated") == 1
+
+
+def test_what_no_row_can_count_is_told_in_several():
+    told = {"true": 5 * 2**62 + 1, "listed": 2**62, "n_found": 0}
+    rows = _tally_rows(pa.int64(), told).to_batches()
+    assert {name: tally_of(rows, name) for name in told} == told
 
 
 @pytest.mark.parametrize(

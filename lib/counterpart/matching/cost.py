@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from counterpart.protocol import Matching
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 MOVE, SEE, PAIR, COORDINATE = 1.5e-6, 2e-8, 5e-7, 3e-11
 # Coordinates' worth of the steps that every distance takes.
 _EVERY_DISTANCE = 4
+# Seconds of one core that a look at a control takes where a list of nearest has run dry and is made again.
+LOOK_AGAIN = 7e-9
+# Of the controls wanted the share for which that happens where as many are wanted as are there, and how it grows with
+# the share that is wanted; both measured with treated that lie among the controls, in 2 to 50 dimensions.
+_AGAIN_AT_FULL, _AGAIN_POWER = 0.25, 6
 TASK_BYTES = 2**30
 """What a task of a match on Spark may take, as predicted, unless the caller says otherwise."""
 # Bytes of a unit in a task: moved and laid out (103 measured at 100 million units whose ids are whole numbers; texts
@@ -58,6 +63,14 @@ def seconds_of_distance(matching: Matching) -> float:
     return (len(matching.covariates) + len(matching.calipers) + _EVERY_DISTANCE) * COORDINATE
 
 
+def share_searched_again(load: Any) -> Any:
+    """Of wanted controls, those for which a list has run dry; `load`: how many are wanted for each that can serve.
+
+    A number or a column; from a load of 1.3 on more than 1, which stands for all.
+    """
+    return load**_AGAIN_POWER * _AGAIN_AT_FULL
+
+
 def bytes_of_unit(matching: Matching, search: Search) -> int:
     """What a unit takes in a task."""
     number = NUMBER_BYTES + (INDEX_BYTES if search.recall is not None else 0)
@@ -68,10 +81,27 @@ def are_few(n_treated: int, n_controls: int, n_texts: int, matching: Matching, t
     """Whether so many units are matched where the driver is; `n_texts` of their id, person and tie are text."""
     # Strata and calipers leave less to compare; that they do is not known yet.
     n_compared = n_treated * n_controls if is_in_space(matching) else 0
+    seconds = n_compared * seconds_of_distance(matching)
+    seconds += _count_looks_again(n_treated, n_controls, matching) * LOOK_AGAIN if n_compared else 0.0
     of_unit = bytes_of_unit(matching, choose_search(matching, n_compared))
     of_unit += EXACT_BYTES * len(matching.exact) + TEXT_BYTES * n_texts
-    is_quick = n_compared * seconds_of_distance(matching) <= FEW_SECONDS
-    return (n_treated + n_controls) * of_unit <= task_bytes and is_quick
+    return (n_treated + n_controls) * of_unit <= task_bytes and seconds <= FEW_SECONDS
+
+
+def _count_looks_again(n_treated: int, n_controls: int, matching: Matching) -> float:
+    n_focal, n_pool = n_treated, n_controls
+    if matching.direction == "control_to_treated":
+        n_focal, n_pool = n_pool, n_focal
+    wanted = n_focal * matching.ratio
+    load = wanted * per_service(matching) / n_pool
+    return wanted * min(share_searched_again(load), 1.0) * n_pool
+
+
+def per_service(matching: Matching) -> float:
+    """What of a control one service takes: 1 where each serves once, 0 where nobody competes."""
+    if not matching.replace:
+        return 1.0
+    return 0.0 if matching.reuse is None else 1 / matching.reuse
 
 
 def room_at_driver(task_bytes: int, max_result_size: str) -> int:

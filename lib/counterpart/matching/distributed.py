@@ -19,13 +19,14 @@ from counterpart.matching.columns import (
     survey,
     total_arms,
 )
-from counterpart.matching.cost import TASK_BYTES, are_few, room_at_driver
+from counterpart.matching.cost import TASK_BYTES, are_few, is_in_space, room_at_driver
 from counterpart.matching.few import match_few
 from counterpart.matching.laps import Laps
 from counterpart.matching.placing import spread_over_tasks
 from counterpart.matching.planning import Cut, Plan, cut
-from counterpart.matching.result import REASONS, Matched, describe_search, summarise_match
+from counterpart.matching.result import REASONS, Matched, describe_lists, describe_search, summarise_match
 from counterpart.matching.task import PARCELS, TALLY_CODES, Work, pack_parcels, reducer, solution_schema, solver
+from counterpart.matching.task_errors import as_raised, telling
 from counterpart.numerics.pairs import FIXED_ONE, Audit
 
 if TYPE_CHECKING:
@@ -66,9 +67,21 @@ def match_frame(units: DataFrame, matching: Matching, seed: int, task_bytes: int
     laps.end("survey")
     prepared = cut(selected, surveyed, matching, task_bytes)
     laps.end("plan")
-    work = Work(matching, surveyed.reach, surveyed.metric, prepared.plan.search, seed)
+    searched_again = units.sparkSession.sparkContext.accumulator(0)
+    work = Work(matching, surveyed.reach, surveyed.metric, prepared.plan.search, seed, searched_again.add)
     solution = _solve(prepared, work, selected.schema["unit"].dataType.simpleString()).persist()
-    counted = _count(solution, matching, surveyed)
+
+    def release() -> None:
+        solution.unpersist()
+        prepared.release()
+
+    try:
+        with as_raised():
+            counted = _count(solution, matching, surveyed)
+    except Exception:
+        # Nobody gets a result to release.
+        release()
+        raise
     laps.end("solve")
     own_type = units.schema[matching.id].dataType.simpleString()
     pairs, unmatched, weights = _frames(solution, prepared.strata, matching, own_type)
@@ -76,13 +89,10 @@ def match_frame(units: DataFrame, matching: Matching, seed: int, task_bytes: int
     counts |= {name: counted[name] for name in ("n_sets", "n_pairs", *[f"n_{reason}" for reason in REASONS])}
     total = int(counted.total_distance or 0)
     summary = summarise_match(matching, surveyed.reach, counts, counted.largest_distance, total)
-    audit = Audit(*[counted[name] or 0 for name in Audit._fields])
-    summary |= describe_search(prepared.plan.search, counted.n_unproven or 0, audit) | {"seconds": laps.seconds}
-
-    def release() -> None:
-        solution.unpersist()
-        prepared.release()
-
+    told = {name: int(counted[name] or 0) for name in TALLY_CODES}
+    audit = Audit(*[told[name] for name in Audit._fields])
+    summary |= describe_search(prepared.plan.search, told["n_unproven"], audit)
+    summary |= describe_lists(searched_again.value if is_in_space(matching) else None) | {"seconds": laps.seconds}
     return Matched(pairs, unmatched, weights, summary, matching, prepared.plan, release)
 
 
@@ -107,16 +117,18 @@ def _solve(prepared: Cut, work: Work, unit_type: str) -> DataFrame:
     if prepared.parted is not None and rounds is not None:
         parts, n_slots = prepared.parted.mapInArrow(pack_parcels, PARCELS), prepared.plan.n_cut * rounds.width
         for merge_round in range(rounds.n_rounds):
-            step = reducer(work, rounds.n_together, is_merge=merge_round > 0)
+            step = telling(reducer(work, rounds.n_together, is_merge=merge_round > 0))
             parts = spread_over_tasks(parts, n_slots, "slot").mapInArrow(step, PARCELS)
             n_slots //= rounds.n_together
         parcels = parts if prepared.plan.n_cut == prepared.plan.n_tasks else parcels.unionAll(parts)
-    return spread_over_tasks(parcels, n_tasks, "task").mapInArrow(solver(work), solution_schema(unit_type))
+    return spread_over_tasks(parcels, n_tasks, "task").mapInArrow(telling(solver(work)), solution_schema(unit_type))
 
 
 def _count(solution: DataFrame, matching: Matching, surveyed: Survey) -> Row:
     """Totals of the solution, one row. RuntimeError if units were lost, are there twice, or pairs too far apart."""
     is_pair = F.col("partner").isNotNull()
+    # Distances of up to 2^62: a long does not hold the sum of two.
+    exact = F.col("distance_fixed").cast("decimal(19,0)")
     found = solution.agg(
         F.count_if(is_pair).alias("n_pairs"),
         *[F.count_if(F.col("reason") == i).alias(f"n_{reason}") for i, reason in enumerate(REASONS)],
@@ -124,15 +136,15 @@ def _count(solution: DataFrame, matching: Matching, surveyed: Survey) -> Row:
         F.count_distinct("focal").alias("n_focal"),
         F.count_distinct("partner").alias("n_partners"),
         F.count_distinct(F.when(is_pair, F.struct("partner", "stratum"))).alias("n_partner_units"),
-        *[F.sum(F.when(F.col("reason") == i, F.col("distance_fixed"))).alias(name) for name, i in TALLY_CODES.items()],
+        *[F.sum(F.when(F.col("reason") == i, exact)).alias(name) for name, i in TALLY_CODES.items()],
         F.max(F.when(is_pair, F.col("distance_fixed"))).alias("largest_distance"),
         F.max(F.abs("difference_fixed")).alias("largest_difference"),
-        F.sum(F.when(is_pair, F.col("distance_fixed")).cast("decimal(19,0)")).alias("total_distance"),
+        F.sum(F.when(is_pair, exact)).alias("total_distance"),
     ).collect()[0]
     n_alone = sum(found[f"n_{reason}"] for reason in REASONS)
     n_focal = surveyed.n_controls if matching.direction == "control_to_treated" else surveyed.n_treated
     # An id in two strata is seen where it was used: of focal units all are.
-    n_again = (found.n_repeated or 0) + found.n_sets + n_alone - found.n_focal
+    n_again = int(found.n_repeated or 0) + found.n_sets + n_alone - found.n_focal
     n_again += found.n_partner_units - found.n_partners
     refusals.refuse_repeated(matching.id, n_again, surveyed.n_treated + surveyed.n_controls)
     if found.n_sets + n_alone != n_focal:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from counterpart.matching.result import REASONS, describe_search, summarise_match
+from counterpart.matching.result import REASONS, describe_lists, describe_search, summarise_match
 from counterpart.numerics.pairs import FIXED_ONE
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def summary_of(units: Units, matching: Matching, solved: Solved) -> dict[str, An
     """The summary, but for the seconds."""
     # Numba loads when there is something to match.
     from counterpart.numerics.line import distinct
+    from counterpart.numerics.pairs import sum_exactly
 
     solution = solved.solution
     distance = solution.distance
@@ -73,4 +74,5 @@ def summary_of(units: Units, matching: Matching, solved: Solved) -> dict[str, An
     }
     largest = int(distance.max()) if len(distance) else None
     found = describe_search(solved.search, solution.n_unproven, solution.audit)
-    return summarise_match(matching, solved.reach, counts, largest, int(distance.sum())) | found
+    found |= describe_lists(solution.n_searched_again)
+    return summarise_match(matching, solved.reach, counts, largest, sum_exactly(distance)) | found

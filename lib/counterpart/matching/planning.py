@@ -17,6 +17,7 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from counterpart.matching.cost import (
+    LOOK_AGAIN,
     MOVE,
     PAIR,
     SEE,
@@ -26,7 +27,9 @@ from counterpart.matching.cost import (
     choose_search,
     is_in_space,
     may_be_approximate,
+    per_service,
     seconds_of_distance,
+    share_searched_again,
 )
 from counterpart.matching.parts import (
     MergeRounds,
@@ -52,16 +55,22 @@ NARROWEST_CELL = 2**27
 MOST_BROADCAST = 1_000_000
 # Tasks are worth their start from some tenths of a second on; more of them than cores even out what was misjudged.
 SMALLEST_TASK, TASKS_PER_CORE = 0.25, 3
+# Seconds are whole multiples of it, so that sums of them are exact: strata that are counted again after the loss of an
+# executor, in another order, are in the same tasks.
+_TICK = 2.0**-30
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a match will take, told before it starts. Counts are exact, `seconds` (of one core) and bytes predictions.
+    """What a match will take, told before it starts. Counts are exact, but for what is predicted: `seconds` (of one
+    core), bytes and `n_searched_again`.
 
     `n_cells` are the cells of strata and scores with somebody in reach, `n_units_moved` the units in them, `n_compared`
     the pairs of units in neighbouring cells, `most_pairs` the pairs that the strata allow at most. `cut_by` are the
     exact columns along which tasks are cut; `n_cut` of the tasks are of components so large that `n_parts` tasks
-    before them have a part of one each. `is_few`: the units fit one task, and are matched where the driver is instead.
+    before them have a part of one each. `n_searched_again`: the lists of nearest that run dry and are made again if
+    those who look lie among those they look at (None: on one score there are no lists); the summary of the match tells
+    how many did. `is_few`: the units fit one task, and are matched where the driver is instead.
     """
 
     n_treated: int
@@ -82,6 +91,7 @@ class Plan:
     seconds: float
     longest_task: float
     search: Search
+    n_searched_again: int | None = None
     is_few: bool = False
 
     def __str__(self) -> str:
@@ -96,8 +106,19 @@ class Plan:
             f"{self.n_units_moved:,} units and {_size(self.total_bytes)} in tasks, {_size(self.task_bytes)} in the "
             f"largest; some {self.seconds:.1f} s of one core, {self.longest_task:.1f} s in the longest task"
             f"{over if self.task_bytes > self.allowed_bytes else ''}\n"
-            f"{self.search.name} search ({self.search.because})"
+            f"{self._say_not_foreseen()}{self.search.name} search ({self.search.because})"
             f"{few if self.is_few else ''}"
+        )
+
+    def _say_not_foreseen(self) -> str:
+        """What the seconds hold of searching again, and what they cannot."""
+        if self.n_searched_again is None:
+            return ""
+        if self.search.recall is not None:
+            return "the seconds are the exact search's: how much of it the approximate one needs is seen on the way\n"
+        return (
+            f"in these seconds {self.n_searched_again:,} lists of nearest are made again, having run dry; where those "
+            "who look lie together and apart from whom they look at, more run dry and it takes longer\n"
         )
 
 
@@ -182,7 +203,8 @@ def _cell_width(width_fixed: int) -> int:
 def _count_cells(units: DataFrame, exact: Sequence[str], person: str, width_fixed: int | None) -> DataFrame:
     """Units -> stratum and cell: who is there, and how many look for counterparts from there or beside it.
 
-    Its rows are bounded by strata x cells (a logit from -10 to 10 has at most 320).
+    `n_seen` are those looked among, there or beside it. Its rows are bounded by strata x cells (a logit from -10 to 10
+    has at most 320).
     """
     of_pool = F.when(F.col("is_pool"), F.col(person))
     cells = units.groupBy(*exact, "cell").agg(
@@ -193,7 +215,7 @@ def _count_cells(units: DataFrame, exact: Sequence[str], person: str, width_fixe
     )
     width = 0 if width_fixed is None else _cell_width(width_fixed)
     beside = Window.partitionBy(*exact).orderBy("cell").rangeBetween(-width, width)
-    return cells.withColumn("n_looking", F.sum("n_focal").over(beside))
+    return cells.withColumns({"n_looking": F.sum("n_focal").over(beside), "n_seen": F.sum("n_pool").over(beside)})
 
 
 def _count_compared(cells: DataFrame) -> int:
@@ -204,23 +226,38 @@ def _count_compared(cells: DataFrame) -> int:
 
 def _measure_strata(cells: DataFrame, exact: Sequence[str], matching: Matching, row_bytes: int) -> DataFrame:
     """Cells -> stratum that somebody looks for counterparts in: units in reach, what pairing them costs."""
+    again = _searched_again(matching)
     strata = cells.groupBy(*exact).agg(
         F.sum("n_focal").alias("n_focal"),
         F.count_if(F.col("n_looking") > 0).alias("n_cells"),
         F.sum(F.when(F.col("n_looking") > 0, F.col("n_pool")).otherwise(0)).alias("n_pool"),
         F.sum(F.col("n_pool") * F.col("n_looking")).alias("n_compared"),
+        F.sum(again).alias("n_searched_again"),
+        F.sum(again * F.col("n_seen")).alias("n_looks_again"),
         F.min("first_person").alias("first_person"),
         F.max("last_person").alias("last_person"),
     )
     n_units = F.col("n_focal") + F.col("n_pool")
-    pairing = F.col("n_compared") * seconds_of_distance(matching) if is_in_space(matching) else F.col("n_pool") * SEE
+    pairing = F.col("n_pool") * SEE
+    if is_in_space(matching):
+        pairing = F.col("n_compared") * seconds_of_distance(matching) + F.col("n_looks_again") * LOOK_AGAIN
     wanted = F.col("n_focal") * matching.ratio
     return strata.filter("n_focal > 0").select(
         "*",
         (wanted if matching.replace else F.least(wanted, "n_pool")).alias("most_pairs"),
-        (n_units * MOVE + F.col("n_focal") * PAIR + pairing).alias("seconds"),
+        (F.rint((n_units * MOVE + F.col("n_focal") * PAIR + pairing) / _TICK) * _TICK).alias("seconds"),
         (n_units * row_bytes).alias("bytes"),
     )
+
+
+def _searched_again(matching: Matching) -> Column:
+    """Of those who look from a cell, how many lists run dry; null on the score, where nobody has a list."""
+    if not is_in_space(matching):
+        return F.lit(None).cast("bigint")
+    wanted = F.col("n_focal") * matching.ratio
+    load = F.col("n_looking") * (matching.ratio * per_service(matching)) / F.greatest("n_seen", F.lit(1))
+    share = F.when(F.col("n_seen") > 0, F.least(share_searched_again(load), F.lit(1.0))).otherwise(0.0)
+    return F.rint(wanted * share).cast("bigint")
 
 
 def _constant_columns(pool: DataFrame, exact: Sequence[str]) -> list[str]:
@@ -261,7 +298,7 @@ def _pack(strata: DataFrame, constant: Sequence[str], n_cores: int, task_bytes: 
     return filled.withColumn("task", task.cast("int")).drop("load", "load_before", "bin")
 
 
-_SUMMED = ("n_cells", "n_units", "n_compared", "most_pairs", "bytes", "seconds")
+_SUMMED = ("n_cells", "n_units", "n_compared", "n_searched_again", "most_pairs", "bytes", "seconds")
 
 
 def _measure_tasks(packed: DataFrame) -> DataFrame:
@@ -320,6 +357,7 @@ def _summarise_plan(
         seconds=found.seconds or 0.0,
         longest_task=found.longest_task or 0.0,
         search=search,
+        n_searched_again=found.n_searched_again,
     )
     rounds = choose_rounds(found.most_parts, found.most_together) if found.n_cut else None
     return plan, rounds, found.n_final > 0

@@ -99,6 +99,15 @@ def describe_search(search: Search, n_unproven: int, audit: Audit) -> dict[str, 
     }
 
 
+def describe_lists(n_searched_again: int | None) -> dict[str, int]:
+    """How many lists of nearest controls ran dry and were made again (`searched_again`); None: there were no lists.
+
+    It says where the seconds went, not what was found: other cuts and other machines have other such numbers, and a
+    task of Spark that is run again counts again.
+    """
+    return {} if n_searched_again is None else {"searched_again": n_searched_again}
+
+
 def _wilson(n_found: int, n: int) -> tuple[float, float]:
     z = 1.959963984540054
     middle, half = n_found + z * z / 2, z * math.sqrt(n_found * (n - n_found) / n + z * z / 4)

@@ -41,7 +41,8 @@ class Solution:
 
     `focal` and `partner` are rows of the table, one element per pair, by focal row and in the order won; `distance`
     in 2^-31. `alone` are the focal rows without a set, `reason` theirs as positions in `result.REASONS`.
-    `n_unproven` counts the pairs that an approximate search leaves unproven, `audit` says how well it found them.
+    `n_unproven` counts the pairs that an approximate search leaves unproven, `audit` says how well it found them;
+    `n_searched_again` the lists of nearest controls that ran dry (None: on one score there are no lists).
     """
 
     focal: Longs
@@ -51,6 +52,7 @@ class Solution:
     reason: Longs
     n_unproven: int
     audit: Audit
+    n_searched_again: int | None
 
 
 @dataclass(frozen=True)
@@ -214,6 +216,7 @@ def solve(units: Units, matching: Matching, reach: Reach, metric: Metric | None,
         reason=reason[~has_set],
         n_unproven=0 if pairs.is_doubtful is None else int(pairs.is_doubtful[pairs.treated[is_kept]].sum()),
         audit=pairs.audit,
+        n_searched_again=pairs.n_steps if is_in_space(matching) else None,
     )
     _hold_to_calipers(units, solution, reach, np.array(list(matching.calipers.values())))
     return solution

@@ -106,6 +106,8 @@ class Work:
     metric: Metric | None
     search: Search
     seed: int
+    add_searched_again: Callable[[int], None] | None = None
+    """Counts lists that ran dry, apart from the rows: how many do depends on the machine, and rows must not."""
 
 
 def solver(work: Work) -> Stage:
@@ -205,6 +207,8 @@ def _pair(table: pa.Table, work: Work, is_merge: bool) -> tuple[pa.Table, Units 
     if is_merge and count_compared(units, matching) * seconds_of_distance(matching) < LONGEST_EXACT:
         search = Search(None, "few are left")
     solution = solve(units, matching, work.reach, work.metric, search)
+    if work.add_searched_again is not None:
+        work.add_searched_again(solution.n_searched_again or 0)
     told = {"n_unproven": solution.n_unproven, **solution.audit._asdict()} if search.recall is not None else {}
     return _tally_rows(ids.type, told), units, solution
 
@@ -270,15 +274,23 @@ def _alone(ids: pa.Array, units: Units, solution: Solution) -> pa.Table:
 _NAMES = ["stratum", "focal", "partner", "distance_fixed", "difference_fixed", "set_size", "reason"]
 
 
+# What a row counts at most: the distances of an audit may have a larger sum, and are told in several rows.
+_MOST_COUNTED = 2**62
+
+
 def _tally_rows(unit_type: pa.DataType, told: dict[str, int]) -> pa.Table:
-    n = len(told)
-    counted, reasons = (
-        pa.array(list(told.values()), pa.int64()),
-        pa.array([TALLY_CODES[name] for name in told], pa.int32()),
-    )
+    counts = [(name, count) for name, total in told.items() for count in _in_longs(total)]
+    n = len(counts)
+    counted = pa.array([count for _, count in counts], pa.int64())
+    reasons = pa.array([TALLY_CODES[name] for name, _ in counts], pa.int32())
     nothing = [pa.nulls(n, kind) for kind in (pa.int64(), unit_type, unit_type)]
     empty = [pa.nulls(n, pa.int64()), pa.nulls(n, pa.int32())]
     return pa.Table.from_arrays([*nothing, counted, *empty, reasons], names=_NAMES)
+
+
+def _in_longs(total: int) -> list[int]:
+    n_full, rest = divmod(total, _MOST_COUNTED)
+    return [*[_MOST_COUNTED] * n_full, rest]
 
 
 def pass_on(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -29,7 +29,7 @@ from counterpart.numerics.neighbours import (
     list_nearest,
     may_pair,
 )
-from counterpart.numerics.pairs import LOWEST_KEY, NO_AUDIT, NOBODY, Audit, Indices, Longs
+from counterpart.numerics.pairs import LOWEST_KEY, NO_AUDIT, NOBODY, Audit, Indices, Longs, sum_exactly
 
 LIST_LENGTH = 32
 # Fewer comparisons in a stretch than this take less time than an index of its controls.
@@ -180,9 +180,8 @@ def _compare(part: Space, rough: Rough, index: Any, audited: Longs, true: Longs)
     is_listed = is_there & (lists.length > 0)
     # Of whom nobody is listed the nearest is found all the same: exactly, later.
     is_found = is_there & ((lists.length == 0) | (distance[:, 0] <= true))
-    return Audit(
-        int(is_there.sum()), int(is_found.sum()), int(true[is_listed].sum()), int(distance[is_listed, 0].sum())
-    )
+    far = [sum_exactly(distances) for distances in (true[is_listed], distance[is_listed, 0])]
+    return Audit(int(is_there.sum()), int(is_found.sum()), *far)
 
 
 @compiled

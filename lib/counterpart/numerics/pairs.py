@@ -58,6 +58,12 @@ class Audit(NamedTuple):
 NO_AUDIT = Audit()
 
 
+def sum_exactly(numbers: Longs) -> int:
+    """Of up to 2^31 whole numbers; two distances of 2^62 have no sum in 64 bits."""
+    low = 2**32 - 1
+    return (int((numbers >> 32).sum()) << 32) + int((numbers & low).sum())
+
+
 @dataclass(frozen=True)
 class Pairs:
     """The outcome. One element per pair, by treated unit and then in the order its controls were won.
