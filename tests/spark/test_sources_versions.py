@@ -37,6 +37,7 @@ def as_drafts(rows: DataFrame) -> DataFrame:
             "is_reversal": F.array_contains(words, "reversal"),
             "is_denied": F.array_contains(words, "denial"),
             "is_mended": F.array_contains(words, "mended"),
+            "unreadable": F.when(F.array_contains(words, "unread"), "unreadable_code"),
             "rejected_by": F.when(F.array_contains(words, "rejected"), "null_key"),
             "row_json": F.when(F.array_contains(words, "reversal"), F.col("kind")),
         }
@@ -75,6 +76,11 @@ def told(versions: Versions, ddl: str = DRAFTS) -> DataFrame:
 def test_versions_of_one_delivery(frame: Frame) -> None:
     rows = frame(
         """claim_id        | paid_on    | sent_on | paid_cents | version_hash | kind     | fate        | rule
+           unread          | 2020-01-01 |         | 100        | 11           | unread   | kept        | unreadable_code
+           once unread     |            |         | 100        | 11           | unread   | merged      | duplicate
+           once unread     |            |         | 100        | 11           |          | kept        | as_sent
+           mended, unread  |            |         | 100        | 11           | unread mended | merged | duplicate
+           mended, unread  |            |         | 100        | 11           | mended   | kept        | mended
            alone           | 2020-01-01 |         | 100        | 11           |          | kept        | as_sent
            mended          | 2020-01-01 |         | 100        | 11           | mended   | kept        | mended
            denied          | 2020-01-01 |         | 0          | 10           | denial   | quarantined | denied

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Window as W
 from pyspark.sql import functions as F
 
-from counterpart.sources import fields
+from counterpart.sources import fields, unreadable
 from counterpart.sources.layout import Layout, Source
 from counterpart.sources.part_d import read_event
 from counterpart.sources.states import SSA
@@ -110,6 +110,7 @@ def _claim(raw: DataFrame, claim_type: str) -> Row:
     diagnoses = fields.join_codes(_diagnoses(raw))
     procedures = fields.join_codes([fields.code(raw, name) for name in fields.numbered(raw, "HCPCS_CD_")])
     amounts = [name for stem in _AMOUNTS for name in fields.numbered(raw, stem)]
+    read = fields.read_list("icd9cm", diagnoses)
     return {
         "person_id": fields.text(raw, "DESYNPUF_ID"),
         "claim_id": _claim_id(raw),
@@ -118,11 +119,13 @@ def _claim(raw: DataFrame, claim_type: str) -> Row:
         "claim_type": F.lit(claim_type),
         "service_date": fields.date(raw, "CLM_FROM_DT"),
         "service_end_date": F.coalesce(fields.date(raw, "CLM_THRU_DT"), fields.date(raw, "CLM_FROM_DT")),
-        "diagnoses": fields.encode_list("icd9cm", diagnoses),
+        "diagnoses": fields.readable(read),
         "is_mended": fields.any_needs_mending("icd9cm", diagnoses) | fields.any_needs_mending("hcpcs", procedures),
         "has_unreadable_date": fields.has_unreadable_date(raw, "CLM_FROM_DT", "CLM_THRU_DT"),
-        "has_unreadable_amount": fields.has_unreadable_amount(raw, "CLM_PMT_AMT")
-        | fields.has_unreadable_among(raw, amounts),
+        "has_unreadable_amount": unreadable.has_unreadable_amount(raw, "CLM_PMT_AMT")
+        | unreadable.has_unreadable_among(raw, amounts),
+        "has_unreadable_code": unreadable.has_unreadable_code(read)
+        | unreadable.any_unreadable_code("hcpcs", procedures),
     }
 
 

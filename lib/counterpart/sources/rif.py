@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from counterpart.codes import encode_column
-from counterpart.sources import fields
+from counterpart.sources import fields, unreadable
 from counterpart.sources.icd_version import is_icd9
 from counterpart.sources.layout import Layout, Source
 from counterpart.sources.months import spans_of_months
@@ -178,7 +178,9 @@ def _professional(raw: DataFrame, claim_type: str) -> Row:
         "is_denied": _is_out(raw) | F.coalesce(is_denied, F.lit(False)),
         "is_mended": line["is_mended"] | fields.is_any_float([place, specialty]),
         "has_unreadable_date": fields.has_unreadable_date(raw, *dates, "NCH_WKLY_PROC_DT"),
-        "has_unreadable_amount": fields.has_unreadable_amount(raw, *amounts),
+        "has_unreadable_amount": unreadable.has_unreadable_amount(raw, *amounts),
+        "has_unreadable_code": line["has_unreadable_code"]
+        | unreadable.any_unreadable_diagnosis(_joined(raw, [_LINE_DIAGNOSIS])),
     }
 
 
@@ -192,14 +194,15 @@ def read_facility(raw: DataFrame) -> Row:
     dates = ("CLM_FROM_DT", "CLM_THRU_DT", "REV_CNTR_DT", "NCH_WKLY_PROC_DT")
     told_type = [fields.text(raw, name) for name in ("CLM_FAC_TYPE_CD", "CLM_SRVC_CLSFCTN_TYPE_CD", "CLM_FREQ_CD")]
     bill_type = [fields.whole_code(one) for one in told_type]
-    reason, revenue = fields.text(raw, "CLM_MDCR_NON_PMT_RSN_CD"), fields.code(raw, "REV_CNTR")
-    is_mended = line["is_mended"] | fields.needs_mending("revenue", revenue) | fields.is_any_float(told_type)
+    reason, written = fields.text(raw, "CLM_MDCR_NON_PMT_RSN_CD"), fields.code(raw, "REV_CNTR")
+    revenue = encode_column("revenue", written)
+    is_mended = line["is_mended"] | fields.needs_mending("revenue", written) | fields.is_any_float(told_type)
     return {
         **line,
         "claim_type": F.lit("institutional"),
         "service_date": F.when(is_inside, told).otherwise(first_day),
         "service_end_date": F.coalesce(last_day, first_day),
-        "revenue": encode_column("revenue", revenue),
+        "revenue": revenue,
         "bill_type": F.concat(*bill_type),
         "allowed_cents": payment,
         "paid_cents": payment,
@@ -208,7 +211,8 @@ def read_facility(raw: DataFrame) -> Row:
         "is_void": bill_type[-1] == _VOID,
         "is_mended": is_mended | (told.isNotNull() & ~is_inside),
         "has_unreadable_date": fields.has_unreadable_date(raw, *dates),
-        "has_unreadable_amount": fields.has_unreadable_amount(raw, "CLM_PMT_AMT"),
+        "has_unreadable_amount": unreadable.has_unreadable_amount(raw, "CLM_PMT_AMT"),
+        "has_unreadable_code": line["has_unreadable_code"] | unreadable.is_unreadable_code(written, revenue),
     }
 
 
@@ -225,20 +229,24 @@ def read_fill(raw: DataFrame) -> Row:
 def _line(raw: DataFrame) -> Row:
     """What lines of all claims files have."""
     listed = _diagnosis_columns(raw)
-    procedure = fields.code(raw, "HCPCS_CD")
+    written = fields.code(raw, "HCPCS_CD")
+    procedure = encode_column("hcpcs", written)
     modifiers = [fields.text(raw, name) for name in _MODIFIERS]
-    diagnoses = _joined(raw, listed)
+    joined = _joined(raw, listed)
+    diagnoses = fields.read_diagnoses(joined)
     return {
         "person_id": fields.text(raw, "BENE_ID"),
         "claim_id": fields.text(raw, "CLM_ID"),
         "line_number": _line_number(raw),
-        "procedure": encode_column("hcpcs", procedure),
-        "modifiers": fields.modifiers(procedure, modifiers),
-        "diagnoses": fields.present(F.concat(fields.encode_diagnoses(diagnoses), F.col("line_diagnoses"))),
+        "procedure": procedure,
+        "modifiers": fields.modifiers(written, modifiers),
+        "diagnoses": fields.readable(F.concat(diagnoses, F.col("line_diagnoses"))),
         "paid_on": fields.date(raw, "NCH_WKLY_PROC_DT"),
-        "is_mended": fields.needs_mending("hcpcs", procedure)
-        | fields.diagnoses_need_mending(diagnoses)
+        "is_mended": fields.needs_mending("hcpcs", written)
+        | fields.diagnoses_need_mending(joined)
         | fields.is_any_float(modifiers),
+        "has_unreadable_code": unreadable.is_unreadable_code(written, procedure)
+        | unreadable.has_unreadable_code(diagnoses),
     }
 
 
