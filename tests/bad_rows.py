@@ -25,7 +25,8 @@ class Bad:
 BROKEN = "quarantined broken_line"
 NO_KEY, NO_DATE, NO_ID = (f"quarantined {rule}" for rule in ("null_key", "impossible_date", "unreadable_id"))
 STRANGER = "quarantined unknown_member"
-KEPT, MENDED, NO_AMOUNT = (f"kept {rule}" for rule in ("as_sent", "mended", "unreadable_amount"))
+KEPT, MENDED = (f"kept {rule}" for rule in ("as_sent", "mended"))
+NO_AMOUNT, NO_CODE, NO_SUPPLY = (f"kept unreadable_{what}" for what in ("amount", "code", "supply"))
 DAY = "claim_start_date"
 ICD9 = {"diagnosis_code_type": "icd-9-cm"}
 
@@ -130,9 +131,21 @@ LINES = [
         ("brackets without a claim to take back", {"paid_amount": "(80.00)"}, "quarantined orphan_reversal"),
         ("a code in small letters", {"hcpcs_code": "g0283"}, MENDED),
         ("a code with a dot", {"diagnosis_code_1": "M54.5"}, MENDED),
-        ("a code that is none", {"hcpcs_code": "?????"}, KEPT, {"procedure": None}),
-        ("a code as long as a sentence", {"hcpcs_code": "NOT KNOWN AT ALL"}, KEPT, {"procedure": None}),
-        ("a code with a hyphen", {"diagnosis_code_1": "M54-50"}, KEPT, {"diagnoses": []}),
+        ("a code that is none", {"hcpcs_code": "?????"}, NO_CODE, {"procedure": None}),
+        ("a code as long as a sentence", {"hcpcs_code": "NOT KNOWN AT ALL"}, NO_CODE, {"procedure": None}),
+        ("NULL for a code", {"hcpcs_code": "NULL", "revenue_center_code": " n/a "}, KEPT, {"procedure": None}),
+        ("zeros for a code", {"hcpcs_code": "000", "diagnosis_code_1": "---"}, KEPT, {"procedure": None}),
+        ("N/A beside a diagnosis in small letters", {"hcpcs_code": "N/A", "diagnosis_code_1": "m545"}, MENDED),
+        ("a revenue centre of eight characters", {"revenue_center_code": "00000320"}, NO_CODE, {"revenue": None}),
+        ("a diagnosis of eight characters", {"diagnosis_code_1": "M5456789"}, NO_CODE, {"diagnoses": []}),
+        ("a code that is none beside one that is mended", {"hcpcs_code": "72148.0", "diagnosis_code_1": "M54-50"},
+         NO_CODE, {"procedure": "72148"}),
+        ("a code and an amount that are none", {"hcpcs_code": "?????", "paid_amount": "eighty"}, NO_AMOUNT),
+        ("a line twice, once with a code that is none", {"hcpcs_code": "?????", "again": {"hcpcs_code": ""}},
+         f"{KEPT}, merged duplicate"),
+        ("a denial with a code that is none", {"hcpcs_code": "?????", "paid_amount": "0", "allowed_amount": "0"},
+         "quarantined denied"),
+        ("a code with a hyphen", {"diagnosis_code_1": "M54-50"}, NO_CODE, {"diagnoses": []}),
         ("a revenue centre without its zero", {"revenue_center_code": "320"}, MENDED),
         ("a revenue centre as a float", {"revenue_center_code": "320.0"}, MENDED, {"revenue": "0320"}),
         ("a procedure as a float", {"hcpcs_code": "72148.0"}, MENDED, {"procedure": "72148"}),
@@ -146,9 +159,9 @@ LINES = [
          {"procedure": "72148", "modifiers": ["GP", "TC"]}),
         ("a modifier told twice", {"hcpcs_code": "72148 26", "hcpcs_modifier_1": "26"}, MENDED, {"modifiers": ["26"]}),
         ("a procedure without its zero", {"hcpcs_code": "1936"}, MENDED, {"procedure": "01936"}),
-        ("a procedure of four characters", {"hcpcs_code": "7214"}, KEPT, {"procedure": None}),
-        ("a revenue centre for a procedure", {"hcpcs_code": "0320"}, KEPT, {"procedure": None}),
-        ("a procedure of ICD for one of HCPCS", {"hcpcs_code": "0SG00A0"}, KEPT, {"procedure": None}),
+        ("a procedure of four characters", {"hcpcs_code": "7214"}, NO_CODE, {"procedure": None}),
+        ("a revenue centre for a procedure", {"hcpcs_code": "0320"}, NO_CODE, {"procedure": None}),
+        ("a procedure of ICD for one of HCPCS", {"hcpcs_code": "0SG00A0"}, NO_CODE, {"procedure": None}),
         ("a diagnosis of ICD-9 without its zero", {**ICD9, "diagnosis_code_1": "38.9"}, MENDED,
          {"diagnoses": ["0389"]}),
         ("an infection that reads like a cancer", {**ICD9, "diagnosis_code_1": "15.04"}, MENDED,
@@ -159,7 +172,7 @@ LINES = [
         ("a diagnosis of ICD-9 that lost zeros and dot", {**ICD9, "diagnosis_code_1": "389"}, KEPT,
          {"diagnoses": ["389"]}),
         ("codes of ICD-10 that are numbers", {"diagnosis_code_1": "42"}, KEPT, {"diagnoses": ["42"]}),
-        ("a field of 10 MB", {"diagnosis_code_1": "A" * 10_000_000}, KEPT, {"diagnoses": []}),
+        ("a field of 10 MB", {"diagnosis_code_1": "A" * 10_000_000}, NO_CODE, {"diagnoses": []}),
         ("an unknown kind of claim", {"claim_type": "??"}, KEPT, {"claim_type": "other"}),
         ("50,000 lines of one member", {"lines": 50_000}, KEPT),
     )
@@ -168,20 +181,23 @@ LINES = [
 FILLS = [
     Bad("tuva.pharmacy_claim", *case)
     for case in (
-        ("an NDC of ten digits", {"ndc_code": "0002322730"}, KEPT, {"ndc": None}),
-        ("an NDC in a spreadsheet's way", {"ndc_code": "2.32E+09"}, KEPT, {"ndc": None}),
+        ("an NDC of ten digits", {"ndc_code": "0002322730"}, NO_CODE, {"ndc": None}),
+        ("an NDC in a spreadsheet's way", {"ndc_code": "2.32E+09"}, NO_CODE, {"ndc": None}),
         ("an NDC without its zeros", {"ndc_code": "2322730"}, MENDED),
         ("an NDC with its qualifier", {"ndc_code": "N400002322730"}, MENDED, {"ndc": "00002322730"}),
-        ("an NDC with an asterisk", {"ndc_code": "*0002322730"}, KEPT, {"ndc": None}),
-        ("an NDC of twelve digits", {"ndc_code": "000023227301"}, KEPT, {"ndc": None}),
-        ("an NDC of thirteen digits", {"ndc_code": "0000023227301"}, KEPT, {"ndc": None}),
+        ("an NDC with an asterisk", {"ndc_code": "*0002322730"}, NO_CODE, {"ndc": None}),
+        ("an NDC of twelve digits", {"ndc_code": "000023227301"}, NO_CODE, {"ndc": None}),
+        ("an NDC of thirteen digits", {"ndc_code": "0000023227301"}, NO_CODE, {"ndc": None}),
+        ("zeros for an NDC", {"ndc_code": "0000000000"}, KEPT, {"ndc": None}),
+        ("an NDC and days that are none", {"ndc_code": "?", "days_supply": "a few"}, NO_CODE),
+        ("NULL for days and quantity", {"days_supply": "NULL", "quantity": "NaN"}, KEPT, {"days_supply": None}),
         ("a fill of an unreadable amount", {"paid_amount": "free"}, NO_AMOUNT),
         ("a negative quantity", {"quantity": "-60"}, MENDED, {"quantity": None}),
         ("negative days", {"days_supply": "-30"}, MENDED, {"days_supply": None}),
-        ("half a day", {"days_supply": "30.5"}, KEPT, {"days_supply": None}),
-        ("days beyond an int", {"days_supply": "3000000000"}, KEPT, {"days_supply": None}),
-        ("a quantity in words", {"quantity": "a few"}, KEPT, {"quantity": None}),
-        ("a quantity beyond its column", {"quantity": "1e12"}, KEPT, {"quantity": None}),
+        ("half a day", {"days_supply": "30.5"}, NO_SUPPLY, {"days_supply": None}),
+        ("days beyond an int", {"days_supply": "3000000000"}, NO_SUPPLY, {"days_supply": None}),
+        ("a quantity in words", {"quantity": "a few"}, NO_SUPPLY, {"quantity": None}),
+        ("a quantity beyond its column", {"quantity": "1e12"}, NO_SUPPLY, {"quantity": None}),
         ("no day", {"dispensing_date": ""}, NO_KEY),
         ("31 September", {"dispensing_date": "2020-09-31"}, NO_DATE),
         ("a field too few", {"-": 1}, BROKEN),

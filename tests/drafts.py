@@ -27,6 +27,7 @@ def as_drafts(rows: DataFrame) -> DataFrame:
             "is_reversal": F.array_contains(words, "reversal"),
             "is_denied": F.array_contains(words, "denial"),
             "is_mended": F.array_contains(words, "mended"),
+            "unreadable": F.when(F.array_contains(words, "unread"), "unreadable_code"),
             "rejected_by": F.when(F.array_contains(words, "rejected"), "null_key"),
             "row_json": F.when(F.array_contains(words, "reversal"), F.col("kind")),
         }

@@ -22,22 +22,22 @@ pytestmark = pytest.mark.spark
 Frame = Callable[[str, str], DataFrame]
 
 # Claims from 10 to 20 January 2020. Behind each code is its day; the first of the claim is 10.
-WRITTEN = """case            | px1     | day1       | px2     | day2       | is_mended | read
-             as they are     | 0SG0071 | 2020-01-12 | 8108    | 2020-01-13 | false     | icd10pcs:0SG0071@12 icd9pcs:8108@13
-             no day          | 0SG0071 |            | 8108    | NULL       | false     | icd10pcs:0SG0071@10 icd9pcs:8108@10
-             other days      | 0SG0071 | 12jan2020  | 8108    | 20200113   | false     | icd10pcs:0SG0071@12 icd9pcs:8108@13
-             dots and case   | 0sg0071 | 2020-01-12 | 81.08   | 2020-01-13 | true      | icd10pcs:0SG0071@12 icd9pcs:8108@13
-             floats          | 8108.0  | 2020-01-12 | 81.0    | 2020-01-13 | true      | icd9pcs:8108@12 icd9pcs:810@13
-             not first       |         | 2020-01-12 | 81 08   | 2020-01-13 | true      | icd9pcs:8108@13
-             twice           | 0SG0071 | 2020-01-12 | 0SG0071 | 2020-01-12 | false     | icd10pcs:0SG0071@12
-             on two days     | 0SG0071 | 2020-01-12 | 0SG0071 | 2020-01-13 | false     | icd10pcs:0SG0071@12 icd10pcs:0SG0071@13
-             edges           | 0SG0071 | 2020-01-07 | 8108    | 2020-01-20 | false     | icd10pcs:0SG0071@7 icd9pcs:8108@20
-             day before      | 0SG0071 | 2020-01-06 | 8108    | 2020-01-13 | true      | icd10pcs:0SG0071@10 icd9pcs:8108@13
-             day after       | 0SG0071 | 2020-01-21 | 8108    | 2020-01-13 | true      | icd10pcs:0SG0071@10 icd9pcs:8108@13
-             no calendar day | 0SG0071 | 2020-02-31 |         |            | true      | icd10pcs:0SG0071@10
-             no code         | 22612   | 2020-01-12 | N/A     | 2020-01-13 | false     |
-             a diagnosis     | M54.16  | 2020-01-12 | 8108    |            | false     | icd9pcs:8108@10
-             none            |         |            |         | 2020-01-13 | false     |
+WRITTEN = """case            | px1     | day1       | px2     | day2       | is_mended | is_lost | read
+             as they are     | 0SG0071 | 2020-01-12 | 8108    | 2020-01-13 | false     | false   | icd10pcs:0SG0071@12 icd9pcs:8108@13
+             no day          | 0SG0071 |            | 8108    | NULL       | false     | false   | icd10pcs:0SG0071@10 icd9pcs:8108@10
+             other days      | 0SG0071 | 12jan2020  | 8108    | 20200113   | false     | false   | icd10pcs:0SG0071@12 icd9pcs:8108@13
+             dots and case   | 0sg0071 | 2020-01-12 | 81.08   | 2020-01-13 | true      | false   | icd10pcs:0SG0071@12 icd9pcs:8108@13
+             floats          | 8108.0  | 2020-01-12 | 81.0    | 2020-01-13 | true      | false   | icd9pcs:8108@12 icd9pcs:810@13
+             not first       |         | 2020-01-12 | 81 08   | 2020-01-13 | true      | false   | icd9pcs:8108@13
+             twice           | 0SG0071 | 2020-01-12 | 0SG0071 | 2020-01-12 | false     | false   | icd10pcs:0SG0071@12
+             on two days     | 0SG0071 | 2020-01-12 | 0SG0071 | 2020-01-13 | false     | false   | icd10pcs:0SG0071@12 icd10pcs:0SG0071@13
+             edges           | 0SG0071 | 2020-01-07 | 8108    | 2020-01-20 | false     | false   | icd10pcs:0SG0071@7 icd9pcs:8108@20
+             day before      | 0SG0071 | 2020-01-06 | 8108    | 2020-01-13 | true      | false   | icd10pcs:0SG0071@10 icd9pcs:8108@13
+             day after       | 0SG0071 | 2020-01-21 | 8108    | 2020-01-13 | true      | false   | icd10pcs:0SG0071@10 icd9pcs:8108@13
+             no calendar day | 0SG0071 | 2020-02-31 |         |            | true      | false   | icd10pcs:0SG0071@10
+             no code         | 22612   | 2020-01-12 | N/A     | 2020-01-13 | false     | true    |
+             a diagnosis     | M54.16  | 2020-01-12 | 8108    |            | false     | true    | icd9pcs:8108@10
+             none            |         |            |         | 2020-01-13 | false     | false   |
 """  # noqa: E501  # the columns of a claim side by side
 
 
@@ -46,13 +46,15 @@ def texts_of(procedures: list | None) -> str:
 
 
 def test_a_code_shows_which_icd_it_is_of_and_a_day_is_one_of_the_claim(frame: Frame) -> None:
-    kinds = "case string, px1 string, day1 string, px2 string, day2 string, is_mended boolean, read string"
+    kinds = (
+        "case string, px1 string, day1 string, px2 string, day2 string, is_mended boolean, is_lost boolean, read string"
+    )
     rows = frame(WRITTEN, kinds)
     first, last = (F.lit(f"2020-01-{day}").cast("date") for day in (10, 20))
     added = add_procedures(rows, numbered_columns(rows, "px{}", "day{}", 2), Span.of_claim(first, last))
-    procedures, is_mended = read_procedures(added)
-    found = added.select("case", procedures, is_mended, "is_mended", "read").collect()
-    assert {one[0]: (texts_of(one[1]), one[2]) for one in found} == {one[0]: (one[4] or "", one[3]) for one in found}
+    found = added.select("case", *read_procedures(added), "is_mended", "is_lost", "read").collect()
+    told = {one[0]: (texts_of(one[1]), one[2], one[3]) for one in found}
+    assert told == {one[0]: (one["read"] or "", one["is_mended"], one["is_lost"]) for one in found}
     assert [one[1] for one in found if one[0] == "none"] == [None]
 
 
@@ -60,7 +62,7 @@ def test_a_claim_without_a_last_day_and_rows_without_columns(frame: Frame) -> No
     rows = frame("px1 | day1\n 8108 | 2021-01-09\n 8108 | 2021-01-10", "px1 string, day1 date")
     first, nothing = F.lit("2020-01-10").cast("date"), F.lit(None).cast("date")
     added = add_procedures(rows, numbered_columns(rows, "px{}", "day{}", 2), Span.of_claim(first, nothing))
-    days = added.select(F.col("day1"), read_procedures(added)[0]).collect()
+    days = added.select(F.col("day1"), read_procedures(added).listed).collect()
     assert [str(one[1][0][1]) for one in days] == ["2021-01-09", "2020-01-10"]
     assert add_procedures(rows, numbered_columns(rows, "other{}", "day{}", 2), Span(first, first, first)) is rows
 

@@ -107,22 +107,22 @@ def test_doubles_are_the_cents_that_their_digits_say(spark: SparkSession) -> Non
 
 
 def test_numbers_with_a_fraction_or_lost_digits_are_no_ids_and_no_other_codes(spark: SparkSession) -> None:
-    """As a double, a float and a decimal: what text, id, code and Excel's day are."""
+    """As a double, a float and a decimal: what text, id, code and Excel's day are. No code is written `?`."""
     told = [
-        (1.5, None, None, None, None),
+        (1.5, None, None, "?", None),
         (7.0, "7", 7, "7", None),
         (2.0**53 - 1, "9007199254740991", 2**53 - 1, "9007199254740991", None),
-        (2.0**53, None, None, None, None),
-        (-(2.0**53), None, None, None, None),
+        (2.0**53, None, None, "?", None),
+        (-(2.0**53), None, None, "?", None),
         (724.2, None, None, "724.2", None),
         (250.5, None, None, "250.5", None),
         (724.52, None, None, "724.52", None),
-        (724.521, None, None, None, None),
-        (8.45, None, None, None, None),
-        (45.62, None, None, None, None),
+        (724.521, None, None, "?", None),
+        (8.45, None, None, "?", None),
+        (45.62, None, None, "?", None),
         (72148.0, "72148", 72148, "72148", date(2097, 7, 12)),
-        (72148.5, None, None, None, date(2097, 7, 12)),
-        (43891.75, None, None, None, date(2020, 3, 1)),
+        (72148.5, None, None, "?", date(2097, 7, 12)),
+        (43891.75, None, None, "?", date(2020, 3, 1)),
         (43891.0, "43891", 43891, "43891", date(2020, 3, 1)),
         (float("nan"), None, None, None, None),
     ]
@@ -260,10 +260,14 @@ def test_a_wide_professional_claim_falls_into_its_lines(spark: SparkSession) -> 
     }
     row = DESYNPUF.medical[0].rows(raw, MEDICAL_FORM)
     spoilt = F.col("CLM_ID") == "empty"
-    told = raw.withColumn("LINE_NCH_PMT_AMT_2", F.when(spoilt, "free").otherwise(F.col("LINE_NCH_PMT_AMT_2")))
-    found = told.select(row["claim_id"], row["lines"][0]["modifiers"], row["has_unreadable_amount"]).collect()
+    changed = {"LINE_NCH_PMT_AMT_2": (spoilt, "free"), "HCPCS_CD_3": (spoilt, "?"), "HCPCS_CD_2": (~spoilt, " N/A")}
+    changed["ICD9_DGNS_CD_2"] = (F.col("CLM_ID") == "full", "401-9")
+    told = raw.withColumns({name: F.when(where, to).otherwise(F.col(name)) for name, (where, to) in changed.items()})
+    flags = (row["has_unreadable_amount"], row["has_unreadable_code"])
+    found = told.select(row["claim_id"], row["lines"][0]["modifiers"], *flags).collect()
     assert {one[0]: one[1] for one in found if one[1]} == {"joined": ["26"]}
     assert [one[0] for one in found if one[2]] == ["empty"]
+    assert [one[0] for one in found if one[3]] == ["full", "empty"]
 
 
 def test_a_facility_is_paid_on_the_first_line_and_segments_are_claims(spark: SparkSession) -> None:

@@ -26,10 +26,17 @@ DELIVERY = {
                         day 30   | ann    | 1    | 2020-07-30 | 72148 | M545 | 100     | 80   | 2020-08-01
                         day 31   | ann    | 1    | 2020-07-31 | 72148 | M545 | 100     | 80   | 2020-08-01
                         early    | cat    | 1    | 2018-12-31 | 72148 | M545 | 100     | 80   | 2020-08-01
-                        unborn   | bob    | 1    | 2020-01-01 | 72148 | M545 | 100     | 80   | 2020-08-01""",
+                        unborn   | bob    | 1    | 2020-01-01 | 72148 | M545 | 100     | 80   | 2020-08-01
+                        amount   | ann    | 1    | 2020-01-01 | 72148 | M545 | 100     | x    | 2020-08-01
+                        scrawl   | ann    | 1    | 2020-01-01 | 7214? | M545 | 100     | 80   | 2020-08-01
+                        refused  | ann    | 1    | 2020-01-01 | 72148 | M545 | 100     | 80   | 2020-08-01
+                        refused  | ann    | 1    | 2020-01-01 | 7214? | M545 | 0       | 0    | 2020-08-02
+                        back     | ann    | 1    | 2020-01-01 | 72148 | M545 | 100     | 80   | 2020-08-01
+                        back     | ann    | 1    | 2020-01-01 | 7214? | M545 | -100    | -80  | 2020-08-02""",
     "pharmacy_claim": """claim    | person | line | day        | ndc         | days | quantity | paid | paid_on
                          negative | ann    | 1    | 2020-01-01 | 00002322730 | 30   | -60      | 10   | 2020-02-01
                          days     | ann    | 1    | 2020-01-02 | 00002322730 | -30  | 60       | 10   | 2020-02-01
+                         some     | ann    | 1    | 2020-01-02 | 00002322730 | some | 60       | 10   | 2020-02-01
                          taken    | ann    | 1    | 2020-01-03 | 00002322730 | 30   | 60       | 10   | 2020-02-01
                          taken    | ann    | 1    | 2020-01-03 | 00002322730 | -30  | -60      | -10  | 2020-03-01""",
 }
@@ -62,16 +69,23 @@ def test_impossible_rows_are_mended_or_rejected(frame: Frame) -> None:
         "eligibility kept as_sent 2",
         "eligibility quarantined future_birth 1",
         "medical_claim kept as_sent 2",
+        "medical_claim kept unreadable_amount 1",
+        "medical_claim kept unreadable_code 1",
+        "medical_claim merged reversed 2",
+        "medical_claim merged superseded 1",
         "medical_claim quarantined after_death 1",
+        "medical_claim quarantined denied 1",
         "medical_claim quarantined unknown_member 1",
         "pharmacy_claim kept mended 2",
+        "pharmacy_claim kept unreadable_supply 1",
         "pharmacy_claim merged reversed 2",
     ]
     fills = {row.claim_id: (row.quantity, row.days_supply) for row in made.pharmacy.collect()}
-    assert fills == {"negative": (None, None), "days": (None, None)}
+    assert fills == {"negative": (None, None), "days": (None, None), "some": (60, None)}
 
 
 def test_a_site_judges_otherwise(frame: Frame) -> None:
+    """What denies or takes back a line does so whatever it cannot say: the line would hold without it."""
     made = build(
         frame,
         DELIVERY,
@@ -79,16 +93,25 @@ def test_a_site_judges_otherwise(frame: Frame) -> None:
         after_death_days=31,
         negative_quantity="quarantine",
         unknown_sex="quarantine",
+        unreadable_amount="quarantine",
+        unreadable_code="quarantine",
+        unreadable_supply="quarantine",
     )
     assert fates(made) == [
         "eligibility kept as_sent 1",
         "eligibility quarantined future_birth 1",
         "eligibility quarantined unknown_sex 1",
         "medical_claim kept as_sent 2",
+        "medical_claim merged reversed 2",
+        "medical_claim merged superseded 1",
+        "medical_claim quarantined denied 1",
         "medical_claim quarantined impossible_date 1",
         "medical_claim quarantined unknown_member 1",
+        "medical_claim quarantined unreadable_amount 1",
+        "medical_claim quarantined unreadable_code 1",
         "pharmacy_claim merged reversed 2",
         "pharmacy_claim quarantined negative_quantity 2",
+        "pharmacy_claim quarantined unreadable_supply 1",
     ]
 
 

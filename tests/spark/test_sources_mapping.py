@@ -122,13 +122,15 @@ def test_the_first_column_that_holds_something(spark: SparkSession) -> None:
         row.day(DateField(column=both)),
         row.has_unreadable_day(DateField(column=both), None),
         row.has_unreadable_day(DateField(column="b.c")),
+        row.has_unreadable_supply(NumberField(column="a", none=("SOMEDAY",)), None),
+        row.has_unreadable_supply(None, NumberField(column=both)),
     )
     day = date(2020, 1, 2)
     assert [tuple(one) for one in found.collect()] == [
-        ("2", 2, None, True, True),
-        ("2020-01-02", 9, day, False, False),
-        ("1", 1, None, True, True),
-        ("someday", 9, day, True, False),
+        ("2", 2, None, True, True, False, False),
+        ("2020-01-02", 9, day, False, False, False, True),
+        ("1", 1, None, True, True, False, True),
+        ("someday", 9, day, True, False, False, True),
     ]
 
 
@@ -245,8 +247,8 @@ def test_systems_sequences_and_amounts_of_a_line(spark: SparkSession) -> None:
         (False, True, "hcpcs:72148", None, ["GP", "59", "26"], "02", "other"),
     ]
     assert not any(one[0] for one in raw.select(row["is_denied"]).collect())
-    flags = raw.select(row["is_mended"], row["has_unreadable_amount"]).collect()
-    assert [tuple(one) for one in flags] == [(False, False)] * 3 + [(True, True)]
+    flags = raw.select(row["is_mended"], row["has_unreadable_amount"], row["has_unreadable_code"]).collect()
+    assert [tuple(one) for one in flags] == [(False,) * 3] * 2 + [(False, False, True), (True, True, False)]
 
 
 def test_replacements_and_voids_are_told_where_the_mapping_says_how(spark: SparkSession) -> None:

@@ -17,6 +17,7 @@ from counterpart.errors import CodeSetError, ContractError
 from counterpart.events import build_member_days, plan_events
 from counterpart.protocol import Clause, Study
 from counterpart.sources import LAYOUTS, ClaimsDelivery, IngestContext, build_claims
+from counterpart.sources.fields import UNREADABLE
 from counterpart.sources.layout import MEDICAL_FORM, spell_columns
 from counterpart.sources.omop_vocabulary import code_concepts
 from counterpart.stages.vocabulary import fill_descendants
@@ -74,7 +75,9 @@ TABLES = {
         "drug_exposure_start_date date, days_supply double, quantity double",
         """5 | 1 | 1118088 | 45011828 | 2018-02-01 | 30 | 60
            5 | 1 | 1118088 | 45011828 | 2018-02-01 | 30 | 60
-           5 | 1 | 1118084 | 0        | 2018-06-01 | 0  |""",
+           5 | 1 | 1118084 | 0        | 2018-06-01 | 0  |
+           6 | 1 | 0       | 45011829 | 2018-07-01 | 30 | 60
+           7 | 1 | 0       | 0        | 2018-08-01 | 30.5 | 60""",
     ),
     "cost": (
         "cost_event_id double, cost_domain_id string, total_paid double, amount_allowed double, total_cost double, "
@@ -92,6 +95,7 @@ TABLES = {
            2211747  | CPT4               | 72148
            1010187  | CPT4               | 1010187
            45011828 | NDC                | 00025152531
+           45011829 | NDC                | 000251525
            38004490 | Medicare Specialty | 65""",
     ),
     "concept_ancestor": (
@@ -132,10 +136,12 @@ INTAKE_ROWS = """source               | fate        | rule            | n_rows
                  condition_occurrence | quarantined | null_key        | 1
                  procedure_occurrence | kept        | as_sent         | 2
                  drug_exposure        | kept        | as_sent         | 2
+                 drug_exposure        | kept        | unreadable_code | 1
+                 drug_exposure        | kept        | unreadable_supply | 1
                  drug_exposure        | merged      | duplicate       | 1
                  cost                 | merged      | looked_up       | 4
                  provider             | merged      | looked_up       | 2
-                 concept              | merged      | looked_up       | 6
+                 concept              | merged      | looked_up       | 7
                  location             | merged      | looked_up       | 1
                  concept_ancestor     | kept        | as_sent         | 2
                  concept_ancestor     | merged      | duplicate       | 1
@@ -253,6 +259,8 @@ def test_a_drug_is_a_fill_with_product_and_concepts(delivery: ClaimsDelivery) ->
     assert {name: (codes(row["concepts"]), row["days_supply"]) for name, row in fills.items()} == {
         "drug_exposure-5-1118088-20180201": (["omop 1118088", "omop 45011828"], 30),
         "drug_exposure-5-1118084-20180601": (["omop 1118084"], None),
+        "drug_exposure-6-0-20180701": (["omop 45011829"], 30),
+        "drug_exposure-7-0-20180801": ([], None),
     }
     assert fills["drug_exposure-5-1118088-20180201"]["ndc"] == encode("ndc", "00025152531")
 
@@ -300,11 +308,12 @@ def test_an_ndc_of_nine_digits_is_a_product_and_no_code(frame: Frame) -> None:
         """concept_id | vocabulary_id | concept_code
            1          | NDC           | 591034901
            2          | NDC           | 00591034901
-           3          | CPT4          | 72148""",
+           3          | CPT4          | 72148
+           4          | SNOMED        | 279039007""",
         "concept_id bigint, vocabulary_id string, concept_code string",
     )
-    codes = {row["code_concept"]: decode(row["code"])[1] for row in code_concepts(concepts).collect()}
-    assert codes == {2: "00591034901", 3: "72148"}
+    codes = {row["code_concept"]: row["code"] and decode(row["code"])[1] for row in code_concepts(concepts).collect()}
+    assert codes == {1: UNREADABLE, 2: "00591034901", 3: "72148"}
 
 
 def test_tables_that_a_cdm_may_lack(raw: dict[str, DataFrame]) -> None:

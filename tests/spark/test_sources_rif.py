@@ -118,6 +118,8 @@ CARRIER = """claim    | line | bene | from        | line_day    | processed   | 
              unread   | 1    |      |             | 31-FEB-2020 |             | M545      |       |         |
              unsent   | 1    |      |             |             | 31-FEB-2020 | M545      |       |         |
              lineless |      |      |             |             |             | M545      |       |         |
+             scrawled | 1    |      |             |             |             | M54-5     |       | M5126   |
+             smudged  | 1    |      |             |             |             | M545      |       | M51-26  |
              nobodys  | 1    | E    |             |             |             | M545      |       |         |"""
 # Lines that are in or out by what is said about them.
 MARKED = """claim      | line | indicator | dml    | final | processed   | entry | disposition
@@ -136,6 +138,7 @@ OUTPATIENT = """claim    | revenue_line | revenue_day | revenue | frequency | re
                 stay     | 3            | 03-JAN-1942 | 0001    | 1         |        |             | 693.11  | 15-JAN-2020 | 39
                 unpaid   | 1            |             | 0450    | 1         | N      |             | 693.11  |             |
                 asked    | 1            |             | 0450    | 1         | P      |             | 693.11  |             | 460
+                asked    | 2            |             | 045?    | 1         | P      |             | 693.11  |             | 460
                 replaced | 1            |             | 0450    | 1         |        | 01-FEB-2020 | 693.11  |             |
                 replaced | 1            |             | 0450    | 7         |        | 01-MAR-2020 | 500     |             |
                 replaced | 2            |             | 0320    | 1         |        | 01-FEB-2020 | 693.11  |             |
@@ -149,6 +152,7 @@ FILLS = """fill     | product       | fill_paid   | cost   | by_patient | adjust
            adjusted | 00093714601   | 01-MAR-2020 | 500.00 | 235.85     | A
            deleted  | 00093714601   |             | 550.00 | 235.85     | D
            unpaid   | 00093714601   | 31-FEB-2020 | 550.00 | 235.85     |
+           ten      | 0009371460    |             | 550.00 | 235.85     |
            nine     | 000000000     |             | 550.00 | 235.85     |"""
 
 INTAKE_ROWS = """source      | fate        | rule            | n_rows
@@ -160,6 +164,7 @@ INTAKE_ROWS = """source      | fate        | rule            | n_rows
                  beneficiary | quarantined | impossible_date | 1
                  carrier     | kept        | mended          | 3
                  carrier     | kept        | as_sent         | 9
+                 carrier     | kept        | unreadable_code | 2
                  carrier     | merged      | duplicate       | 1
                  carrier     | merged      | superseded      | 3
                  carrier     | quarantined | denied          | 8
@@ -167,10 +172,12 @@ INTAKE_ROWS = """source      | fate        | rule            | n_rows
                  carrier     | quarantined | null_key        | 1
                  carrier     | quarantined | unknown_member  | 1
                  outpatient  | kept        | as_sent         | 2
+                 outpatient  | kept        | unreadable_code | 1
                  outpatient  | kept        | mended          | 2
                  outpatient  | merged      | superseded      | 4
                  outpatient  | quarantined | denied          | 2
                  pde         | kept        | as_sent         | 2
+                 pde         | kept        | unreadable_code | 1
                  pde         | kept        | mended          | 1
                  pde         | merged      | superseded      | 1
                  pde         | quarantined | impossible_date | 1
@@ -291,11 +298,14 @@ def test_a_line_has_the_diagnoses_of_its_claim_and_version(delivery: ClaimsDeliv
         ("ten", 1): ("M5416", "2020-01-12", 8_020),
         ("again", 1): ("M545", "2020-01-12", 8_020),
         ("changed", 1): ("G8929 M545", "2020-01-12", 8_020),
+        ("scrawled", 1): ("M5126", "2020-01-12", 8_020),
+        ("smudged", 1): ("M545", "2020-01-12", 8_020),
         ("allowed", 1): ("", "2020-01-12", 8_020),
         ("notcovered", 2): ("", "2020-01-12", 8_020),
         ("stay", 2): ("G8929 M545 W19", "2020-01-13", 69_311),
         ("stay", 3): ("G8929 M545 W19", "2020-01-12", 0),
         ("asked", 1): ("G8929 M545 W19", "2020-01-12", 69_311),
+        ("asked", 2): ("G8929 M545 W19", "2020-01-12", 0),
         ("replaced", 1): ("G8929 M545 W19", "2020-01-12", 50_000),
     }
     systems = {claim: {decode(code)[0] for code in row["diagnoses"]} for (claim, _), row in found.items()}
@@ -319,13 +329,14 @@ def test_a_line_has_the_diagnoses_of_its_claim_and_version(delivery: ClaimsDeliv
 
 
 def test_a_fill_costs_what_plan_and_patient_paid(delivery: ClaimsDelivery) -> None:
-    """The last adjustment holds; nine digits are no NDC, and the fill is kept without one."""
+    """The last adjustment holds; ten digits are no NDC, nor are zeros, and the fill is kept without one."""
     product = encode("ndc", "00093714601")
     fills = {row["claim_id"]: row for row in delivery.pharmacy.collect()}
     told = ("ndc", "allowed_cents", "paid_cents", "days_supply")
     assert {name: tuple(row[column] for column in told) for name, row in fills.items()} == {
         "plain": (product, 55_000, 31_415, 30),
         "adjusted": (product, 50_000, 26_415, 30),
+        "ten": (None, 55_000, 31_415, 30),
         "nine": (None, 55_000, 31_415, 30),
     }
 

@@ -35,7 +35,8 @@ INTAKE_OF_THE_FIRST = """source         | fate        | rule             | n_row
                          eligibility    | quarantined | impossible_date  | 3
                          eligibility    | quarantined | null_key         | 2
                          eligibility    | quarantined | reversed_span    | 1
-                         medical_claim  | kept        | as_sent          | 8
+                         medical_claim  | kept        | as_sent          | 7
+                         medical_claim  | kept        | unreadable_code  | 1
                          medical_claim  | kept        | mended           | 3
                          medical_claim  | merged      | duplicate        | 1
                          medical_claim  | merged      | reversed         | 2
@@ -45,7 +46,8 @@ INTAKE_OF_THE_FIRST = """source         | fate        | rule             | n_row
                          medical_claim  | quarantined | null_key         | 4
                          medical_claim  | quarantined | orphan_reversal  | 1
                          medical_claim  | quarantined | unknown_member   | 2
-                         pharmacy_claim | kept        | as_sent          | 4
+                         pharmacy_claim | kept        | as_sent          | 3
+                         pharmacy_claim | kept        | unreadable_code  | 1
                          pharmacy_claim | kept        | mended           | 1
                          pharmacy_claim | merged      | duplicate        | 1
                          pharmacy_claim | quarantined | denied           | 1

@@ -31,6 +31,11 @@ def told(versions: Versions, ddl: str = DRAFTS) -> DataFrame:
 
 ONE_DELIVERY = """
 claim_id        | paid_on    | sent_on | paid_cents | version_hash | kind     | fate        | rule
+unread          | 2020-01-01 |         | 100        | 11           | unread   | kept        | unreadable_code
+once unread     |            |         | 100        | 11           | unread   | merged      | duplicate
+once unread     |            |         | 100        | 11           |          | kept        | as_sent
+mended, unread  |            |         | 100        | 11           | unread mended | merged | duplicate
+mended, unread  |            |         | 100        | 11           | mended   | kept        | mended
 alone           | 2020-01-01 |         | 100        | 11           |          | kept        | as_sent
 mended          | 2020-01-01 |         | 100        | 11           | mended   | kept        | mended
 denied          | 2020-01-01 |         | 0          | 10           | denial   | quarantined | denied

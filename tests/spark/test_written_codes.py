@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
 from counterpart.codes import decode, encode_column
-from counterpart.sources import fields
+from counterpart.sources import fields, unreadable
 
 pytestmark = pytest.mark.spark
 
@@ -20,61 +20,75 @@ Frame = Callable[[str, str], DataFrame]
 
 
 AS_WRITTEN = """
-system  | first   | second | is_mended | codes
-icd10cm | M545    |        | false     | M545
-icd10cm | M54.5   | M545   | true      | M545
-icd10cm | M545    | m5416  | true      | M545 M5416
-icd10cm | M5 45   |        | true      | M545
-icd10cm | N/A     | M545   | false     | M545
-icd10cm | M545    | M545   | false     | M545
-icd10cm | M5456789 | S72001A | false   | S72001A
-icd10cm | M5456789 | s72001a | true    | S72001A
-icd10cm | ÄM545   | M545   | false     | M545
-icd10cm | M54-50  | M545   | false     | M545
-icd10cm | m545677X | M545  | false     | M545
-icd10cm | M545    | .      | false     | M545
-icd10cm | 42      |        | false     | 42
-icd10cm |         |        | false     |
-icd9cm  | 7242    | V4589  | false     | 7242 V4589
-icd9cm  | 7242    | 42     | true      | 7242 042
-icd9cm  | 7       | 389    | true      | 007 389
-icd9cm  | 15.04   | 38.9   | true      | 01504 0389
-icd9cm  | 0       | V10    | false     | 0 V10
-hcpcs   | 72148   | G0283  | false     | 72148 G0283
-hcpcs   | 72148.0 |        | true      | 72148
-hcpcs   | 99213   | 7214826 | true     | 99213 72148
-hcpcs   | 1936    |        | true      | 01936
-hcpcs   | 0320    | 721    | false     |
-hcpcs   | ?????   |        | false     |
-revenue | 0320    | 00320  | false     | 0320 00320
-revenue | 320     |        | true      | 0320
-revenue | 320.0   | 0610   | true      | 0320 0610
-revenue | 0320x   |        | true      | 0320X
-ndc     | 00591034901 |    | false     | 00591034901
-ndc     | 591034901 |      | true      | 00591034901
-ndc     | 591034901.0 |    | true      | 00591034901
-ndc     | 0591-0349-01 |   | true      | 00591034901
-ndc     | N400591034901 |  | true      | 00591034901
-ndc     | 0591034901 |     | false     |
-ndc     |         |        | false     |
+system  | first   | second | is_mended | is_lost | codes
+icd10cm | M545    |        | false     | false   | M545
+icd10cm | M54.5   | M545   | true      | false   | M545
+icd10cm | M545    | m5416  | true      | false   | M545 M5416
+icd10cm | M5 45   |        | true      | false   | M545
+icd10cm | N/A     | M545   | false     | false   | M545
+icd10cm | M545    | M545   | false     | false   | M545
+icd10cm | M5456789 | S72001A | false   | true    | S72001A
+icd10cm | M5456789 | s72001a | true    | true    | S72001A
+icd10cm | ÄM545   | M545   | false     | true    | M545
+icd10cm | M54-50  | M545   | false     | true    | M545
+icd10cm | m545677X | M545  | false     | true    | M545
+icd10cm | M545    | .      | false     | false   | M545
+icd10cm | 42      |        | false     | false   | 42
+icd10cm |         |        | false     | false   |
+icd9cm  | 7242    | V4589  | false     | false   | 7242 V4589
+icd9cm  | 7242    | 42     | true      | false   | 7242 042
+icd9cm  | 7       | 389    | true      | false   | 007 389
+icd9cm  | 15.04   | 38.9   | true      | false   | 01504 0389
+icd9cm  | 0       | V10    | false     | false   | 0 V10
+hcpcs   | 72148   | G0283  | false     | false   | 72148 G0283
+hcpcs   | 72148.0 |        | true      | false   | 72148
+hcpcs   | 99213   | 7214826 | true     | false   | 99213 72148
+hcpcs   | 1936    |        | true      | false   | 01936
+hcpcs   | 0320    | 721    | false     | true    |
+hcpcs   | ?????   |        | false     | true    |
+revenue | 0320    | 00320  | false     | false   | 0320 00320
+revenue | 320     |        | true      | false   | 0320
+revenue | 320.0   | 0610   | true      | false   | 0320 0610
+revenue | 0320x   |        | true      | false   | 0320X
+ndc     | 00591034901 |    | false     | false   | 00591034901
+ndc     | 591034901 |      | true      | false   | 00591034901
+ndc     | 591034901.0 |    | true      | false   | 00591034901
+ndc     | 0591-0349-01 |   | true      | false   | 00591034901
+ndc     | N400591034901 |  | true      | false   | 00591034901
+ndc     | 0591034901 |     | false     | true    |
+ndc     |         |        | false     | false   |
+icd10cm | 00000000 | -    | false     | false   |
+icd10cm | ---     | \\N     | false     | false   |
+hcpcs   | NULL    | 000    | false     | false   |
+hcpcs   | 99213   | 9921x? | false     | true    | 99213
+revenue | 0320    | 00000320 | false   | true    | 0320
+ndc     | 0000000000 | (null) | false  | false   |
+ndc     | 591034901 | 1.2E+9 | true    | true    | 00591034901
 """
 
 
-def test_codes_that_need_mending(frame: Frame) -> None:
-    codes = frame(AS_WRITTEN, "system string, first string, second string, is_mended boolean, codes string")
+def test_codes_that_need_mending_and_codes_that_are_lost(frame: Frame) -> None:
+    """One by one, side by side and as lists."""
+    kinds = "system string, first string, second string, is_mended boolean, is_lost boolean, codes string"
+    codes = frame(AS_WRITTEN, kinds)
     pair, told = [F.col("first"), F.col("second")], []
     for system in ("icd10cm", "icd9cm", "hcpcs", "revenue", "ndc"):
-        read = F.array(*(encode_column(system, one) for one in pair))
-        if system.startswith("icd"):
-            read = fields.encode_list(system, fields.join_codes(pair))
+        joined, each = fields.join_codes(pair), [encode_column(system, one) for one in pair]
+        listed = F.array(*each) if system == "ndc" else fields.read_list(system, joined)
         rows = codes.filter(F.col("system") == system)
-        is_any = fields.any_needs_mending(system, fields.join_codes(pair))
+        is_any = fields.any_needs_mending(system, joined)
         is_one = reduce(or_, (fields.needs_mending(system, one) for one in pair))
-        told += rows.select("is_mended", "codes", is_any, is_one, read, *pair).collect()
+        is_icd, are_lost = system.startswith("icd"), [reduce(or_, map(unreadable.is_unreadable_code, pair, each))]
+        are_lost += [unreadable.has_unreadable_code(listed)] if system != "ndc" else []
+        are_lost += [unreadable.any_unreadable_code(system, joined)] if not is_icd else []
+        flags = (F.array(is_any, is_one), F.array(*are_lost), F.lit(is_icd))
+        told += rows.select("is_mended", "is_lost", "codes", *flags, fields.readable(listed), F.array(*each)).collect()
     assert len(told) == codes.count()
     for row in told:
-        found = " ".join(decode(code)[1] for code in row[4] if code is not None)
-        assert (row[2], row[3], found) == (row[0], row[0], row[1] or ""), row
+        is_mended, is_lost, expected, mended, lost, is_list, listed, each = row
+        found = [" ".join(decode(code)[1] for code in codes if code is not None) for codes in (listed, each)]
+        assert (set(mended), set(lost), found[0]) == ({is_mended}, {is_lost}, expected or ""), row
+        assert is_list or found[0] == found[1]
 
 
 def test_texts_that_went_through_a_float(frame: Frame) -> None:
@@ -139,8 +153,8 @@ def test_amounts_that_cannot_be_read(frame: Frame) -> None:
     )
     both = told.withColumn("other", F.lit("1.00"))
     found = both.select("given", fields.cents(both, "given").alias("cents"), *(
-        read.alias("is_unreadable") for read in [fields.has_unreadable_amount(both, "given", "other", "absent")]
+        read.alias("is_unreadable") for read in [unreadable.has_unreadable_amount(both, "given", "other", "absent")]
     ))  # fmt: skip
     assertDataFrameEqual(found, told)
-    among = both.select("given", fields.has_unreadable_among(both, ["given", "other"]).alias("is_unreadable"))
+    among = both.select("given", unreadable.has_unreadable_among(both, ["given", "other"]).alias("is_unreadable"))
     assertDataFrameEqual(among, told.drop("cents"))

@@ -44,8 +44,8 @@ def test_a_first_delivery_of_which_not_all_is_known() -> None:
         "  reads roster: text, 2 files, 2 MB, rows to be counted",
         "  writes medical and pharmacy by month, or by year if they are few, for files of some 8,000,000 lines",
         "  rules: service before 1900-01-01 quarantined; more than 30 days after death: quarantine; negative quantity: "
-        "mend; unknown sex: keep; denied by amounts: quarantine; stops where more than 5% of a source table would be "
-        "quarantined",
+        "mend; unknown sex: keep; denied by amounts: quarantine; unreadable amount: keep, code: keep, supply: keep; "
+        "stops where more than 5% of a source table would be quarantined",
         "  upkeep: small files joined: touched; old files never removed; versions kept for 30 days",
     ]
 
@@ -57,6 +57,7 @@ def test_a_later_delivery_at_a_site_that_judges_otherwise() -> None:
         "after_death_days": 7,
         "unknown_sex": "quarantine",
         "denied_by_amounts": "keep",
+        "unreadable_code": "quarantine",
     }
     upkeep = {"optimize": "all", "vacuum": True, "retain_days": 90}
     here = site(rules=rules, upkeep=upkeep, max_quarantined=0.5)
@@ -66,8 +67,8 @@ def test_a_later_delivery_at_a_site_that_judges_otherwise() -> None:
         "  reads fills: Parquet, 0 files, less than 1 MB, 0 rows",
         "  writes medical and pharmacy by month of service, 16 buckets of members in each, as they lie",
         "  rules: service before 2015-01-01 quarantined; more than 7 days after death: keep; negative quantity: mend; "
-        "unknown sex: quarantine; denied by amounts: keep; stops where more than 50% of a source table would be "
-        "quarantined",
+        "unknown sex: quarantine; denied by amounts: keep; unreadable amount: keep, code: quarantine, supply: keep; "
+        "stops where more than 50% of a source table would be quarantined",
         "  upkeep: small files joined: all; old files removed; versions kept for 90 days",
     ]
 

@@ -97,8 +97,16 @@ _REPAIRS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         "bill_type": ((_NO_FRACTION, ""), (_ZERO_IN_FRONT, "")),
     }
 )
-# Most codes need none of it, and one look at them costs less than to clean them.
-_AS_IT_IS: Mapping[str, str] = MappingProxyType({"hcpcs": r"^[0-9A-Za-z]{5}\z", "revenue": r"^[0-9A-Za-z]{4}\z"})
+# Most codes need none of it, and one look at them costs less than to clean them. An NDC has a look of its own.
+_AS_IT_IS: Mapping[str, str] = MappingProxyType(
+    {
+        "hcpcs": r"^[0-9A-Za-z]{5}\z",
+        "icd9cm": r"^[0-9A-Za-z]{3,7}\z",
+        "revenue": r"^[0-9A-Za-z]{4}\z",
+        "place": r"^[0-9A-Za-z]{2}\z",
+        "drg": r"^[0-9A-Za-z]{3}\z",
+    }
+)
 
 
 def normalise(text: str) -> str:
@@ -284,6 +292,13 @@ def ndc_column(text: Column) -> Column:
 
     Seven to nine digits that do not begin with a zero lost theirs, and are padded; a qualifier N4 is left out.
     """
+    # Nearly all are eleven digits: they are looked at once, and all that follows is left out.
+    digits = F.when(text.rlike(_NDC_PLAIN), text).otherwise(_mended_ndc(text))
+    return F.shiftleft(digits.cast("bigint"), NDC_SHIFT).bitwiseOR(F.lit(SYSTEMS["ndc"] << SYSTEM_SHIFT))
+
+
+def _mended_ndc(text: Column) -> Column:
+    """The eleven digits of an NDC that is written in another way, else null."""
     number = _repaired_column("ndc", text)
     bare = F.translate(number, ".", "")
     hyphenated = F.regexp_substr(bare, F.lit(_NDC_HYPHENATED))
@@ -292,8 +307,7 @@ def ndc_column(text: Column) -> Column:
         for place, width in enumerate(_NDC_PARTS, start=1)
     ]
     short = F.regexp_substr(number, F.lit(_NDC_SHORT))
-    digits = F.coalesce(F.regexp_substr(bare, F.lit(_NDC_PLAIN)), F.concat(*padded), short)
-    return F.shiftleft(digits.cast("bigint"), NDC_SHIFT).bitwiseOR(F.lit(SYSTEMS["ndc"] << SYSTEM_SHIFT))
+    return F.coalesce(F.regexp_substr(bare, F.lit(_NDC_PLAIN)), F.concat(*padded), short)
 
 
 def concept_column(concept_id: Column) -> Column:

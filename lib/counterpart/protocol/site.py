@@ -82,6 +82,8 @@ class Source(Section):
 class RowRules(Section):
     """What becomes of rows that say something impossible, where a site may be stricter or looser than the default.
 
+    `unreadable_amount`, `unreadable_code` and `unreadable_supply` are of claims, without what cannot be read of them.
+
     `keep` takes a row as it is, `mend` leaves out what cannot be, `quarantine` rejects the row. `denied_by_amounts` is
     of lines without a word for a denial, of which nothing was allowed: are they denied, or paid with another line or by
     the head? `keep_institutional` takes those of facilities as they are, which are paid by the claim.
@@ -91,6 +93,9 @@ class RowRules(Section):
     after_death: Literal["keep", "quarantine"] = "quarantine"
     after_death_days: Whole = Field(default=30, ge=0, description="days, such as 30")
     negative_quantity: Literal["mend", "quarantine"] = "mend"
+    unreadable_amount: Literal["keep", "quarantine"] = "keep"
+    unreadable_code: Literal["keep", "quarantine"] = "keep"
+    unreadable_supply: Literal["keep", "quarantine"] = "keep"
     unknown_sex: Literal["keep", "quarantine"] = "keep"
     denied_by_amounts: Literal["keep", "keep_institutional", "quarantine"] = "quarantine"
 

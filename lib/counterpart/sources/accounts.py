@@ -32,7 +32,6 @@ QUARANTINED = "quarantined"
 AS_SENT = "as_sent"
 LOOKED_UP = "looked_up"
 MENDED = "mended"
-UNREADABLE_AMOUNT = "unreadable_amount"
 
 
 def _as_it_is(_name: str, frame: DataFrame) -> DataFrame:

@@ -16,12 +16,19 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from counterpart.protocol import RowRules
-from counterpart.sources.accounts import KEPT, UNREADABLE_AMOUNT, IngestContext, row_as_json, stack
+from counterpart.sources.accounts import KEPT, IngestContext, row_as_json, stack
 from counterpart.sources.broadcasts import given_to_all
 from counterpart.sources.fields import member_key, quoted
 from counterpart.sources.layout import LINE, TYPED, Source
 from counterpart.sources.originals import CIRCULAR, UNKNOWN, claim_of, find_originals
-from counterpart.sources.rules import Person, claim_rules, first_broken, leave_out_negative_quantities
+from counterpart.sources.rules import (
+    UNREADABLE,
+    Person,
+    claim_rules,
+    find_unreadable,
+    first_broken,
+    leave_out_negative_quantities,
+)
 from counterpart.sources.versions import resolve_versions, select_delivered, select_held
 from counterpart.tables import Table, conform
 
@@ -34,10 +41,10 @@ if TYPE_CHECKING:
 
 _FLAGS = (
     *("is_denied", "is_denied_by_amounts", "is_reversal", "is_replacement", "is_void", "is_mended"),
-    *("has_unreadable_date", "has_unreadable_amount"),
+    *("has_unreadable_date", *(f"has_{rule}" for rule in UNREADABLE)),
 )
 # What a row is judged by, and no draft needs.
-_OF_RULES = ("person_id", "own_claim_id", "is_denied_by_amounts", "has_unreadable_date")
+_OF_RULES = ("person_id", "own_claim_id", "is_denied_by_amounts", *(name for name in _FLAGS if "_unreadable_" in name))
 # Added by `add_place`, or not content at all.
 _NOT_CONTENT = ("version_hash", "service_month", "service_period", "member_bucket", "claim_key", "member_key")
 
@@ -80,8 +87,7 @@ def build_final_lines(claims: ClaimsTable, raw: Raw, members: DataFrame, context
     originals = find_originals(name, claims.sources, raw, claims.form, context)
     drafts = context.stage(f"{name}_drafts", _draft(claims, raw, suspects, originals, context))
     resolved = resolve_versions(drafts, _find_held(claims, drafts, context), context.stage, name)
-    rows = _tell_unreadable_amounts(resolved.rows)
-    rows = rows if originals is None else _tell_unknown_originals(rows)
+    rows = resolved.rows if originals is None else _tell_unknown_originals(resolved.rows)
     kept = rows.filter(F.col("fate") == KEPT)
     added = conform(_lines(kept, claims).withColumns(_place(claims.day, context.placement)), claims.table)
     renamed = suspects.filter("suspect_given_key != suspect_key")
@@ -130,12 +136,6 @@ def _find_suspects(claims: ClaimsTable, raw: Raw, members: DataFrame, context: I
     )
 
 
-def _tell_unreadable_amounts(rows: DataFrame) -> DataFrame:
-    """Rows that hold though an amount of theirs is lost: such a version is no reversal, whatever it was meant to be."""
-    is_told = (F.col("fate") == KEPT) & F.col("has_unreadable_amount")
-    return rows.withColumn("rule", F.when(is_told, F.lit(UNREADABLE_AMOUNT)).otherwise(F.col("rule")))
-
-
 def _tell_unknown_originals(rows: DataFrame) -> DataFrame:
     """Rows that hold, or void, but correct a claim that nobody has: what they are to replace may count beside them."""
     is_told = (F.col("fate") == KEPT) | ((F.col("rule") == "denied") & F.col("is_void"))
@@ -147,7 +147,7 @@ def _tell_unknown_originals(rows: DataFrame) -> DataFrame:
 def _draft(
     claims: ClaimsTable, raw: Raw, suspects: DataFrame, originals: DataFrame | None, context: IngestContext
 ) -> DataFrame:
-    """Source row -> source row, typed, with `rejected_by`, the first row rule it breaks.
+    """Source row -> source row, typed, with `rejected_by`, the first row rule it breaks, and what is `unreadable`.
 
     With `is_replacement` and `is_void` only where a source tells of replacements: without nobody looks for such claims.
     """
@@ -172,12 +172,12 @@ def _draft_source(
     if originals is not None:
         typed = _add_originals(typed, originals)
     row = {name: F.col(TYPED + name) for name in ("member_key", *claims.form)}
+    row["is_denied"] = row["is_denied"] | _is_denied_by_amounts(row, context.rules)
     person = Person(F.col("suspect_birth_date"), F.col("suspect_death_date"), F.col("suspect_is_unknown"))
     broken = first_broken(claim_rules(row, context.received_on, person, context.rules))
     if originals is not None:
         broken = F.coalesce(broken, F.when(F.col("original_is_circular"), F.lit(CIRCULAR)))
     judged = typed.withColumn("rejected_by", broken)
-    row["is_denied"] = row["is_denied"] | _is_denied_by_amounts(row, context.rules)
     if context.rules.negative_quantity == "mend":
         row = leave_out_negative_quantities(row)
     may_be_quarantined = F.col("rejected_by").isNotNull() | row["is_denied"] | row["is_reversal"]
@@ -186,6 +186,7 @@ def _draft_source(
         *(column.alias(name) for name, column in row.items() if name not in _OF_RULES),
         *([] if originals is None else ["original_is_unknown"]),
         "rejected_by",
+        find_unreadable(row).alias("unreadable"),
         row_as_json(source.columns_read(raw), may_be_quarantined).alias("row_json"),
     )
     return drafts.withColumn("version_hash", _hash(claims.content))
@@ -204,7 +205,7 @@ def _is_denied_by_amounts(row: Mapping[str, Column], rules: RowRules) -> Column:
 def _type_source(claims: ClaimsTable, source: Source, raw: DataFrame, suspects: DataFrame) -> DataFrame:
     """Source row -> the columns read, those of the form under names of their own, and what the suspects say of it."""
     row = source.rows(raw, claims.form)
-    row |= {flag: F.coalesce(row[flag], F.lit(False)) for flag in _FLAGS}
+    row |= {flag: F.coalesce(row[flag], F.lit(False)) for flag in _FLAGS if flag in row}
     given = member_key(row["person_id"])
     row["member_key"] = F.coalesce(F.col("suspect_key"), given)
     read = raw.join(suspects, given == F.col("suspect_given_key"), "left")

@@ -21,7 +21,7 @@ from pyspark.sql import Window as W
 from pyspark.sql import functions as F
 
 from counterpart.codes import encode_column
-from counterpart.sources import fields
+from counterpart.sources import fields, unreadable
 from counterpart.sources.facility_procedures import Span, add_procedures, numbered_columns, read_procedures
 from counterpart.sources.layout import Layout, Source
 from counterpart.sources.part_d import read_event
@@ -99,14 +99,17 @@ def read_facility(raw: DataFrame) -> Row:
         payment = fields.cents(raw, "CLM_PMT_AMT") if place == 1 else F.lit(0)
         return fields.is_given(raw, f"HCPCS_CD_{place}"), _line(raw, place, payment, payment)
 
-    claim, drg = _claim(raw, "institutional"), fields.code(raw, "CLM_DRG_CD")
-    procedures, is_mended = read_procedures(raw)
+    claim, procedures, written = _claim(raw, "institutional"), read_procedures(raw), fields.code(raw, "CLM_DRG_CD")
+    drg = encode_column("drg", written)
     return {
         **claim,
-        "drg": encode_column("drg", drg),
-        "facility_procedures": procedures,
+        "drg": drg,
+        "facility_procedures": procedures.listed,
         "lines": told_lines([line(place) for place in _places(raw, "HCPCS_CD_")]),
-        "is_mended": claim["is_mended"] | is_mended | fields.needs_mending("drg", drg),
+        "is_mended": claim["is_mended"] | procedures.is_mended | fields.needs_mending("drg", written),
+        "has_unreadable_code": claim["has_unreadable_code"]
+        | procedures.is_unreadable
+        | unreadable.is_unreadable_code(written, drg),
     }
 
 
@@ -135,6 +138,7 @@ def _claim(raw: DataFrame, claim_type: str) -> Row:
     diagnoses = fields.join_codes(_diagnoses(raw))
     procedures = fields.join_codes([fields.code(raw, name) for name in fields.numbered(raw, "HCPCS_CD_")])
     amounts = [name for stem in _AMOUNTS for name in fields.numbered(raw, stem)]
+    read = fields.read_list("icd9cm", diagnoses)
     return {
         "person_id": fields.text(raw, "DESYNPUF_ID"),
         "claim_id": _claim_id(raw),
@@ -143,11 +147,13 @@ def _claim(raw: DataFrame, claim_type: str) -> Row:
         "claim_type": F.lit(claim_type),
         "service_date": fields.date(raw, "CLM_FROM_DT"),
         "service_end_date": F.coalesce(fields.date(raw, "CLM_THRU_DT"), fields.date(raw, "CLM_FROM_DT")),
-        "diagnoses": fields.encode_list("icd9cm", diagnoses),
+        "diagnoses": fields.readable(read),
         "is_mended": fields.any_needs_mending("icd9cm", diagnoses) | fields.any_needs_mending("hcpcs", procedures),
         "has_unreadable_date": fields.has_unreadable_date(raw, "CLM_FROM_DT", "CLM_THRU_DT"),
-        "has_unreadable_amount": fields.has_unreadable_amount(raw, "CLM_PMT_AMT")
-        | fields.has_unreadable_among(raw, amounts),
+        "has_unreadable_amount": unreadable.has_unreadable_amount(raw, "CLM_PMT_AMT")
+        | unreadable.has_unreadable_among(raw, amounts),
+        "has_unreadable_code": unreadable.has_unreadable_code(read)
+        | unreadable.any_unreadable_code("hcpcs", procedures),
     }
 
 

@@ -28,6 +28,14 @@ _PAYMENT_WINDOW_DAYS = 3
 _LONGEST_DAYS = 365
 
 
+class Procedures(NamedTuple):
+    """ARRAY<STRUCT<code, day>> of a row, each once, in order, null where there are none; and what became of some."""
+
+    listed: Column
+    is_mended: Column
+    is_unreadable: Column
+
+
 class Span(NamedTuple):
     """Days of a claim: its first, on which procedures without a day of their own are, and between which days can be."""
 
@@ -76,13 +84,19 @@ def add_procedures(
     return rows.withColumn(_READ, F.when(has_any, fields.present(found)))
 
 
-def read_procedures(rows: DataFrame) -> tuple[Column, Column]:
-    """ARRAY<STRUCT<code, day>>, each once, in order, null where there are none; and whether one of them was mended."""
+def read_procedures(rows: DataFrame) -> Procedures:
+    """What `add_procedures` read."""
     if not fields.has_field(rows, _READ):
-        return F.lit(None), F.lit(False)
-    parts = (F.col(f"{_READ}.{name}") for name in ("code", "day"))
-    is_mended = F.array_contains(F.col(f"{_READ}.is_mended"), True)
-    return F.array_distinct(F.arrays_zip(*parts)), F.coalesce(is_mended, F.lit(False))
+        return Procedures(F.lit(None), F.lit(False), F.lit(False))
+    pairs = F.arrays_zip(*(F.col(f"{_READ}.{name}") for name in ("code", "day")))
+    is_unreadable = _is_any("is_unreadable")
+    readable = F.filter(pairs, lambda one: one["code"].isNotNull())
+    listed = F.array_distinct(F.when(is_unreadable, readable).otherwise(pairs))
+    return Procedures(listed, _is_any("is_mended"), is_unreadable)
+
+
+def _is_any(name: str) -> Column:
+    return F.coalesce(F.array_contains(F.col(f"{_READ}.{name}"), True), F.lit(False))
 
 
 def procedure_column(text: Column) -> Column:
@@ -95,10 +109,12 @@ def procedure_column(text: Column) -> Column:
 
 
 def _read_one(text: Column, told: Column, span: Span, read_day: Callable[[Column], Column]) -> Column:
-    """STRUCT<code, day, is_mended>, null where the code cannot be read."""
+    """STRUCT<code, day, is_mended, is_unreadable>, null where there is no code."""
     code, day = procedure_column(text), read_day(told)
     is_inside = F.coalesce(day.between(span.earliest, span.latest), F.lit(False))
     is_nothing = told.isNull() | told.isin(*fields.NOTHING)
     is_mended = ~text.rlike(_AS_KEPT) | ~(is_inside | is_nothing)
     own_day = F.when(is_inside, day).otherwise(span.first)
-    return F.when(code.isNotNull(), F.struct(code.alias("code"), own_day.alias("day"), is_mended.alias("is_mended")))
+    is_read = code.isNotNull()
+    flags = ((is_mended & is_read).alias("is_mended"), (~is_read).alias("is_unreadable"))
+    return F.when(~fields.is_no_code(text), F.struct(code.alias("code"), own_day.alias("day"), *flags))

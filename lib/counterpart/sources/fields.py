@@ -36,7 +36,7 @@ BETWEEN_CODES = "\x1f"
 _ANY_CODE = "[0-9A-Z]*+"
 _AS_KEPT = {
     "hcpcs": "[0-9A-Z]{5}",
-    "revenue": "[0-9A-Z]{4,}",
+    "revenue": "[0-9A-Z]{4,7}",
     **dict.fromkeys(("icd10cm", "icd10pcs", "icd9pcs"), _ANY_CODE),
     # 42 lost its zero.
     "icd9cm": rf"(?![1-9][0-9]?({BETWEEN_CODES}|\z))[0-9A-Z]*+",
@@ -44,20 +44,24 @@ _AS_KEPT = {
     "drg": "[0-9A-Z]{3,}",
 }
 # As `encode_diagnoses` joins versions and codes.
-_VERSIONED = rf"(?!9[1-9][0-9]?({BETWEEN_CODES}|\z))[0-9A-Z]*+"
+_VERSIONED = rf"(?!9[1-9][0-9]?({BETWEEN_CODES}|\z))[0-9A-Z]{{1,8}}+"
 ICD9, ICD10 = "9", "0"
 _AS_FLOAT = rf"[0-9A-Za-z]\.0?[\s\u00a0]*({BETWEEN_CODES}|\z)"
 _FRACTION = r"\.0?\z"
 # (12.50) and 12.50- are how mainframes and accountants write what is taken back.
 _TAKEN_BACK = r"^\((.+)\)$|^(.+)-$"
-# Amounts that can be read at a look, most of all.
-_PLAIN_AMOUNTS = rf"^(-?[0-9]{{1,11}}(\.[0-9]*+)?{BETWEEN_CODES}|{BETWEEN_CODES})*+(-?[0-9]{{1,11}}(\.[0-9]*+)?)?\z"
 _LARGEST_AMOUNT = 1e12
 NOTHING = (
     *("NULL", "null", "Null", "(null)", "\\N", "N/A", "n/a", "#N/A", "NA", "NaN", "nan", "None", "NONE", "none"),
     *("<NA>", "<null>"),
 )
 """What databases and programs write where there is nothing."""
+# Where a code should be, nothing is also blanks, zeros, hyphens.
+_NO_CODE = rf"^([-.0\s\u00a0]*|[\s\u00a0]*({'|'.join(map(re.escape, NOTHING))})[\s\u00a0]*)\z"
+UNREADABLE = 0
+"""Stands in a list for a code that cannot be read; no code is encoded so."""
+# What `code` gives for a number that is none: no code is written so.
+_NO_NUMBER = "?"
 # Whole words: "missing" and "masked" begin with an M, "former" with an F.
 _MALE = ("M", "MALE", "MAN", "1", "01", "1.0")
 _FEMALE = ("F", "FEMALE", "WOMAN", "2", "02", "2.0")
@@ -103,9 +107,11 @@ def is_given(raw: DataFrame, *names: str) -> Column:
 
 def _is_given(raw: DataFrame, name: str) -> Column:
     given = F.col(quoted(name))
-    if has_field(raw, name) and isinstance(raw.schema[name].dataType, (T.FloatType, T.DoubleType)):
+    kind = raw.schema[name].dataType if has_field(raw, name) else None
+    if isinstance(kind, (T.FloatType, T.DoubleType)):
         return given.isNotNull() & ~F.isnan(given)
-    return text(raw, name).isNotNull()
+    # `text` has none for a decimal with a fraction.
+    return given.isNotNull() if isinstance(kind, T.NumericType) else text(raw, name).isNotNull()
 
 
 def date(raw: DataFrame, name: str) -> Column:
@@ -194,7 +200,7 @@ def cents(raw: DataFrame, name: str) -> Column:
     """
     given = text_or_number(raw, name)
     if not has_field(raw, name) or isinstance(raw.schema[name].dataType, T.StringType):
-        return _cents_of_text(given)
+        return cents_of_text(given)
     by_digits = _in_cents(given)
     if not isinstance(raw.schema[name].dataType, T.DoubleType):
         return by_digits
@@ -204,7 +210,8 @@ def cents(raw: DataFrame, name: str) -> Column:
     return F.when(is_whole, nearest.cast("bigint")).otherwise(by_digits)
 
 
-def _cents_of_text(given: Column) -> Column:
+def cents_of_text(given: Column) -> Column:
+    """The same of text."""
     return _in_cents(signed(given))
 
 
@@ -216,32 +223,6 @@ def signed(amount: Column) -> Column:
     """The text of an amount with its minus in front: (12.50) and 12.50- are -12.50."""
     is_taken_back = F.endswith(amount, F.lit("-")) | F.endswith(amount, F.lit(")"))
     return F.when(is_taken_back, F.regexp_replace(amount, _TAKEN_BACK, "-$1$2")).otherwise(amount)
-
-
-def has_unreadable_amount(raw: DataFrame, *names: str) -> Column:
-    """Is there text in one of the fields that is no amount in dollars?"""
-    written = (name for name in names if has_field(raw, name) and isinstance(raw.schema[name].dataType, T.StringType))
-    unreadable = (is_unreadable(text(raw, name), cents(raw, name)) for name in written)
-    return reduce(or_, unreadable, F.lit(False))
-
-
-def is_unreadable(given: Column, read: Column) -> Column:
-    """Is something given that was not read, and that is no word for nothing?"""
-    return given.isNotNull() & read.isNull() & ~given.isin(*NOTHING)
-
-
-def has_unreadable_among(raw: DataFrame, names: Sequence[str]) -> Column:
-    """`has_unreadable_amount` of many fields: of lines side by side, of which a condition each would be too much."""
-    written = [name for name in names if isinstance(raw.schema[name].dataType, T.StringType)]
-    return any_unreadable([text(raw, name) for name in written], _cents_of_text)
-
-
-def any_unreadable(amounts: Sequence[Column], read: Callable[[Column], Column]) -> Column:
-    """Is one of many texts no amount, as `read` has it, nor a word for nothing?"""
-    joined = F.concat_ws(BETWEEN_CODES, *amounts)
-    is_one = F.exists(F.split(joined, BETWEEN_CODES), lambda one: (one != "") & is_unreadable(one, read(one)))
-    # One look at all of them spares nearly every row the reading.
-    return F.when(joined.rlike(_PLAIN_AMOUNTS), F.lit(False)).otherwise(is_one)
 
 
 def text_or_number(raw: DataFrame, name: str) -> Column:
@@ -259,7 +240,8 @@ def numbered(raw: DataFrame, stem: str) -> list[str]:
 def code(raw: DataFrame, name: str) -> Column:
     """A code as it is written, blanks and all: `encode_column` and `needs_mending` deal with them.
 
-    Of numbers with a fraction only those that are a diagnosis of ICD-9: 724.2.
+    Of numbers with a fraction only those that are a diagnosis of ICD-9: 724.2. For other numbers that are no code, such
+    as floats that lost their last digits, a text that is none.
     """
     if not has_field(raw, name):
         return text(raw, name)
@@ -268,7 +250,8 @@ def code(raw: DataFrame, name: str) -> Column:
         return given.cast("string")
     # A decimal of two places has 724.20 for each 724.2.
     digits = given.cast("double") if isinstance(kind, T.DecimalType) else given
-    return F.coalesce(text(raw, name), F.regexp_substr(digits.cast("string"), F.lit(_DECIMAL_CODE)))
+    decimals = F.regexp_substr(digits.cast("string"), F.lit(_DECIMAL_CODE))
+    return F.coalesce(text(raw, name), decimals, F.when(_is_given(raw, name), _NO_NUMBER))
 
 
 def whole_code(given: Column) -> Column:
@@ -301,13 +284,35 @@ def join_codes(codes: Sequence[Column]) -> Column:
 
 def encode_list(system: str, joined: Column) -> Column:
     """Joined codes -> those that can be read, each once, in order: ARRAY<BIGINT>."""
+    return readable(read_list(system, joined))
+
+
+def read_list(system: str, joined: Column) -> Column:
+    """Joined codes -> each in its place: ARRAY<BIGINT>, UNREADABLE for one that cannot be read, null for none.
+
+    Of a system of seven characters.
+    """
     # 25 diagnoses a line, most of them null. Joined and encoded element by element, a million lines take 3 seconds of
     # CPU; an array of 25 encoded columns takes 9 to 14: its generated code is too long to be compiled. Most lines have
     # their codes as we have them: one look at all of them spares what mends each.
     written = F.split(joined, BETWEEN_CODES)
-    as_they_are = F.transform(written, lambda one: encode_normal(system, one))
-    mended = F.transform(written, lambda one: encode_column(system, one))
-    return present(F.when(joined.rlike(_all_kept(_AS_KEPT[system])), as_they_are).otherwise(mended))
+    as_they_are = F.transform(written, lambda one: _or_unreadable(one, encode_normal(system, one)))
+    mended = F.transform(written, lambda one: _or_unreadable(one, encode_column(system, one)))
+    return F.when(are_kept(system, joined), as_they_are).otherwise(mended)
+
+
+def readable(codes: Column) -> Column:
+    """A list that was read -> the codes in it, each once, in order."""
+    return F.array_except(codes, F.array(F.lit(None), F.lit(UNREADABLE)).cast("array<bigint>"))
+
+
+def _or_unreadable(written: Column, code: Column) -> Column:
+    return F.coalesce(code, F.when(~is_no_code(written), F.lit(UNREADABLE).cast("bigint")))
+
+
+def is_no_code(written: Column) -> Column:
+    """Is nothing where a code should be: blanks, zeros, hyphens or a word for it?"""
+    return written.rlike(_NO_CODE)
 
 
 def icd_version(told: Column) -> Column:
@@ -322,7 +327,13 @@ def join_diagnoses(versioned: Sequence[tuple[Column, Column]]) -> Column:
 
 def encode_diagnoses(joined: Column) -> Column:
     """Joined diagnoses -> those that can be read, each once, in order: ARRAY<BIGINT>."""
-    return present(F.transform(F.split(joined, BETWEEN_CODES), _encode_versioned))
+    return readable(read_diagnoses(joined))
+
+
+def read_diagnoses(joined: Column) -> Column:
+    """Joined diagnoses -> each in its place, as `read_list` has them."""
+    written = F.split(joined, BETWEEN_CODES)
+    return F.transform(written, lambda one: _or_unreadable(F.substr(one, F.lit(2)), _encode_versioned(one)))
 
 
 def diagnoses_need_mending(joined: Column) -> Column:
@@ -361,6 +372,16 @@ def _is_any_mended(joined: Column, as_kept: str, encoded: Callable[[Column], Col
     # Nearly all rows have codes as they are kept: they are looked at once, all codes together.
     is_one = F.exists(F.split(joined, BETWEEN_CODES), is_mended)
     return F.when(joined.rlike(_all_kept(as_kept)), F.lit(False)).otherwise(F.coalesce(is_one, F.lit(False)))
+
+
+def are_kept(system: str, joined: Column) -> Column:
+    """Are all joined codes written as they are kept?"""
+    return joined.rlike(_all_kept(_AS_KEPT[system]))
+
+
+def diagnoses_are_kept(joined: Column) -> Column:
+    """The same of diagnoses behind their versions."""
+    return joined.rlike(_all_kept(_VERSIONED))
 
 
 def _all_kept(as_kept: str) -> str:

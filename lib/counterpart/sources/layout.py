@@ -59,6 +59,7 @@ _CLAIM_FORM = {
     "is_mended": "boolean",
     "has_unreadable_date": "boolean",
     "has_unreadable_amount": "boolean",
+    "has_unreadable_code": "boolean",
 }
 
 LINE = {
@@ -98,6 +99,7 @@ PHARMACY_FORM = {
     "concepts": "array<bigint>",
     "days_supply": "int",
     "quantity": "decimal(12,3)",
+    "has_unreadable_supply": "boolean",
 }
 """A row of pharmacy claims: one fill. `service_date` is the dispensing date."""
 

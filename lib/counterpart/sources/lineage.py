@@ -24,8 +24,8 @@ Origin = tuple[str, str]
 
 # What rows are judged by and what no study reads; spans after a row's first are fed by what feeds the first.
 _NOT_TOLD = (
-    *("has_unreadable_date", "has_unreadable_amount", "is_mended", "is_unknown", "is_without_cover", "own_claim_id"),
-    *("more_medical", "more_pharmacy", "is_denied_by_amounts"),
+    *("has_unreadable_date", "has_unreadable_amount", "has_unreadable_code", "has_unreadable_supply", "is_mended"),
+    *("is_unknown", "is_without_cover", "own_claim_id", "more_medical", "more_pharmacy", "is_denied_by_amounts"),
 )
 # Columns that nothing feeds have one of these values in every row.
 _SAY_NOTHING: tuple[Any, ...] = (None, False, "U", "other", [])

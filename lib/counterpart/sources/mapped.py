@@ -23,7 +23,7 @@ from counterpart.protocol.mapping import (
     RosterTable,
     columns_of,
 )
-from counterpart.sources import fields, mapped_diagnoses
+from counterpart.sources import fields, mapped_diagnoses, unreadable
 from counterpart.sources.days import READERS
 from counterpart.sources.facility_procedures import Span, add_procedures, read_procedures
 from counterpart.sources.icd_version import coding_day
@@ -154,11 +154,10 @@ def read_cover(row: MappedRow, table: EligibilityTable) -> Row:
 def read_medical(row: MappedRow, table: MedicalTable) -> Row:
     """A claim line, or with `lines` a whole claim."""
     start, end, claim_type = row.day(table.service_date), row.day(table.service_end_date), _claim_type(row, table)
-    coded_on = coding_day(claim_type, start, end)
-    diagnoses, is_mended = mapped_diagnoses.read_diagnoses(row, table.diagnoses, coded_on)
+    told = mapped_diagnoses.read_diagnoses(row, table.diagnoses, coding_day(claim_type, start, end))
     texts = [row.text(field) for field in (table.place, table.bill_type, table.specialty)]
-    procedures, has_mended = read_procedures(row.raw)
-    drg = row.code(table.drg)
+    procedures, written = read_procedures(row.raw), row.code(table.drg)
+    drg = encode_column("drg", written)
     read = {
         **_claim(row, table),
         "claim_type": claim_type,
@@ -167,10 +166,16 @@ def read_medical(row: MappedRow, table: MedicalTable) -> Row:
         "place": fields.two_digits(texts[0]),
         "bill_type": fields.whole_code(texts[1]),
         "specialty": F.upper(fields.whole_code(texts[2])),
-        "drg": encode_column("drg", drg),
-        "diagnoses": diagnoses,
-        "facility_procedures": procedures,
-        "is_mended": is_mended | has_mended | fields.is_any_float(texts) | fields.needs_mending("drg", drg),
+        "drg": drg,
+        "diagnoses": told.get("diagnoses", F.lit(None)),
+        "facility_procedures": procedures.listed,
+        "is_mended": told.get("is_mended", F.lit(False))
+        | procedures.is_mended
+        | fields.needs_mending("drg", written)
+        | fields.is_any_float(texts),
+        "has_unreadable_code": told.get("has_unreadable_code", F.lit(False))
+        | procedures.is_unreadable
+        | unreadable.is_unreadable_code(written, drg),
         "has_unreadable_date": _has_unreadable_day(row, table, table.service_date, table.service_end_date),
     }
     return read | (_read_line(row, table, read) if table.lines is None else _read_lines(row, table, table.lines, read))
@@ -178,49 +183,59 @@ def read_medical(row: MappedRow, table: MedicalTable) -> Row:
 
 def _read_line(row: MappedRow, table: MedicalTable, read: Row) -> Row:
     """What differs from line to line, where a row is a line."""
-    modifiers, revenue = row.codes_of(*table.modifiers), row.code(table.revenue)
+    modifiers, written = row.texts_of(*table.modifiers), row.code(table.revenue)
     procedure, of_hcpcs, is_mended = _procedure(row, table)
+    revenue = encode_column("revenue", written)
     return {
         "line_number": row.whole_number(table.line_number),
         "procedure": procedure,
-        "modifiers": fields.modifiers(of_hcpcs, [F.trim(code) for code in modifiers]),
-        "revenue": encode_column("revenue", revenue),
+        "modifiers": fields.modifiers(of_hcpcs, modifiers),
+        "revenue": revenue,
         "is_mended": read["is_mended"]
         | is_mended
-        | fields.needs_mending("revenue", revenue)
+        | fields.needs_mending("revenue", written)
         | fields.is_any_float(modifiers),
+        "has_unreadable_code": read["has_unreadable_code"]
+        | unreadable.is_unreadable_code(row.code(table.procedure), procedure)
+        | unreadable.is_unreadable_code(written, revenue),
     }
 
 
 def _read_lines(row: MappedRow, table: MedicalTable, lines: Lines, read: Row) -> Row:
     """The lines of a claim, where a row is one."""
-    is_mended = [
-        fields.any_needs_mending(system, fields.join_codes(row.codes_of(*columns)))
+    joined = [
+        (system, fields.join_codes(row.codes_of(*columns)))
         for system, columns in (("hcpcs", lines.procedure), ("revenue", lines.revenue))
         if columns
     ]
+    is_mended = (fields.any_needs_mending(*codes) for codes in joined)
+    is_unreadable = (unreadable.any_unreadable_code(*codes) for codes in joined)
     return {
         "line_number": F.lit(0),
         "lines": _lines(row, table, lines),
         "is_mended": reduce(or_, is_mended, read["is_mended"]),
         "has_unreadable_amount": read["has_unreadable_amount"]
         | row.has_unreadable_among([*lines.allowed, *lines.paid]),
+        "has_unreadable_code": reduce(or_, is_unreadable, read["has_unreadable_code"]),
     }
 
 
 def read_pharmacy(row: MappedRow, table: PharmacyTable) -> Row:
     """A fill."""
-    dispensed = row.day(table.dispensing_date)
+    dispensed, written = row.day(table.dispensing_date), row.code(table.ndc)
+    ndc = ndc_column(written)
     return {
         **_claim(row, table),
         "line_number": row.whole_number(table.line_number),
         "service_date": dispensed,
         "service_end_date": dispensed,
-        "ndc": ndc_column(row.code(table.ndc)),
+        "ndc": ndc,
         "days_supply": row.whole_number(table.days_supply),
         "quantity": row.quantity(table.quantity),
-        "is_mended": fields.needs_mending("ndc", row.code(table.ndc)),
+        "is_mended": fields.needs_mending("ndc", written),
         "has_unreadable_date": _has_unreadable_day(row, table, table.dispensing_date),
+        "has_unreadable_code": unreadable.is_unreadable_code(written, ndc),
+        "has_unreadable_supply": row.has_unreadable_supply(table.days_supply, table.quantity),
     }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from counterpart.protocol.mapping import Diagnoses, MedicalTable, columns_of_diagnoses
-from counterpart.sources import fields
+from counterpart.sources import fields, unreadable
 from counterpart.sources.icd_version import is_icd9
 from counterpart.sources.layout import Lookup
 from counterpart.sources.mapped_row import MappedRow
@@ -40,26 +40,29 @@ def add_diagnoses(raw: Mapping[str, DataFrame], document: SourceMapping) -> dict
     return {**raw, **joined}
 
 
-def read_diagnoses(row: MappedRow, diagnoses: Diagnoses | None, day: Column) -> tuple[Column, Column]:
-    """ARRAY<BIGINT> of the codes that can be read, each once, in order; and whether one of them was mended.
+def read_diagnoses(row: MappedRow, diagnoses: Diagnoses | None, day: Column) -> dict[str, Column]:
+    """The columns `diagnoses`, `is_mended` and `has_unreadable_code` of the form; none where no diagnoses are told.
 
     Where no system is told the day decides, see `icd_version.coding_day`.
     """
     if diagnoses is None:
-        return F.lit(None), F.lit(False)
+        return {}
     if diagnoses.table:
-        if not fields.has_field(row.raw, _JOINED):
-            return F.lit(None), F.lit(False)
-        return _read_joined(F.col(_JOINED), day)
+        return _read_joined(F.col(_JOINED), day) if fields.has_field(row.raw, _JOINED) else {}
     written = row.codes_of(*diagnoses.columns)
     together = fields.join_codes(written)
     is_old = F.coalesce(row.listed(diagnoses.system), _by_date(day, together)) == "icd9cm"
-    icd9, icd10 = (fields.encode_list(name, together) for name in ("icd9cm", "icd10cm"))
+    icd9, icd10 = (fields.read_list(name, together) for name in ("icd9cm", "icd10cm"))
     mended = [fields.any_needs_mending(name, together) for name in ("icd9cm", "icd10cm")]
-    return F.when(is_old, icd9).otherwise(icd10), F.when(is_old, mended[0]).otherwise(mended[1])
+    return _columns(F.when(is_old, icd9).otherwise(icd10), F.when(is_old, mended[0]).otherwise(mended[1]))
 
 
-def _read_joined(joined: Column, day: Column) -> tuple[Column, Column]:
+def _columns(codes: Column, is_mended: Column) -> dict[str, Column]:
+    is_lost = unreadable.has_unreadable_code(codes)
+    return {"diagnoses": fields.readable(codes), "is_mended": is_mended, "has_unreadable_code": is_lost}
+
+
+def _read_joined(joined: Column, day: Column) -> dict[str, Column]:
     """The same of what a table of diagnoses has for a claim: structs of which each may name its system."""
 
     def versioned(one: Column) -> Column:
@@ -67,7 +70,7 @@ def _read_joined(joined: Column, day: Column) -> tuple[Column, Column]:
         return F.concat(F.when(is_old, fields.ICD9).otherwise(fields.ICD10), one["code"])
 
     together = F.array_join(F.transform(joined, versioned), fields.BETWEEN_CODES)
-    return fields.encode_diagnoses(together), fields.diagnoses_need_mending(together)
+    return _columns(fields.read_diagnoses(together), fields.diagnoses_need_mending(together))
 
 
 def _by_date(day: Column, joined: Column) -> Column:

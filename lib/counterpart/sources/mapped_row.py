@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from counterpart.protocol.mapped_fields import AmountField, ClaimFlag, DateField, FlagField, MappedField
-from counterpart.sources import days, fields
+from counterpart.sources import days, fields, unreadable
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -59,6 +59,10 @@ class MappedRow:
         """Columns as codes are written, blanks and all."""
         return [self._some(name, none, fields.code(self.raw, name)) for name in names]
 
+    def texts_of(self, *names: str) -> list[Column]:
+        """Columns as text, without blanks around it."""
+        return [self._some(name, (), fields.text(self.raw, name)) for name in names]
+
     def code(self, field: MappedField | None) -> Column:
         """The first of `codes`."""
         return F.coalesce(*self.codes(field), F.lit(None).cast("string"))
@@ -70,8 +74,8 @@ class MappedRow:
 
     def has_unreadable_day(self, *given: DateField | None) -> Column:
         """Is there something in one of the fields' columns that is no day?"""
-        unreadable = (written.isNotNull() & read.isNull() for field in given for written, read in self._days(field))
-        return reduce(or_, unreadable, F.lit(False))
+        unread = (written.isNotNull() & read.isNull() for field in given for written, read in self._days(field))
+        return reduce(or_, unread, F.lit(False))
 
     def whole_number(self, field: MappedField | None) -> Column:
         """INT."""
@@ -84,6 +88,18 @@ class MappedRow:
     def quantity(self, field: MappedField | None) -> Column:
         """DECIMAL(12,3)."""
         return self._numbers(field, lambda name: fields.quantity(self.raw, name)).cast("decimal(12,3)")
+
+    def has_unreadable_supply(self, days_supply: MappedField | None, quantity: MappedField | None) -> Column:
+        """Is there something in one of the fields' columns that is no days' supply, or no quantity?"""
+        told = ((days_supply, fields.whole_number), (quantity, fields.quantity))
+        unread = (
+            self._is_something(name, field.none)
+            & unreadable.has_unreadable_number(self.raw, name, read(self.raw, name))
+            for field, read in told
+            if field is not None
+            for name in field.column
+        )
+        return reduce(or_, unread, F.lit(False))
 
     def cents(self, field: AmountField | None) -> Column:
         """BIGINT cents."""
@@ -98,19 +114,19 @@ class MappedRow:
 
     def has_unreadable_amount(self, *given: AmountField | None) -> Column:
         """Is there text in one of the fields' columns that is no amount?"""
-        unreadable = (
-            fields.is_unreadable(written, self.cents_of(name, field))
+        unread = (
+            unreadable.is_unreadable(written, self.cents_of(name, field))
             for field in given
             if field is not None
             for name, written in zip(field.column, self._written(field), strict=True)
             if self._is_text(name)
         )
-        return reduce(or_, unreadable, F.lit(False))
+        return reduce(or_, unread, F.lit(False))
 
     def has_unreadable_among(self, names: Sequence[str]) -> Column:
         """The same of many columns, written as the document says."""
         texts = [self._some(name, (), fields.text(self.raw, name)) for name in names if self._is_text(name)]
-        return fields.any_unreadable(texts, lambda one: self._in_cents(self._plain(one, None), None))
+        return unreadable.any_unreadable(texts, lambda one: self._in_cents(self._plain(one, None), None))
 
     def _is_text(self, name: str) -> bool:
         return isinstance(self.raw.schema[name].dataType, T.StringType)
@@ -146,6 +162,11 @@ class MappedRow:
         """The value, null where the column's text is one that holds nothing."""
         none = (*self.document.none, *none_of_field)
         return F.when(~_is_one_of(fields.text(self.raw, name), none), value) if none else value
+
+    def _is_something(self, name: str, none_of_field: Sequence[str]) -> Column:
+        """Is the column's text none of those that hold nothing? A number with a fraction has no text."""
+        none = (*self.document.none, *none_of_field)
+        return F.coalesce(~_is_one_of(fields.text(self.raw, name), none), F.lit(True)) if none else F.lit(True)
 
     def _days(self, field: DateField | None) -> Iterator[tuple[Column, Column]]:
         """The text of each of the field's columns, and the day that it is."""

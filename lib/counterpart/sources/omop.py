@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from counterpart.codes import concept_column, encode_column
-from counterpart.sources import fields
+from counterpart.sources import fields, unreadable
 from counterpart.sources.accounts import stack
 from counterpart.sources.layout import Layout, Lookup, Source, columns_read
 from counterpart.sources.omop_vocabulary import (
@@ -281,6 +281,7 @@ def read_drug(raw: DataFrame) -> Row:
         "concepts": fields.present(_own_concepts(raw, DRUG)),
         "days_supply": F.nullif(fields.whole_number(raw, "days_supply"), F.lit(0)),
         "quantity": fields.quantity(raw, "quantity"),
+        "has_unreadable_supply": unreadable.has_unreadable_supply(raw, *_SUPPLY),
     }
 
 
@@ -309,6 +310,7 @@ def _claim(raw: DataFrame, event: Event) -> Row:
         "allowed_cents": F.col("allowed") if fields.has_field(raw, "allowed") else F.lit(None),
         "paid_cents": F.col("paid") if fields.has_field(raw, "paid") else F.lit(None),
         "has_unreadable_date": fields.has_unreadable_date(raw, *given),
+        "has_unreadable_code": F.col("is_unreadable"),
     }
 
 

@@ -37,7 +37,10 @@ _MODIFIER = r"^[A-Z0-9]{2}$"
 
 
 def code_concepts(concept: DataFrame) -> DataFrame:
-    """The concept table -> `code_concept` and its encoded `code`; only concepts of systems that we know."""
+    """The concept table -> `code_concept` and its encoded `code`; only concepts of systems that we know.
+
+    UNREADABLE where it cannot be encoded: headings, modifiers, and products of NDC without a package are there as well.
+    """
     vocabulary, text = fields.text(concept, "vocabulary_id"), fields.code(concept, "concept_code")
     # NDCs of nine digits are products without a package there, and none that lost zeros.
     is_product = (vocabulary == "NDC") & (F.length(text) < _SHORTEST_NDC)
@@ -45,20 +48,32 @@ def code_concepts(concept: DataFrame) -> DataFrame:
     is_heading = vocabulary.isin(*_MODIFIERS) & (F.length(text) != _PROCEDURE_WIDTH)
     text = F.when(~F.coalesce(is_product | is_heading, F.lit(False)), text)
     codes = F.coalesce(*(F.when(vocabulary == name, encode_column(system, text)) for name, system in _SYSTEMS.items()))
-    rows = concept.select(fields.identifier(concept, "concept_id").alias("code_concept"), codes.alias("code"))
-    return rows.filter("code IS NOT NULL").groupBy("code_concept").agg(F.min("code").alias("code"))
+    rows = concept.filter(vocabulary.isin(*_SYSTEMS)).select(
+        fields.identifier(concept, "concept_id").alias("code_concept"),
+        F.coalesce(codes, F.lit(fields.UNREADABLE).cast("bigint")).alias("code"),
+    )
+    return rows.groupBy("code_concept").agg(F.coalesce(F.min(_readable("code")), F.min("code")).alias("code"))
 
 
 def add_code(rows: DataFrame, codes: DataFrame | None, standard: str, source: str) -> DataFrame:
-    """Event rows -> the same with `line_code`: the code of the source concept, else that of the standard concept."""
+    """Event rows -> the same with `line_code`: the code of the source concept, else that of the standard concept.
+
+    And `is_unreadable`: neither has one that can be read, though one is of a system that we know.
+    """
     if codes is None:
-        return rows.withColumn("line_code", F.lit(None).cast("bigint"))
+        return rows.withColumns({"line_code": F.lit(None).cast("bigint"), "is_unreadable": F.lit(False)})
     found = rows
     for name in (source, standard):
         renamed = codes.select(F.col("code_concept").alias(f"{name}_key"), F.col("code").alias(f"{name}_code"))
         found = found.join(renamed, _concept(rows, name) == F.col(f"{name}_key"), "left")
-    code = F.coalesce(f"{source}_code", f"{standard}_code").alias("line_code")
-    return found.select(*rows.columns, code)
+    told = (f"{source}_code", f"{standard}_code")
+    code = F.coalesce(*(_readable(name) for name in told))
+    is_unreadable = code.isNull() & F.coalesce(*told).isNotNull()
+    return found.select(*rows.columns, code.alias("line_code"), is_unreadable.alias("is_unreadable"))
+
+
+def _readable(code: str) -> Column:
+    return F.when(F.col(code) != fields.UNREADABLE, F.col(code))
 
 
 def code_of(code: Column, systems: tuple[str, ...]) -> Column:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from counterpart.codes import encode_column
-from counterpart.sources import fields
+from counterpart.sources import fields, unreadable
 from counterpart.sources.facility_procedures import Span, add_procedures, numbered_columns, read_procedures
 from counterpart.sources.icd_version import is_icd9
 from counterpart.sources.layout import Layout, Source
@@ -184,7 +184,9 @@ def _professional(raw: DataFrame, claim_type: str) -> Row:
         "is_denied": _is_out(raw) | F.coalesce(is_denied, F.lit(False)),
         "is_mended": line["is_mended"] | fields.is_any_float([place, specialty]),
         "has_unreadable_date": fields.has_unreadable_date(raw, *dates, "NCH_WKLY_PROC_DT"),
-        "has_unreadable_amount": fields.has_unreadable_amount(raw, *amounts),
+        "has_unreadable_amount": unreadable.has_unreadable_amount(raw, *amounts),
+        "has_unreadable_code": line["has_unreadable_code"]
+        | unreadable.any_unreadable_diagnosis(_joined(raw, [_LINE_DIAGNOSIS])),
     }
 
 
@@ -198,28 +200,30 @@ def read_facility(raw: DataFrame) -> Row:
     dates = ("CLM_FROM_DT", "CLM_THRU_DT", "REV_CNTR_DT", "NCH_WKLY_PROC_DT")
     told_type = [fields.text(raw, name) for name in ("CLM_FAC_TYPE_CD", "CLM_SRVC_CLSFCTN_TYPE_CD", "CLM_FREQ_CD")]
     bill_type = [fields.whole_code(one) for one in told_type]
-    reason = fields.text(raw, "CLM_MDCR_NON_PMT_RSN_CD")
-    revenue, drg = (fields.code(raw, name) for name in ("REV_CNTR", "CLM_DRG_CD"))
-    procedures, has_mended = read_procedures(raw)
-    is_mended = line["is_mended"] | has_mended | fields.is_any_float(told_type)
-    is_mended |= fields.needs_mending("revenue", revenue) | fields.needs_mending("drg", drg)
+    reason, procedures = fields.text(raw, "CLM_MDCR_NON_PMT_RSN_CD"), read_procedures(raw)
+    written = {"revenue": fields.code(raw, "REV_CNTR"), "drg": fields.code(raw, "CLM_DRG_CD")}
+    encoded = {system: encode_column(system, code) for system, code in written.items()}
+    is_mended = line["is_mended"] | procedures.is_mended | fields.is_any_float(told_type)
     return {
         **line,
         "claim_type": F.lit("institutional"),
         "service_date": F.when(is_inside, told).otherwise(first_day),
         "service_end_date": F.coalesce(last_day, first_day),
-        "revenue": encode_column("revenue", revenue),
+        **encoded,
         "bill_type": F.concat(*bill_type),
-        "drg": encode_column("drg", drg),
-        "facility_procedures": procedures,
+        "facility_procedures": procedures.listed,
         "allowed_cents": payment,
         "paid_cents": payment,
         "is_denied": _is_out(raw) | F.coalesce(reason != _PAYMENT_REQUESTED, F.lit(False)),
         "is_replacement": bill_type[-1].isin(_REPLACEMENT, _VOID),
         "is_void": bill_type[-1] == _VOID,
-        "is_mended": is_mended | (told.isNotNull() & ~is_inside),
+        "is_mended": reduce(or_, (fields.needs_mending(*one) for one in written.items()), is_mended)
+        | (told.isNotNull() & ~is_inside),
         "has_unreadable_date": fields.has_unreadable_date(raw, *dates),
-        "has_unreadable_amount": fields.has_unreadable_amount(raw, "CLM_PMT_AMT"),
+        "has_unreadable_amount": unreadable.has_unreadable_amount(raw, "CLM_PMT_AMT"),
+        "has_unreadable_code": line["has_unreadable_code"]
+        | procedures.is_unreadable
+        | reduce(or_, (unreadable.is_unreadable_code(written[name], encoded[name]) for name in written)),
     }
 
 
@@ -236,20 +240,24 @@ def read_fill(raw: DataFrame) -> Row:
 def _line(raw: DataFrame) -> Row:
     """What lines of all claims files have."""
     listed = _diagnosis_columns(raw)
-    procedure = fields.code(raw, "HCPCS_CD")
+    written = fields.code(raw, "HCPCS_CD")
+    procedure = encode_column("hcpcs", written)
     modifiers = [fields.text(raw, name) for name in _MODIFIERS]
-    diagnoses = _joined(raw, listed)
+    joined = _joined(raw, listed)
+    diagnoses = fields.read_diagnoses(joined)
     return {
         "person_id": fields.text(raw, "BENE_ID"),
         "claim_id": fields.text(raw, "CLM_ID"),
         "line_number": _line_number(raw),
-        "procedure": encode_column("hcpcs", procedure),
-        "modifiers": fields.modifiers(procedure, modifiers),
-        "diagnoses": fields.present(F.concat(fields.encode_diagnoses(diagnoses), F.col("line_diagnoses"))),
+        "procedure": procedure,
+        "modifiers": fields.modifiers(written, modifiers),
+        "diagnoses": fields.readable(F.concat(diagnoses, F.col("line_diagnoses"))),
         "paid_on": fields.date(raw, "NCH_WKLY_PROC_DT"),
-        "is_mended": fields.needs_mending("hcpcs", procedure)
-        | fields.diagnoses_need_mending(diagnoses)
+        "is_mended": fields.needs_mending("hcpcs", written)
+        | fields.diagnoses_need_mending(joined)
         | fields.is_any_float(modifiers),
+        "has_unreadable_code": unreadable.is_unreadable_code(written, procedure)
+        | unreadable.has_unreadable_code(diagnoses),
     }
 
 

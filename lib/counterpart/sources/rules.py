@@ -24,6 +24,9 @@ EARLIEST_DATE = date(1900, 1, 1)
 _SHORTENED = r"^\d(\.\d+)?[Ee]\+\d+$"
 _NO_CHARACTER = "\ufffd"
 
+UNREADABLE = ("unreadable_amount", "unreadable_code", "unreadable_supply")
+"""Rules of rows that are kept without what cannot be read of them; the first that holds is told."""
+
 
 def first_broken(rules: Mapping[str, Column]) -> Column:
     """The name of the first rule a row breaks, null for a good row. A comparison with null breaks nothing."""
@@ -74,7 +77,23 @@ def claim_rules(row: Mapping[str, Column], received_on: date, person: Person, si
         rules["after_death"] = start > F.date_add(person.death_date, site.after_death_days)
     if site.negative_quantity == "quarantine":
         rules["negative_quantity"] = has_negative_quantity(row)
+    # What takes back or denies is needed as it is: without it the version before it would hold.
+    takes_back = row["is_reversal"] | row["is_denied"]
+    rules |= {
+        rule: is_broken & ~takes_back
+        for rule, is_broken in _unreadable(row).items()
+        if getattr(site, rule) == "quarantine"
+    }
     return rules
+
+
+def find_unreadable(row: Mapping[str, Column]) -> Column:
+    """The first rule of `UNREADABLE` that a claim row falls under, else null."""
+    return first_broken(_unreadable(row))
+
+
+def _unreadable(row: Mapping[str, Column]) -> dict[str, Column]:
+    return {rule: row[f"has_{rule}"] for rule in UNREADABLE if f"has_{rule}" in row}
 
 
 def has_negative_quantity(row: Mapping[str, Column]) -> Column:

@@ -8,12 +8,14 @@ negative amount takes a line back.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
 from counterpart.codes import encode_column, ndc_column
-from counterpart.sources import fields
+from counterpart.sources import fields, unreadable
 from counterpart.sources.facility_procedures import Span, add_procedures, numbered_columns, read_procedures
 from counterpart.sources.icd_version import coding_day, is_icd9
 from counterpart.sources.layout import Layout, Source
@@ -36,6 +38,7 @@ _JOINED = "diagnosis_codes"
 # The days that order the versions of a line: one that cannot be read would make the newest version the oldest.
 _SENT = ("paid_date", "file_date")
 _MODIFIERS = tuple(f"hcpcs_modifier_{place}" for place in range(1, 6))
+_SYSTEMS = {"procedure": "hcpcs", "revenue": "revenue", "drg": "drg"}
 
 
 def read_eligibility(raw: DataFrame) -> Row:
@@ -65,50 +68,53 @@ def read_medical(raw: DataFrame) -> Row:
     start = fields.first_date(raw, "claim_line_start_date", "claim_start_date")
     end = F.coalesce(fields.first_date(raw, "claim_line_end_date", "claim_end_date"), start)
     claim_type, left_on = F.lower(fields.text(raw, "claim_type")), fields.date(raw, "claim_end_date")
-    procedure, revenue = (fields.code(raw, name) for name in ("hcpcs_code", "revenue_center_code"))
+    codes = {"procedure": fields.code(raw, "hcpcs_code"), "revenue": fields.code(raw, "revenue_center_code")}
+    codes["drg"] = _drg(raw)
+    encoded = {name: encode_column(system, codes[name]) for name, system in _SYSTEMS.items()}
     modifiers = [fields.text(raw, name) for name in _MODIFIERS]
     texts = ("place_of_service_code", "bill_type_code", "rendering_specialty")
     place, bill_type, specialty = (fields.text(raw, name) for name in texts)
     diagnoses, has_mended = _read_diagnoses(raw, coding_day(claim_type, start, F.coalesce(left_on, end)))
-    procedures, has_mended_procedure = read_procedures(raw)
-    drg, has_mended_drg = _read_drg(raw)
+    procedures = read_procedures(raw)
     dates = ("claim_line_start_date", "claim_start_date", "claim_line_end_date", "claim_end_date", *_SENT)
     return {
         **_read_claim(raw),
         "claim_type": F.when(claim_type.isin(*_CLAIM_TYPES), claim_type).otherwise("other"),
         "service_date": start,
         "service_end_date": end,
-        "procedure": encode_column("hcpcs", procedure),
-        "modifiers": fields.modifiers(procedure, modifiers),
-        "revenue": encode_column("revenue", revenue),
+        **encoded,
+        "modifiers": fields.modifiers(codes["procedure"], modifiers),
         "place": fields.two_digits(place),
         "bill_type": fields.whole_code(bill_type),
-        "drg": drg,
         "specialty": F.upper(fields.whole_code(specialty)),
-        "diagnoses": diagnoses,
-        "facility_procedures": procedures,
+        "diagnoses": fields.readable(diagnoses),
+        "facility_procedures": procedures.listed,
         "is_mended": has_mended
-        | has_mended_procedure
-        | has_mended_drg
-        | fields.needs_mending("hcpcs", procedure)
-        | fields.needs_mending("revenue", revenue)
+        | procedures.is_mended
+        | reduce(or_, (fields.needs_mending(system, codes[name]) for name, system in _SYSTEMS.items()))
         | fields.is_any_float([place, bill_type, specialty, *modifiers]),
         "has_unreadable_date": fields.has_unreadable_date(raw, *dates),
+        "has_unreadable_code": unreadable.has_unreadable_code(diagnoses)
+        | procedures.is_unreadable
+        | reduce(or_, (unreadable.is_unreadable_code(codes[name], encoded[name]) for name in _SYSTEMS)),
     }
 
 
 def read_pharmacy(raw: DataFrame) -> Row:
     """A fill."""
-    dispensed = fields.date(raw, "dispensing_date")
+    dispensed, product = fields.date(raw, "dispensing_date"), fields.code(raw, "ndc_code")
+    ndc = ndc_column(product)
     return {
         **_read_claim(raw),
         "service_date": dispensed,
         "service_end_date": dispensed,
-        "ndc": ndc_column(fields.code(raw, "ndc_code")),
+        "ndc": ndc,
         "days_supply": fields.whole_number(raw, "days_supply"),
         "quantity": fields.quantity(raw, "quantity"),
-        "is_mended": fields.needs_mending("ndc", fields.code(raw, "ndc_code")),
+        "is_mended": fields.needs_mending("ndc", product),
         "has_unreadable_date": fields.has_unreadable_date(raw, "dispensing_date", *_SENT),
+        "has_unreadable_code": unreadable.is_unreadable_code(product, ndc),
+        "has_unreadable_supply": unreadable.has_unreadable_supply(raw, "days_supply", "quantity"),
     }
 
 
@@ -138,26 +144,23 @@ def _read_claim(raw: DataFrame) -> Row:
         "sent_on": F.unix_date(fields.date(raw, "file_date")),
         "is_denied_by_amounts": F.coalesce((allowed == 0) & (paid == 0) & (charged > 0), F.lit(False)),
         "is_reversal": F.coalesce(told < 0, F.lit(False)),
-        "has_unreadable_amount": fields.has_unreadable_amount(raw, *amounts),
+        "has_unreadable_amount": unreadable.has_unreadable_amount(raw, *amounts),
     }
 
 
 def _read_diagnoses(raw: DataFrame, day: Column) -> tuple[Column, Column]:
-    """The codes that can be read, and whether one was mended."""
+    """The codes, as `fields.read_list` has them, and whether one was mended."""
     told, joined = fields.text(raw, "diagnosis_code_type"), F.col(_JOINED)
     is_old = F.coalesce(told.contains("9"), is_icd9(day, joined))
-    codes = [fields.encode_list(system, joined) for system in ("icd9cm", "icd10cm")]
+    codes = [fields.read_list(system, joined) for system in ("icd9cm", "icd10cm")]
     mended = [fields.any_needs_mending(system, joined) for system in ("icd9cm", "icd10cm")]
     return F.when(is_old, codes[0]).otherwise(codes[1]), F.when(is_old, mended[0]).otherwise(mended[1])
 
 
-def _read_drg(raw: DataFrame) -> tuple[Column, Column]:
-    """The DRG, and whether it was mended. An APR-DRG is none: of the two groupers one number means different groups."""
-    if not fields.has_field(raw, "drg_code"):
-        return F.lit(None), F.lit(False)
+def _drg(raw: DataFrame) -> Column:
+    """As it is written. An APR-DRG is none: of the two groupers one number means different groups."""
     is_other = F.coalesce(F.lower(fields.text(raw, "drg_code_type")).contains("apr"), F.lit(False))
-    written = F.when(~is_other, fields.code(raw, "drg_code"))
-    return encode_column("drg", written), fields.needs_mending("drg", written)
+    return F.when(~is_other, fields.code(raw, "drg_code"))
 
 
 def _prepare(raw: Mapping[str, DataFrame]) -> Mapping[str, DataFrame]:

@@ -56,7 +56,7 @@ class Versions:
 
 
 def resolve_versions(drafts: DataFrame, held: DataFrame | None, stage: Stage, name: str) -> Versions:
-    """Drafts -> drafts, labelled.
+    """Drafts -> drafts, labelled. What is `unreadable` of a draft is the rule under which it is kept.
 
     `held` are versions in the table, of the drafts' claims at least: version key, `version_hash`, `allowed_cents`,
     `paid_cents`, and `held_lines`, the line numbers and service periods of its lines.
@@ -114,7 +114,7 @@ def _oldest_first(*turn: Column) -> list[Column]:
 
 
 def _last_of_a_moment() -> list[Column]:
-    words = ("is_void", "is_denied", "version_hash", "is_mended", "row_json")
+    words = ("is_void", "is_denied", "version_hash", "is_mended", "unreadable", "row_json")
     return [F.col(name).asc_nulls_first() for name in words]
 
 
@@ -174,7 +174,7 @@ def _rejection() -> list[Column]:
 
 
 def _kept_rule() -> Column:
-    return F.when(F.col("is_mended"), MENDED).otherwise(AS_SENT)
+    return F.coalesce(F.col("unreadable"), F.when(F.col("is_mended"), MENDED), F.lit(AS_SENT))
 
 
 def _single_fate() -> list[Column]:
@@ -199,7 +199,8 @@ def _mark_copies(rows: DataFrame) -> DataFrame:
     """
     flags = ("is_denied", "is_reversal", "is_whole_claim", "is_void")
     same_version = W.partitionBy(*VERSION_KEY, "version_hash", "paid_on", *flags, "is_new")
-    newest_first = same_version.orderBy(F.col("sent_on").desc_nulls_last(), "is_mended", "row_json")
+    unclean_last = ("is_mended", F.col("unreadable").asc_nulls_first(), "row_json")
+    newest_first = same_version.orderBy(F.col("sent_on").desc_nulls_last(), *unclean_last)
     same_day = W.partitionBy(*VERSION_KEY, *_amounts(), "paid_on", "is_new").orderBy(F.col("sent_on").asc_nulls_first())
     until_then = same_day.rangeBetween(*_SO_FAR)
     rows = rows.withColumn("nth_copy", F.row_number().over(newest_first))

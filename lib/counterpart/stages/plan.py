@@ -38,7 +38,8 @@ def describe_plan(
     yield (
         f"  rules: service before {rules.earliest_service} quarantined; more than {rules.after_death_days} days after "
         f"death: {rules.after_death}; negative quantity: {rules.negative_quantity}; unknown sex: {rules.unknown_sex}; "
-        f"denied by amounts: {rules.denied_by_amounts}; "
+        f"denied by amounts: {rules.denied_by_amounts}; unreadable amount: {rules.unreadable_amount}, "
+        f"code: {rules.unreadable_code}, supply: {rules.unreadable_supply}; "
         f"stops where more than {100 * site.max_quarantined:g}% of a source table would be quarantined"
     )
     upkeep = site.upkeep
