@@ -282,11 +282,6 @@ def join_codes(codes: Sequence[Column]) -> Column:
     return F.concat_ws(BETWEEN_CODES, *codes)
 
 
-def encode_list(system: str, joined: Column) -> Column:
-    """Joined codes -> those that can be read, each once, in order: ARRAY<BIGINT>."""
-    return readable(read_list(system, joined))
-
-
 def read_list(system: str, joined: Column) -> Column:
     """Joined codes -> each in its place: ARRAY<BIGINT>, UNREADABLE for one that cannot be read, null for none.
 

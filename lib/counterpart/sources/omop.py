@@ -367,11 +367,7 @@ OMOP = Layout(
         ),
         Source("payer_plan_period", read_plan, required=("person_id",), may_be_absent=True),
         Source(
-            "death",
-            read_death,
-            required=("person_id", "death_date"),
-            optional=("death_datetime",),
-            may_be_absent=True,
+            "death", read_death, required=("person_id", "death_date"), optional=("death_datetime",), may_be_absent=True
         ),
     ),
     medical=(
