@@ -86,7 +86,7 @@ class Told:
 CODE_SETS = {
     "rehabilitation": ("icd10pcs,F07*",),
     "lumbar_operation": ("icd10pcs,0SG0*", "icd10pcs,0SG1*"),
-    "spine_stay": ("drg,459", "drg,460", "drg,039"),
+    "unspecified_stay": ("drg,039",),
 }
 
 
@@ -106,11 +106,11 @@ def the_study(root: Path) -> Study:
     ]
     content["events"] |= {
         "back_rehabilitation": [{"codes": "rehabilitation", "diagnosis": "low_back_pain"}],
-        "spine_surgery": [{"codes": "lumbar_operation"}, {"codes": "spine_stay"}],
+        # The one has no DRG of the other: each is seen by itself.
+        "operated": [{"codes": "lumbar_operation"}, {"codes": "unspecified_stay"}],
     }
     content["outcomes"]["outcomes"] += [
-        {"name": name, "label": name, "events": [name], "horizons": [180]}
-        for name in ("rehabilitation", "spine_surgery", "lumbar_operation")
+        {"name": name, "label": name, "events": [name], "horizons": [180]} for name in ("rehabilitation", "operated")
     ]
     return Study.model_validate(content)
 
