@@ -22,7 +22,7 @@ from counterpart import commits
 from counterpart.deliveries import read_delivery
 from counterpart.deliveries.failures import explain_forbidden_folders
 from counterpart.errors import ConflictError, ContractError, DataError, EnvironmentProblem
-from counterpart.protocol import BROKEN_LINE, Site
+from counterpart.protocol import BROKEN_LINE, Site, Upkeep
 from counterpart.records import StageResult
 from counterpart.stages import make_reports_folder
 from counterpart.staging import require_writable, staging
@@ -412,6 +412,11 @@ def test_of_two_ingests_one_replaces_members(store: Store, spark: SparkSession) 
         with pytest.raises(ConflictError, match="table program was changed by another run"):
             store.replace(PROGRAM, rows.limit(0), second)
         assertDataFrameEqual(store.read(PROGRAM), rows)
+    # Whatever was committed since then that leaves the rows alone.
+    for days in range(8, 12):
+        store.set_properties(PROGRAM, Upkeep(retain_days=days).as_properties())
+    with pytest.raises(ConflictError, match="table program was changed by another run"):
+        store.replace(PROGRAM, rows.limit(0), second)
 
 
 def write(path: Path, text: str) -> None:
