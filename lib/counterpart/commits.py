@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from delta import exceptions as races
 from delta.tables import DeltaTable
-from pyspark.sql import functions as F
 
 from counterpart.errors import ConflictError
 
@@ -40,6 +39,9 @@ LOST_RACES = (
 )
 # All changes that nothing may cross have one name in Delta's log of transactions: of two at a time one loses.
 _APPLICATION = "counterpart"
+# Each time that Delta is asked for commits is a job of Spark's. A table is made and written to, seldom more.
+_USUAL = 3
+_TOLD = ("version", "operation", "userMetadata")
 # What a MERGE has no options for.
 _OF_STATEMENTS = {
     "txnAppId": "spark.databricks.delta.write.txnAppId",
@@ -82,14 +84,15 @@ def changers_since(spark: SparkSession, path: str, version: int | None) -> tuple
     """
     if not DeltaTable.isDeltaTable(spark, path):
         return None, [] if version is None else [None]
-    delta = DeltaTable.forPath(spark, path)
-    newest = int(delta.history(1).collect()[0]["version"])
-    after = -1 if version is None else version
+    delta, after = DeltaTable.forPath(spark, path), -1 if version is None else version
+    told = delta.history(_USUAL).select(*_TOLD).collect()
+    if len(told) == _USUAL and told[-1]["version"] > after + 1:
+        told = delta.history().select(*_TOLD).collect()
+    newest = int(told[0]["version"])
     if newest == after:
         return newest, []
-    told = delta.history().filter(F.col("version") > after).select("operation", "userMetadata").collect()
     keeps_rows = KEEPS_ROWS | {"CREATE TABLE"}
-    changers = [row["userMetadata"] for row in told if row["operation"] not in keeps_rows]
+    changers = [row["userMetadata"] for row in told if row["version"] > after and row["operation"] not in keeps_rows]
     return newest, [*changers, None] if newest < after else changers
 
 

@@ -160,7 +160,7 @@ def test_probabilities_and_arms_as_numbers(tied_units: DataFrame, tied_table: pd
     assert content_of(match(frame, matching, SEED)) == content_of(match(in_pandas, matching, SEED))
 
 
-@pytest.mark.parametrize("n_partitions", [1, 200])
+@pytest.mark.parametrize("n_partitions", [1, 30])
 def test_partitions_and_names_do_not_matter(tied_units: DataFrame, n_partitions: int):
     matching = Matching(**SCORED, exact=("state", "band"), person="person")
     expected = content_of(match(tied_units, matching, SEED))["pairs"][1]

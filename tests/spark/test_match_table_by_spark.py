@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from tests.study.conftest import COMPILED_LIGHTLY
 
 from counterpart import Matched, cli, match
 from counterpart.errors import DataError
@@ -244,6 +245,8 @@ def test_the_job(root: Path, table: pd.DataFrame, in_memory: Path, tmp_path: Pat
     """By spark-submit, whose settings hold; from any folder, and nothing is left there but what was asked for."""
     table.to_parquet(tmp_path / "units.parquet")
     submit = [Path(sys.executable).parent / "spark-submit", "--master", "local[1]", "--driver-memory", "1g"]
+    # Spark's own 200 partitions would each be a task.
+    submit += ["--conf", "spark.sql.shuffle.partitions=3", "--driver-java-options", COMPILED_LIGHTLY]
     command = [*submit, root / "jobs" / "match_table.py", "units.parquet", "--out", "out", *ASKED]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK", "PYSPARK"))}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)

@@ -16,9 +16,10 @@ from counterpart.tables import CLAIMS_TABLES
 pytestmark = pytest.mark.spark
 
 Frame = Callable[[str, str], DataFrame]
+Built = tuple[ClaimsDelivery, dict[str, DataFrame]]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def without_broadcast(spark: SparkSession) -> Iterator[None]:
     """Spark's own limit is off, as keys of two million members would be over it."""
     limit = spark.conf.get("spark.sql.autoBroadcastJoinThreshold")
@@ -31,9 +32,7 @@ def plan_of(rows: DataFrame) -> str:
     return rows._jdf.queryExecution().executedPlan().toString()
 
 
-def build(
-    raw: dict[str, DataFrame], existing: dict[str, DataFrame] | None = None
-) -> tuple[ClaimsDelivery, dict[str, DataFrame]]:
+def build(raw: dict[str, DataFrame], existing: dict[str, DataFrame] | None = None) -> Built:
     """The delivery, and what was staged for it, as it was before."""
     staged: dict[str, DataFrame] = {}
 
@@ -45,12 +44,18 @@ def build(
     return made, staged
 
 
+@pytest.fixture(scope="module")
+def first(frame: Frame, without_broadcast: None) -> Built:
+    """A first delivery."""
+    return build(raw_claims(frame, DELIVERY))
+
+
 def sorted_in(frames: dict[str, DataFrame]) -> set[str]:
     return {name for name, rows in frames.items() if "SortMergeJoin" in plan_of(rows)}
 
 
-def test_no_wide_row_is_moved_before_it_is_written(frame: Frame) -> None:
-    made, staged = build(raw_claims(frame, DELIVERY))
+def test_no_wide_row_is_moved_before_it_is_written(first: Built) -> None:
+    made, staged = first
     wide = {name: rows for name, rows in staged.items() if name.endswith("_drafts")}
     wide |= {name: getattr(made, name) for name in ("medical", "pharmacy", "quarantine", "intake")}
     assert len(wide) == 6
@@ -68,14 +73,15 @@ def test_where_too_many_keys_come_again_they_are_moved_once(frame: Frame, monkey
     assert made.medical.count() == 11
 
 
-def test_a_later_delivery_reads_the_lines_of_the_tables_once(frame: Frame, spark: SparkSession, tmp_path: Path) -> None:
+def test_a_later_delivery_reads_the_lines_of_the_tables_once(
+    first: Built, frame: Frame, spark: SparkSession, tmp_path: Path
+) -> None:
     """To find what it may be about: whatever the tables hold, few of their lines go on."""
-    raw = raw_claims(frame, DELIVERY)
-    first, _ = build(raw)
+    made, _ = first
     for table in CLAIMS_TABLES:
-        getattr(first, table.name).write.parquet(f"{tmp_path}/{table.name}")
+        getattr(made, table.name).write.parquet(f"{tmp_path}/{table.name}")
     existing = {table.name: spark.read.parquet(f"{tmp_path}/{table.name}") for table in CLAIMS_TABLES}
-    later, staged = build(raw, existing)
+    later, staged = build(raw_claims(frame, DELIVERY), existing)
     for table, added, retired in (
         ("medical", later.medical, later.medical_retired),
         ("pharmacy", later.pharmacy, later.pharmacy_retired),

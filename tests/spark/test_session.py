@@ -18,6 +18,7 @@ from pyspark import sql as spark_sql
 from pyspark.errors import PySparkAttributeError
 from pyspark.sql import Row
 from pyspark.sql import functions as F
+from tests.study.conftest import COMPILED_LIGHTLY
 
 import counterpart
 from counterpart import Matching, match, plan
@@ -208,6 +209,7 @@ def test_a_failing_task_prints_no_row(through: str, tmp_path: Path) -> None:
     command = [sys.executable]
     if through == "spark-submit":
         command = [str(Path(sys.executable).parent / through), "--conf", "spark.sql.shuffle.partitions=77"]
+        command += ["--driver-java-options", COMPILED_LIGHTLY]
     environment = {**os.environ, "PYTHONPATH": str(Path(counterpart.__file__).parents[1])}
     told = subprocess.run(
         [*command, str(script), "x"], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False

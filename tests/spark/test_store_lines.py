@@ -14,6 +14,7 @@ from pyspark.testing import assertDataFrameEqual
 
 from counterpart import commits
 from counterpart.errors import ConflictError
+from counterpart.protocol import Upkeep
 from counterpart.store import Store
 from counterpart.tables import PHARMACY, PROGRAM, UNMATCHED
 
@@ -179,6 +180,11 @@ def test_of_two_ingests_one_replaces_members(store: Store, spark: SparkSession) 
         with pytest.raises(ConflictError, match="table program was changed by another run"):
             store.replace(PROGRAM, rows.limit(0), second)
         assertDataFrameEqual(store.read(PROGRAM), rows)
+    # Whatever was committed since then that leaves the rows alone.
+    for days in range(8, 12):
+        store.set_properties(PROGRAM, Upkeep(retain_days=days).as_properties())
+    with pytest.raises(ConflictError, match="table program was changed by another run"):
+        store.replace(PROGRAM, rows.limit(0), second)
 
 
 def test_a_relative_folder_is_one_of_this_machine(spark: SparkSession, tmp_path: Path, monkeypatch) -> None:

@@ -6,9 +6,12 @@ One member of the program carries ids that nothing else holds (`CANARY`): wherev
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache, reduce
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -17,8 +20,15 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from counterpart.application import Application
+from counterpart.deliveries import read_source
+from counterpart.ledger import Ledger
+from counterpart.protocol import Source
+from counterpart.sources import ClaimsDelivery, IngestContext, build_claims, layout_of, source_tables
+from counterpart.sources.placement import Placement
 from counterpart.synthetic import SynthSettings, synthesise
 
 MEMBERS = 12_000
@@ -68,7 +78,45 @@ def install(
         "spark": {"master": "local[2]", "driver_memory": "2g", "shuffle_partitions": 2} | spark,
     }
     site.write_text(yaml.safe_dump(content))
+    (folder / "mlflow.db").write_bytes(new_ledger())
     return Installation(folder, site, study)
+
+
+@cache
+def new_ledger() -> bytes:
+    """MLflow's tables with no runs in them: a new file of them takes all its migrations, which are seconds.
+
+    The notebook, and the tests of the ledger, begin without.
+    """
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "mlflow.db")
+        # The experiment that MLflow itself makes.
+        Ledger(f"sqlite:///{file}", "Default")
+        return file.read_bytes()
+
+
+def bring_in(spark: SparkSession, source: Source, received_on: date) -> ClaimsDelivery:
+    """What a first delivery makes of the tables. Nobody writes them: commits are a third of a small ingest."""
+    layout = layout_of(source)
+    raw = read_source(spark, source, source_tables(layout), layout.separator, layout.files).tables
+    placement = Placement(member_buckets=1, by_year=True)
+    context = IngestContext("first", received_on, placement, stage=lambda _, rows: rows.localCheckpoint())
+    return build_claims(layout, raw, context)
+
+
+def assert_same_tables(tables: Mapping[str, tuple[DataFrame, DataFrame]]) -> None:
+    """Each two as multisets of rows, and none of them empty. All in one plan: each costs more than rows."""
+    rows = reduce(
+        DataFrame.unionAll,
+        (
+            side.selectExpr(f"'{name}' AS name", "to_json(struct(*)) AS row", f"{sign} AS sign")
+            for name, sides in tables.items()
+            for side, sign in zip(sides, (1, -1), strict=True)
+        ),
+    )
+    by_row = rows.groupBy("name", "row").agg(F.sum("sign").alias("surplus"))
+    counted = by_row.groupBy("name").agg(F.count_if(F.col("surplus") != 0).alias("n_different")).collect()
+    assert {row["name"]: row["n_different"] for row in counted} == dict.fromkeys(tables, 0)
 
 
 @pytest.fixture(scope="session")

@@ -33,10 +33,12 @@ from tests.population.as_omop import write_omop
 from tests.population.as_rif import write_rif
 from tests.population.as_tuva import write_tuva
 from tests.population.people import make_population
+from tests.study.conftest import bring_in
 
 from counterpart.codes import CodeLibrary
-from counterpart.protocol import Site, Study
-from counterpart.stages import STAGES, Context, ingest, prepare
+from counterpart.protocol import Site, Source, Study
+from counterpart.sources import ClaimsDelivery
+from counterpart.stages import STAGES, Context, prepare
 from counterpart.store import Store
 from counterpart.tables import (
     ATTRITION,
@@ -48,6 +50,7 @@ from counterpart.tables import (
     MEMBERS,
     OUTCOME_WEEKS,
     OUTCOMES,
+    conform,
 )
 
 pytestmark = [pytest.mark.spark, pytest.mark.study]
@@ -115,32 +118,25 @@ def the_study(root: Path) -> Study:
     return Study.model_validate(content)
 
 
-def site_of(folder: Path, **source: str) -> Site:
-    document = {"name": folder.name, "warehouse": str(folder / "tables"), "reports": "r", "max_quarantined": 0.3}
-    return Site.model_validate(document | ({"source": source} if source else {}))
-
-
-def ingested(spark: SparkSession, folder: Path) -> list[Store]:
-    """The population written and ingested four times, each into a site of its own."""
+def delivered(spark: SparkSession, folder: Path) -> list[ClaimsDelivery]:
+    """The population written and read four times."""
     population = make_population(N_PEOPLE, SEED)
-    stores = []
-    for number, (layout, write) in enumerate(WRITERS.items(), start=1):
-        claims = folder / layout / "claims"
+    deliveries = []
+    for number, (name, write) in enumerate(WRITERS.items(), start=1):
+        claims = folder / name
         mapping = write(population.renumbered(number * APART), claims)
-        site = site_of(
-            folder / layout, layout=layout, path=str(claims), **({"mapping": str(mapping)} if mapping else {})
-        )
-        stores.append(Store(spark, site.warehouse))
-        ingest(stores[-1], site, Notes(), RECEIVED_ON)
-    return stores
+        source = Source(layout=name, path=str(claims), mapping=str(mapping) if mapping else None)
+        deliveries.append(bring_in(spark, source, RECEIVED_ON))
+    return deliveries
 
 
-def studied(spark: SparkSession, folder: Path, stores: list[Store], root: Path) -> Path:
-    """The sites' tables, one below the other, and the stages whose rows are compared: the warehouse of all."""
-    site = site_of(folder / "all")
+def studied(spark: SparkSession, folder: Path, deliveries: list[ClaimsDelivery], root: Path) -> Path:
+    """All tables, one below the other, and the stages whose rows are compared: the warehouse of all."""
+    site = Site.model_validate({"name": "all", "warehouse": str(folder / "all/tables"), "reports": "r"})
     store = Store(spark, site.warehouse)
     for table in CLAIMS_TABLES:
-        store.replace(table, reduce(DataFrame.unionAll, (one.read(table) for one in stores)).coalesce(1))
+        rows = (conform(getattr(one, table.name), table) for one in deliveries)
+        store.replace(table, reduce(DataFrame.unionAll, rows).coalesce(1))
     own = folder / "codesets"
     own.mkdir()
     for name, rows in CODE_SETS.items():
@@ -158,7 +154,7 @@ def studied(spark: SparkSession, folder: Path, stores: list[Store], root: Path) 
 @pytest.fixture(scope="module")
 def told(spark: SparkSession, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Told:
     folder = tmp_path_factory.mktemp("four")
-    warehouse = studied(spark, folder, ingested(spark, folder), root)
+    warehouse = studied(spark, folder, delivered(spark, folder), root)
     found = Told()
     layouts = list(WRITERS)
     with duckdb.connect() as database:

@@ -9,11 +9,9 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from tests.notes import Notes
-from tests.study.conftest import Installation, install
+from tests.study.conftest import Installation, bring_in, install
 
-from counterpart.protocol import Site
-from counterpart.stages.ingestion import ingest
+from counterpart.protocol import Source
 from counterpart.store import Store
 from counterpart.tables import ATTRITION, COHORT, EFFECTS, ENROLLMENT, INTAKE, MATCHES, MEMBERS, UNMATCHED
 
@@ -103,11 +101,9 @@ def test_the_study_is_matched_and_reported(store: Store, gibleed: Installation) 
     assert "no difference seen here says anything about the drugs" in report
 
 
-def test_synthea_reads_whole(spark: SparkSession, public_claims: Path, tmp_path: Path) -> None:
+def test_synthea_reads_whole(spark: SparkSession, public_claims: Path) -> None:
     """CDM 5.4, CSV files with names in capitals; two of them hold a heading and no rows."""
-    store = Store(spark, str(tmp_path / "tables"))
-    source = {"layout": "omop", "path": str(public_claims / "omop_synthea27nj")}
-    site = Site.model_validate({"name": "s", "warehouse": store.warehouse, "reports": "r", "source": source})
-    report = ingest(store, site, Notes(), date(2023, 12, 31))
-    assert fates(report.intake.to_dict("records")) == SYNTHEA
-    assert store.read(MEMBERS).filter("death_date IS NOT NULL").count() == 3
+    source = Source(layout="omop", path=str(public_claims / "omop_synthea27nj"))
+    made = bring_in(spark, source, date(2023, 12, 31))
+    assert fates(made.intake.collect()) == SYNTHEA
+    assert made.members.filter("death_date IS NOT NULL").count() == 3
