@@ -93,8 +93,7 @@ _REPAIRS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         "icd9cm": ((_TWO_LOST, "00"), (_ONE_LOST, "0")),
         "icd9pcs": ((_THREE_WHOLE, ""), (_FOUR_WHOLE, "")),
         "ndc": ((_NO_FRACTION, ""), (_NDC_QUALIFIER, "")),
-        **dict.fromkeys(("revenue", "place", "drg"), ((_NO_FRACTION, ""),)),
-        "bill_type": ((_NO_FRACTION, ""), (_ZERO_IN_FRONT, "")),
+        **dict.fromkeys(("revenue", "place", "drg", "bill_type"), ((_NO_FRACTION, ""),)),
     }
 )
 # Most codes need none of it, and one look at them costs less than to clean them. An NDC has a look of its own.
@@ -261,6 +260,8 @@ def _full_text(system: str, text: Column) -> Column:
     if system in FULL_WIDTH:
         # lpad alone would cut what is longer.
         cleaned = F.lpad(cleaned, F.greatest(F.length(cleaned), F.lit(FULL_WIDTH[system])), "0")
+    if system == "bill_type":
+        cleaned = F.regexp_replace(cleaned, _ZERO_IN_FRONT, "")
     if system in _AS_IT_IS:
         cleaned = F.when(text.rlike(_AS_IT_IS[system]), F.upper(text)).otherwise(cleaned)
     return cleaned
