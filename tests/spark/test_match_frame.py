@@ -55,7 +55,7 @@ def test_spark_gives_what_pandas_gives(tied_units: DataFrame, tied_table: pd.Dat
     assert ours.plan is not None
     again = [result.summary.get("searched_again") for result in (ours, expected)]
     # Proposals in float32, and so the lists, may differ a little with the order of rows.
-    assert again[0] == pytest.approx(again[1], rel=0.2)
+    assert again[0] == (again[1] and pytest.approx(again[1], rel=0.2))
     assert content_of(ours) == content_of(expected)
 
 
@@ -277,11 +277,11 @@ def test_what_a_task_refuses_is_told_as_it_was_raised(tied_units: DataFrame, mon
 
     monkeypatch.setattr(distributed, "reducer", refusing)
     kept = tied_units.sparkSession.sparkContext._jsc.getPersistentRDDs
-    n_kept = len(kept())
+    before = set(kept())
     with pytest.raises(EnvironmentProblem) as refused:
         match(tied_units, Matching(**SCORED, exact=("state",), direction="control_to_treated"), SEED, 20_000)
     assert str(refused.value) == message
-    assert len(kept()) == n_kept, "what nobody can release is released"
+    assert not set(kept()) - before, "what nobody can release is released"
     assert "".join(traceback.format_exception(refused.value)).count("Traceback") == 1
 
 
