@@ -319,6 +319,7 @@ def test_a_line_has_the_diagnoses_of_its_claim_and_version(delivery: ClaimsDeliv
         ("stay", 2): ("039", [(fusion, date(2020, 1, 15))]),
         ("stay", 3): ("039", [(fusion, date(2020, 1, 15))]),
         ("asked", 1): ("460", [(fusion, date(2020, 1, 12))]),
+        ("asked", 2): ("460", [(fusion, date(2020, 1, 12))]),
         ("replaced", 1): (None, [(fusion, date(2020, 1, 12))]),
     }
     told = ("claim_type", "procedure", "modifiers", "revenue", "place", "bill_type", "specialty", "allowed_cents")
