@@ -24,7 +24,6 @@ from counterpart.disclosure.cells import rounded
 from counterpart.errors import ConflictError, DataError, ProtocolError
 from counterpart.protocol import Site, Upkeep
 from counterpart.sources import build_claims
-from counterpart.sources.aliases import CLAIM_ALIASES
 from counterpart.stages import ingestion as claims_stage
 from counterpart.stages.ingestion import IngestReport, ingest
 from counterpart.stages.whole import whole_tables
@@ -357,41 +356,3 @@ def test_an_ingest_that_another_run_crossed_is_refused(
         bring_in(store, tmp_path / "slow")
     assert versions(store) == before | {"medical": before["medical"] + 1}
     assert set(store.finished()) == finished
-
-
-def test_ids_of_corrections_are_kept_from_delivery_to_delivery(spark: SparkSession, tmp_path: Path) -> None:
-    """Also by an ingest that ends before it has written a line."""
-    store, mapping = Store(spark, str(tmp_path / "tables")), tmp_path / "payer.yaml"
-    mapping.write_text(
-        "{name: payer, eligibility: {people: {person_id: m, start_date: a}}, medical: {lines: {person_id: m, "
-        "claim_id: [o, c], line_number: {constant: '1'}, service_date: a, sequence: s, procedure: p, "
-        "replacement: {column: f, any_of: ['7']}}}}"
-    )
-
-    def bring(name: str, *rows: str) -> IngestReport:
-        folder = tmp_path / name
-        folder.mkdir(exist_ok=True)
-        (folder / "people.csv").write_text("m,a\n1,2020-01-01\n")
-        (folder / "lines.csv").write_text("\n".join(("m,a,o,c,s,f,p", *(f"1,2020-01-01,{row}" for row in rows))))
-        return bring_in(store, folder, source={"layout": "mapping", "mapping": str(mapping), "path": str(folder)})
-
-    bring("first", ",C,1,1,70001")
-    assert not store.exists(CLAIM_ALIASES)
-    bring("second", "R,S,3,7,70003")
-    third = ("C,R,2,7,70002", "S,T,4,7,70004")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Store, "change_lines", _stop)
-        with pytest.raises(KeyboardInterrupt):
-            bring("third", *third)
-    kept = store.read(CLAIM_ALIASES).select("sent_as", "corrects", "sent_on").collect()
-    assert sorted(map(tuple, kept)) == [("R", "C", None), ("S", "R", 3), ("T", "S", 4)]
-    bring("third", *third)
-    assert store.version(CLAIM_ALIASES) == 1
-    lines = store.read(MEDICAL).select("claim_id", "procedure").collect()
-    assert [(claim, decode(code)[1]) for claim, code in lines] == [("C", "70004")]
-    said = store.read(QUARANTINE).collect()
-    assert said == []
-
-
-def _stop(*_: Any) -> bool:
-    raise KeyboardInterrupt

@@ -11,7 +11,6 @@
   by key and service period (None without existing tables). New table = old - retired + added; rows sent twice are
   neither;
 - `crosswalk`: former ids of members as they are to be kept for later deliveries (None where none was ever told);
-- `claim_aliases`: ids that corrections were sent under, kept likewise (None where this delivery tells of none);
 - `ancestors`: OMOP concepts and what their vocabulary has below them (None where the source has none);
 - `quarantine`: source rows that cannot be used, with the reason;
 - `intake`: the fates of all source rows, adding up to the rows of each source table.

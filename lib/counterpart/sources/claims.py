@@ -17,12 +17,10 @@ from pyspark.sql import functions as F
 
 from counterpart.protocol import RowRules
 from counterpart.sources.accounts import KEPT, IngestContext, row_as_json, stack
-from counterpart.sources.aliases import CIRCULAR, UNKNOWN, build_aliases, claim_of
 from counterpart.sources.broadcasts import given_to_all
 from counterpart.sources.fields import member_key, quoted
 from counterpart.sources.layout import LINE, TYPED, Source
-from counterpart.sources.originals import Originals, find_originals, own_id
-from counterpart.sources.overtaken import Overtaken, build_overtaken, select_lying
+from counterpart.sources.originals import CIRCULAR, UNKNOWN, claim_of, find_originals
 from counterpart.sources.rules import (
     UNREADABLE,
     Person,
@@ -73,15 +71,13 @@ class ClaimsTable:
 class FinalLines:
     """`rows` are all source rows, labelled; `added` and `retired` (its key, `service_period`) change the table.
 
-    `renamed` are the former ids (`alias_key`) that rows came under, `aliases` the ids of corrections as they are to be
-    kept (contract CLAIM_ALIASES; None where the delivery tells of none).
+    `renamed` are the former ids (`alias_key`) that rows came under.
     """
 
     rows: DataFrame
     added: DataFrame
     retired: DataFrame | None
     renamed: DataFrame
-    aliases: DataFrame | None
 
 
 def build_final_lines(claims: ClaimsTable, raw: Raw, members: DataFrame, context: IngestContext) -> FinalLines:
@@ -89,31 +85,13 @@ def build_final_lines(claims: ClaimsTable, raw: Raw, members: DataFrame, context
     name = claims.table.name
     suspects = context.stage(f"{name}_suspects", _find_suspects(claims, raw, members, context))
     originals = find_originals(name, claims.sources, raw, claims.form, context)
-    overtaken = _find_overtaken(claims, originals, context)
-    drafts = context.stage(f"{name}_drafts", _draft(claims, raw, suspects, originals, overtaken, context))
+    drafts = context.stage(f"{name}_drafts", _draft(claims, raw, suspects, originals, context))
     resolved = resolve_versions(drafts, _find_held(claims, drafts, context), context.stage, name)
     rows = resolved.rows if originals is None else _tell_unknown_originals(resolved.rows)
     kept = rows.filter(F.col("fate") == KEPT)
     added = conform(_lines(kept, claims).withColumns(_place(claims.day, context.placement)), claims.table)
-    renamed = suspects.filter("suspect_given_key != suspect_key").select(F.col("suspect_given_key").alias("alias_key"))
-    retired = resolved.retired
-    if overtaken is not None and retired is not None:
-        # What takes part again is no row of a file.
-        rows, retired = rows.filter(F.col("source").isNotNull()), retired.unionByName(overtaken.moved).distinct()
-    aliases = None
-    if originals is not None and originals.links is not None:
-        aliases = context.stage(f"{name}_aliases", build_aliases(name, originals.links, rows, context))
-    return FinalLines(rows, added, retired, renamed, aliases)
-
-
-def _find_overtaken(claims: ClaimsTable, originals: Originals | None, context: IngestContext) -> Overtaken | None:
-    """Corrections in the table that what the delivery brings is older than, or does not lie with."""
-    name = claims.table.name
-    existing = context.existing.get(name)
-    if originals is None or originals.overtaken is None or existing is None:
-        return None
-    lines = context.stage(f"{name}_lying", select_lying(originals.overtaken, existing))
-    return build_overtaken(originals.overtaken, lines, claims.day, has_claim_rows=claims.has_claim_rows)
+    renamed = suspects.filter("suspect_given_key != suspect_key")
+    return FinalLines(rows, added, resolved.retired, renamed.select(F.col("suspect_given_key").alias("alias_key")))
 
 
 def _find_suspects(claims: ClaimsTable, raw: Raw, members: DataFrame, context: IngestContext) -> DataFrame:
@@ -167,12 +145,7 @@ def _tell_unknown_originals(rows: DataFrame) -> DataFrame:
 
 
 def _draft(
-    claims: ClaimsTable,
-    raw: Raw,
-    suspects: DataFrame,
-    originals: Originals | None,
-    overtaken: Overtaken | None,
-    context: IngestContext,
+    claims: ClaimsTable, raw: Raw, suspects: DataFrame, originals: DataFrame | None, context: IngestContext
 ) -> DataFrame:
     """Source row -> source row, typed, with `rejected_by`, the first row rule it breaks, and what is `unreadable`.
 
@@ -182,18 +155,8 @@ def _draft(
     drafts = stack(
         _draft_source(claims, source, raw[source.name], known, originals, context) for source in claims.sources
     )
-    if overtaken is not None:
-        drafts = _add_overtaken(drafts, overtaken.rows, claims)
     is_told = any("is_replacement" in source.read(raw[source.name]) for source in claims.sources)
     return drafts if is_told else drafts.drop("is_replacement", "is_void")
-
-
-def _add_overtaken(drafts: DataFrame, rows: DataFrame, claims: ClaimsTable) -> DataFrame:
-    """Drafts with corrections that were told before: these have no source."""
-    flags = [name for name, kind in drafts.dtypes if kind == "boolean" and name not in rows.columns]
-    rows = rows.withColumns(dict.fromkeys(flags, F.lit(False)))
-    rows = rows.withColumn("version_hash", F.coalesce("version_hash", _hash(claims.content)))
-    return drafts.unionByName(rows.select(*set(drafts.columns) & set(rows.columns)), allowMissingColumns=True)
 
 
 def _draft_source(
@@ -201,7 +164,7 @@ def _draft_source(
     source: Source,
     raw: DataFrame,
     suspects: DataFrame,
-    originals: Originals | None,
+    originals: DataFrame | None,
     context: IngestContext,
 ) -> DataFrame:
     # In two steps: rules name a date many times, and in one step Spark would read its text each time.
@@ -221,7 +184,7 @@ def _draft_source(
     drafts = judged.select(
         F.lit(source.table).alias("source"),
         *(column.alias(name) for name, column in row.items() if name not in _OF_RULES),
-        *([] if originals is None else ["original_is_unknown", "sent_as"]),
+        *([] if originals is None else ["original_is_unknown"]),
         "rejected_by",
         find_unreadable(row).alias("unreadable"),
         row_as_json(source.columns_read(raw), may_be_quarantined).alias("row_json"),
@@ -250,21 +213,14 @@ def _type_source(claims: ClaimsTable, source: Source, raw: DataFrame, suspects: 
     return read.select(*map(quoted, source.columns_read(raw)), *typed, *suspects.columns)
 
 
-def _add_originals(typed: DataFrame, originals: Originals) -> DataFrame:
-    """Typed rows -> the same with the claim they are of in the end, and what else is told of it.
-
-    And with `sent_as`, the id that they were sent under if it is another than that of the claim they name.
-    """
-    row = {name: F.col(TYPED + name) for name in ("own_claim_id", "member_key", "claim_id")}
+def _add_originals(typed: DataFrame, originals: DataFrame) -> DataFrame:
+    """Typed rows -> the same with the claim they are of in the end, and what else `find_originals` tells of it."""
+    own, member, claim_id = (F.col(TYPED + name) for name in ("own_claim_id", "member_key", "claim_id"))
     # What was sent under the id that it is known by names no other claim.
-    is_other = own_id(row) != row["claim_id"]
-    typed = typed.withColumn("sent_as", F.when(is_other, own_id(row)))
-    if originals.named is None:
-        return typed.withColumns(dict.fromkeys(("original_is_circular", "original_is_unknown"), F.lit(False)))
-    is_named = is_other & (claim_of(row["member_key"], row["claim_id"]) == F.col("original_of"))
+    is_named = (own != claim_id) & (claim_of(member, claim_id) == F.col("original_of"))
     flags = {name: F.coalesce(name, F.lit(False)) for name in ("original_is_circular", "original_is_unknown")}
-    looked_up = typed.join(originals.named, is_named, "left").withColumns(flags)
-    return looked_up.withColumn(TYPED + "claim_id", F.coalesce("original_id", row["claim_id"])).drop(
+    looked_up = typed.join(originals, is_named, "left").withColumns(flags)
+    return looked_up.withColumn(TYPED + "claim_id", F.coalesce("original_id", claim_id)).drop(
         "original_of", "original_id"
     )
 

@@ -13,7 +13,6 @@ from counterpart.errors import ProtocolError
 from counterpart.protocol import Source as SiteSource
 from counterpart.protocol import load_mapping
 from counterpart.sources.accounts import IngestContext, label_lookup, select_quarantined, summarise_fates
-from counterpart.sources.aliases import keep_aliases
 from counterpart.sources.ancestors import label_ancestors, select_ancestors
 from counterpart.sources.broken_lines import label_broken_lines, select_whole_lines
 from counterpart.sources.claims import ClaimsTable, build_final_lines
@@ -60,7 +59,6 @@ class ClaimsDelivery:
     pharmacy_retired: DataFrame | None
     ancestors: DataFrame | None
     crosswalk: DataFrame | None
-    claim_aliases: DataFrame | None
     quarantine: DataFrame
     intake: DataFrame
 
@@ -131,7 +129,6 @@ def build_claims(named: str | Layout, raw: Mapping[str, DataFrame], context: Ing
         pharmacy_retired=pharmacy.retired,
         ancestors=None if ancestors is None else select_ancestors(ancestors),
         crosswalk=crosswalk,
-        claim_aliases=keep_aliases({MEDICAL.name: medical.aliases, PHARMACY.name: pharmacy.aliases}, context),
         quarantine=select_quarantined(labelled, context.delivery),
         intake=summarise_fates(labelled, context.delivery),
     )

@@ -286,8 +286,8 @@ def _mark_replaced(rows: DataFrame) -> DataFrame:
     """Add `is_replaced`: a version of the whole claim came after the row, and was not taken back.
 
     Of copies the last counts, which is the newest. Rows of one replacement may be of several days or of a sequence of
-    their own: it goes back as far as none of its lines is told twice and all were sent under one id (`sent_as`, where
-    it is told), what a replacement told before is replaced. A void ends all before its last row, but for its own rows.
+    their own: it goes back as far as none of its lines is told twice, what a replacement told before is replaced. A
+    void ends all before its last row, but for its own rows.
     """
     if not _is_replacing(rows):
         return rows.withColumn("is_replaced", F.lit(False))
@@ -295,11 +295,7 @@ def _mark_replaced(rows: DataFrame) -> DataFrame:
     moment = F.struct(*_MOMENT)
     replacing = F.when(F.col("is_whole_claim") & ~F.col("is_copy") & ~F.col("is_reversed"), moment)
     same_claim = W.partitionBy(*_CLAIM_KEY)
-    is_again = replacing < F.max(replacing).over(W.partitionBy(*VERSION_KEY))
-    if "sent_as" in rows.columns:
-        last = F.max(F.when(replacing.isNotNull(), F.struct(moment.alias("moment"), "sent_as"))).over(same_claim)
-        is_again |= (replacing < last["moment"]) & ~F.col("sent_as").eqNullSafe(last["sent_as"])
-    told_again = F.when(is_again, moment)
+    told_again = F.when(replacing < F.max(replacing).over(W.partitionBy(*VERSION_KEY)), moment)
     rows = rows.withColumns({"newest": F.max(replacing).over(same_claim), "told_again": told_again})
     replaced_last = F.max("told_again").over(same_claim)
     is_replaced = F.when(F.col("is_whole_claim"), moment <= replaced_last).otherwise(moment < F.col("newest"))

@@ -18,7 +18,6 @@ from counterpart.protocol import RowRules, Site, Source, content_hash
 from counterpart.records import INGESTED, StageResult
 from counterpart.sources import ClaimsDelivery, IngestContext, Layout, build_claims, layout_of, source_tables
 from counterpart.sources.accounts import QUARANTINED
-from counterpart.sources.aliases import CLAIM_ALIASES
 from counterpart.sources.crosswalk import FROM_KEPT, KEPT_CROSSWALK
 from counterpart.sources.open_cover import OPEN_COVER
 from counterpart.sources.placement import Placement
@@ -197,7 +196,7 @@ def delivery_key(fingerprint: str, layout: Layout, rules: RowRules) -> str:
 
 _CLAIMS = (MEMBERS, ENROLLMENT, MEDICAL, PHARMACY, PROGRAM)
 # What the next delivery must know beside them.
-_KEPT = (KEPT_CROSSWALK, CLAIM_ALIASES, OPEN_COVER)
+_KEPT = (KEPT_CROSSWALK, OPEN_COVER)
 _CHANGED = (*_CLAIMS, *_KEPT, CONCEPT_ANCESTORS)
 _REJECTED_A_FILE = 1_000_000
 
@@ -286,8 +285,6 @@ def _write_claims(
     for table, rows in (
         # First: a delivery that comes after an interrupted one must know which ids the tables do not have.
         (KEPT_CROSSWALK, claims.crosswalk),
-        # Likewise, of claims: what a line is of must be known before it lies there.
-        (CLAIM_ALIASES, claims.claim_aliases),
         (MEMBERS, claims.members),
         (ENROLLMENT, claims.enrollment),
         # After it: of an interrupted ingest this is then the older, and told by the spans to be so.
