@@ -190,8 +190,8 @@ def assert_planned(said: list[str], intake: pd.DataFrame) -> None:
         f"reads program_roster: Delta version 0, FILES, some {rounded(int(n_rows['program_roster'])):,} rows",
         "writes medical and pharmacy by year of service, 1 bucket of members in each, as they lie",
         "rules: service before 1900-01-01 quarantined; more than 30 days after death: quarantine; negative quantity: "
-        "mend; unknown sex: keep; denied by amounts: quarantine; stops where more than 20% of a source table would be "
-        "quarantined",
+        "mend; unknown sex: keep; denied by amounts: quarantine; unreadable amount: keep, code: keep, supply: keep; "
+        "stops where more than 20% of a source table would be quarantined",
         "upkeep: small files joined: touched; old files never removed; versions kept for 30 days",
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,9 @@ def test_the_same_files_elsewhere_change_no_table(
     assert not again.is_reused
     assert {table.name: store.version(table) for table in CLAIMS_TABLES} == before
     found = {(row.source, row.fate, row.rule): row.n_rows for row in again.intake.itertuples() if row.source != "bene"}
-    assert found == {(source, "merged", "duplicate"): n for (source, _, _), n in INTAKE_ROWS.items()}
+    expected: Counter[tuple[str, str, str]] = Counter()
+    for (source, _, _), n_rows in INTAKE_ROWS.items():
+        expected[source, "merged", "duplicate"] += n_rows
+    assert found == expected
     intake = store.read(INTAKE).groupBy("delivery").agg(F.sum("n_rows")).collect()
     assert {row[0]: row[1] for row in intake} == dict.fromkeys((report.delivery, again.delivery), 38_170)
