@@ -60,13 +60,14 @@ ODD = {
     ("carrier", "kept", "as_sent"): 7,
     # The sixth line is told twice with different procedures.
     ("carrier", "merged", "superseded"): 1,
-    ("dme", "kept", "as_sent"): 1,
+    # Its procedure is 345, which is none; that of hospice is A5C.
+    ("dme", "kept", "unreadable_code"): 1,
     ("outpatient", "quarantined", "denied"): 1,
     ("inpatient", "quarantined", "denied"): 1,
     ("snf", "quarantined", "denied"): 1,
     # The reason given why these were not paid is that payment is requested.
     ("hha", "kept", "as_sent"): 1,
-    ("hospice", "kept", "mended"): 1,
+    ("hospice", "kept", "unreadable_code"): 1,
     ("pde", "kept", "as_sent"): 1,
 }
 
